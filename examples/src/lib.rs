@@ -1,1 +1,6 @@
-//! examples
+//! What the example programs are made of: the only place of Portreeve with sockets, files, clocks
+//! and the operating system's randomness.
+
+#![cfg(unix)]
+
+pub mod target;
