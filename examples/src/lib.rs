@@ -3,4 +3,5 @@
 
 #![cfg(unix)]
 
+pub mod self_test_client;
 pub mod target;

@@ -1,0 +1,80 @@
+//! What the tests of the examples share: real tools, temporary folders, bounded time.
+
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// Finds a program on `PATH` or where servers are kept. Without it the test says so and is left,
+/// or fails when nothing may be skipped.
+pub(crate) fn tool(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from))
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file());
+    if found.is_none() {
+        assert!(
+            std::env::var_os("PORTREEVE_NO_SKIP").is_none_or(|value| value != "1"),
+            "{name} is not installed and nothing may be skipped"
+        );
+        println!("SKIPPED: {name} is not installed");
+    }
+    found
+}
+
+/// Runs a command that must succeed.
+pub(crate) fn run(command: &mut Command) -> Output {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
+/// Makes an Ed25519 key pair `NAME` and `NAME.pub` without a passphrase.
+pub(crate) fn ssh_keygen(keygen: &Path, folder: &Path, name: &str) -> PathBuf {
+    let file = folder.join(name);
+    run(Command::new(keygen)
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"])
+        .arg(&file));
+    file
+}
+
+/// `ssh` with options that keep it from asking anything and from the user's own files.
+pub(crate) fn ssh(ssh: &Path, folder: &Path, port: u16) -> tokio::process::Command {
+    let mut command = tokio::process::Command::new(ssh);
+    command.args(["-F", "none", "-p"]);
+    command.arg(port.to_string());
+    let known_hosts = folder.join("known_hosts");
+    for option in [
+        "StrictHostKeyChecking=accept-new",
+        "BatchMode=yes",
+        "IdentitiesOnly=yes",
+        "IdentityAgent=none",
+        "LogLevel=ERROR",
+        "ConnectTimeout=10",
+        &format!("UserKnownHostsFile={}", known_hosts.display()),
+    ] {
+        command.args(["-o", option]);
+    }
+    command.kill_on_drop(true);
+    command
+}
+
+/// What a command without input says, within a minute.
+pub(crate) async fn output(command: &mut tokio::process::Command) -> Output {
+    bounded(command.stdin(Stdio::null()).output())
+        .await
+        .unwrap()
+}
+
+/// The result of something that must not take longer than a minute. What `ssh` commands are left
+/// then are killed, since they are dropped.
+pub(crate) async fn bounded<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(std::time::Duration::from_secs(60), future)
+        .await
+        .expect("it took longer than a minute")
+}
