@@ -1,1 +1,30 @@
-//! e2e
+#![doc = include_str!("../README.md")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "this crate is a test harness: a failure of it is a failed test"
+)]
+
+pub mod client;
+pub mod events;
+pub mod house;
+pub mod live;
+pub mod process;
+pub mod proxy;
+pub mod records;
+pub mod room;
+pub mod samples;
+pub mod sshd;
+pub mod tools;
+
+/// Ends the test, as skipped, when one of the named programs is not installed.
+#[macro_export]
+macro_rules! need {
+    ($($tool:literal),+ $(,)?) => {
+        if !$crate::tools::need(&[$($tool),+]) {
+            return;
+        }
+    };
+}

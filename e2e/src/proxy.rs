@@ -1,0 +1,338 @@
+//! The real proxy binary with a generated configuration, its access events and its session logs.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::events::Event;
+use crate::process::{Finished, Input, PATIENCE, TICK, isolate, kill_group, run, wait, wait_until};
+use crate::records::Record;
+use crate::room::{Room, free_port};
+use crate::sshd::Sshd;
+use crate::tools;
+
+mod plan;
+
+pub use plan::{ProxyPlan, TARGET_ID};
+
+/// A running proxy, killed when dropped.
+pub struct Proxy {
+    child: Mutex<Child>,
+    /// Loopback port of its first listener: plain, bound to the target and the identity of the test.
+    pub port: u16,
+    /// Loopback ports of all its listeners, in the order of the plan.
+    pub ports: Vec<u16>,
+    folder: PathBuf,
+    stderr: PathBuf,
+}
+
+impl Proxy {
+    /// Starts the proxy in front of a target.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start; the message shows what it said.
+    pub fn start(room: &Room, plan: &ProxyPlan, target: &Sshd, user: &str) -> Self {
+        let folder = room.path("proxy");
+        fs::create_dir(&folder).expect("a folder for the proxy");
+        plan.write_keys(room, &folder);
+        Self::start_in(room, &folder, plan, target.port, user)
+    }
+
+    /// Starts the proxy in the folder that another has left, with the same keys, logs and events.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_again(&self, room: &Room, plan: &ProxyPlan, target: &Sshd, user: &str) -> Self {
+        Self::start_in(room, &self.folder, plan, target.port, user)
+    }
+
+    fn start_in(room: &Room, folder: &Path, plan: &ProxyPlan, target_port: u16, user: &str) -> Self {
+        let stderr = room.path("proxy.log");
+        let mut said = String::new();
+        for _ in 0..5 {
+            let ports: Vec<u16> = plan.listeners.iter().map(|_| free_port()).collect();
+            let config = plan.write_config(folder, &ports, target_port, user);
+            let child = launch(plan, &config, &stderr);
+            let mut proxy = Self {
+                child: Mutex::new(child),
+                port: ports[0],
+                ports,
+                folder: folder.to_path_buf(),
+                stderr: stderr.clone(),
+            };
+            if proxy.is_listening() {
+                return proxy;
+            }
+            said = proxy.said();
+        }
+        panic!("the proxy does not start:\n{said}");
+    }
+
+    /// Asked of the kernel, not by a connection: tests count sessions.
+    fn is_listening(&mut self) -> bool {
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(10) {
+            let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+            // State 0A is LISTEN; addresses are hexadecimal, the port behind the colon.
+            let listens = |port: &u16| {
+                let end = format!(":{port:04X}");
+                table.lines().any(|line| {
+                    let mut fields = line.split_whitespace().skip(1);
+                    fields.next().is_some_and(|local| local.ends_with(&end)) && fields.nth(1) == Some("0A")
+                })
+            };
+            if self.ports.iter().all(listens) {
+                return true;
+            }
+            if !self.is_running() {
+                return false;
+            }
+            thread::sleep(TICK);
+        }
+        false
+    }
+
+    /// Whether the process still runs.
+    pub fn is_running(&self) -> bool {
+        self.child().try_wait().is_ok_and(|status| status.is_none())
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child().id()
+    }
+
+    /// What the operator's log has, until now.
+    pub fn said(&self) -> String {
+        fs::read_to_string(&self.stderr).unwrap_or_default()
+    }
+
+    /// The folder of its configuration, keys, events and logs.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Asks it to end.
+    pub fn terminate(&self) {
+        kill_process(Pid::from_child(&self.child()), Signal::TERM).expect("a running proxy");
+    }
+
+    /// Ends it without a warning, as a crash does.
+    pub fn kill(&self) {
+        kill_group(&mut self.child());
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come within `limit`.
+    #[track_caller]
+    pub fn end(&self, limit: Duration) -> ExitStatus {
+        let status = wait(&mut self.child(), limit);
+        status.unwrap_or_else(|| panic!("the proxy still runs after {limit:?}\n{}", self.said()))
+    }
+
+    /// Memory that it holds right now, in bytes.
+    ///
+    /// # Panics
+    ///
+    /// When it does not run.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("a running proxy");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a resident size");
+        let kib: u64 = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number of KiB");
+        kib * 1024
+    }
+
+    /// All access events until now.
+    pub fn events(&self) -> Vec<Event> {
+        Event::parse_all(&fs::read_to_string(self.folder.join("events.jsonl")).unwrap_or_default())
+    }
+
+    /// The events until now whose name is `name`.
+    pub fn events_named(&self, name: &str) -> Vec<Event> {
+        self.events().into_iter().filter(|event| event.name() == name).collect()
+    }
+
+    /// Waits for an event.
+    ///
+    /// # Panics
+    ///
+    /// When none comes.
+    #[track_caller]
+    pub fn wait_for_event(&self, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
+        let mut found = None;
+        let started = Instant::now();
+        while found.is_none() && started.elapsed() < Duration::from_secs(15) {
+            found = self.events().into_iter().find(&wanted);
+            thread::sleep(TICK);
+        }
+        found.unwrap_or_else(|| panic!("no event: {what}\nevents: {:#?}", self.events()))
+    }
+
+    /// Waits for the first event of a name.
+    ///
+    /// # Panics
+    ///
+    /// When none comes.
+    #[track_caller]
+    pub fn wait_for(&self, name: &str) -> Event {
+        self.wait_for_event(name, |event| event.name() == name)
+    }
+
+    /// The log files, oldest session first by the order of the events.
+    pub fn logs(&self) -> Vec<PathBuf> {
+        let mut logs: Vec<_> = fs::read_dir(self.folder.join("logs"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .collect();
+        logs.sort();
+        logs
+    }
+
+    /// The log of one session.
+    pub fn log_of(&self, session: &str) -> PathBuf {
+        self.folder.join("logs").join(format!("{session}.sslg"))
+    }
+
+    /// `sshlog` with these arguments and then the log.
+    #[track_caller]
+    pub fn sshlog(&self, arguments: &[&str], log: &Path) -> Finished {
+        let mut command = Command::new(tools::own("sshlog"));
+        isolate(&mut command);
+        command.current_dir(&self.folder).args(arguments).arg(log);
+        run(&mut command, Input::Nothing, PATIENCE)
+    }
+
+    /// `sshlog verify` without any key.
+    #[track_caller]
+    pub fn verify(&self, log: &Path) -> Finished {
+        self.sshlog(&["verify", "--signers", "allowed_signers"], log)
+    }
+
+    /// All records of a finished session.
+    ///
+    /// # Panics
+    ///
+    /// When the log does not verify as complete.
+    #[track_caller]
+    pub fn records_of(&self, session: &str) -> Vec<Record> {
+        let arguments = ["records", "-i", "recipient", "--signers", "allowed_signers"];
+        Record::parse_all(&self.sshlog(&arguments, &self.log_of(session)).expect_code(0).out())
+    }
+
+    /// The records that stand in a log which has no end yet, or never got one.
+    #[track_caller]
+    pub fn records_so_far(&self, log: &Path) -> Vec<Record> {
+        let arguments =
+            ["records", "-i", "recipient", "--signers", "allowed_signers", "--allow", "truncated"];
+        Record::parse_all(&self.sshlog(&arguments, log).expect_code(0).out())
+    }
+
+    /// Waits until a record of this kind stands in the log of any session.
+    ///
+    /// # Panics
+    ///
+    /// When none comes.
+    #[track_caller]
+    pub fn wait_for_record(&self, kind: &str, wanted: impl Fn(&Record) -> bool) {
+        wait_until(&format!("a record of kind {kind} in {:?}", self.logs()), Duration::from_secs(15), || {
+            self.logs().iter().any(|log| {
+                self.records_so_far(log).iter().any(|record| record.kind() == kind && wanted(record))
+            })
+        });
+    }
+
+    /// Waits until something was refused: in the events, and in the log of that session.
+    ///
+    /// # Panics
+    ///
+    /// When it was not.
+    #[track_caller]
+    pub fn expect_refusal(&self, what: &str) {
+        let event = self.wait_for_event(&format!("a refused {what}"), |event| {
+            event.name() == "channel.refused" && event.text("what").contains(what)
+        });
+        wait_until(&format!("a record of the refused {what}"), Duration::from_secs(15), || {
+            self.records_so_far(&self.log_of(event.session()))
+                .iter()
+                .any(|record| record.kind() == "refused" && record.text("what").contains(what))
+        });
+    }
+
+    /// Waits for the end of the session and expects a record of a kind in its log.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    #[track_caller]
+    pub fn expect_record_of(&self, session: &str, kind: &str) {
+        let records = self.records_of(session);
+        assert!(records.iter().any(|record| record.kind() == kind), "no {kind} in {records:#?}");
+    }
+
+    /// Waits until every session that started has ended, and expects of each: one start, one end, and a log that is
+    /// complete, intact and signed by this proxy.
+    ///
+    /// # Panics
+    ///
+    /// When one of that does not hold.
+    #[track_caller]
+    pub fn expect_sound_sessions(&self) {
+        let count = |name| self.events_named(name).len();
+        wait_until("the end of every session", Duration::from_secs(20), || {
+            count("session.start") == count("session.end")
+        });
+        let mut sessions: BTreeMap<String, Vec<Event>> = BTreeMap::new();
+        for event in self.events() {
+            sessions.entry(event.session().to_owned()).or_default().push(event);
+        }
+        for (session, events) in sessions {
+            let count = |name: &str| events.iter().filter(|event| event.name() == name).count();
+            let (started, denied, ended) =
+                (count("session.start"), count("access.denied"), count("session.end"));
+            assert!(
+                started + denied == 1 && started == ended,
+                "{started} starts, {denied} denials, {ended} ends: {events:#?}"
+            );
+            if started == 1 {
+                let log = self.log_of(&session);
+                self.verify(&log).expect_code(0);
+                assert!(!self.records_of(&session).is_empty());
+            }
+        }
+    }
+
+    fn child(&self) -> std::sync::MutexGuard<'_, Child> {
+        self.child.lock().expect("no panic while held")
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn launch(plan: &ProxyPlan, config: &Path, stderr: &Path) -> Child {
+    let stderr = File::create(stderr).expect("a file for the operator's log");
+    let mut command = Command::new("sh");
+    isolate(&mut command);
+    // The shell lends the proxy what a test wants of it, such as a limit, and then becomes the proxy.
+    command.args(["-c", &format!("{}exec \"$@\"", plan.before), "sh"]);
+    command.arg(tools::own("audit_proxy")).arg("--config").arg(config);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).process_group(0);
+    command.spawn().expect("a started proxy")
+}
