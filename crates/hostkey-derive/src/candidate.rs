@@ -23,15 +23,11 @@ pub(crate) struct Candidates {
 
 impl Candidates {
     pub(crate) fn new(secret: &AccountSecret, target_blob: &[u8], algorithm_name: &str) -> Self {
-        let mut info =
-            Vec::with_capacity(LABEL.len() + 4 + algorithm_name.len() + 4 + target_blob.len() + 4);
+        let mut info = Vec::with_capacity(LABEL.len() + 4 + algorithm_name.len() + 4 + target_blob.len() + 4);
         info.extend_from_slice(LABEL);
         put_string(&mut info, algorithm_name.as_bytes());
         put_string(&mut info, target_blob);
-        Self {
-            prk: Hkdf::new(Some(SALT), secret.secret_bytes()),
-            info,
-        }
+        Self { prk: Hkdf::new(Some(SALT), secret.secret_bytes()), info }
     }
 
     /// Candidate number `n`.
@@ -39,18 +35,13 @@ impl Candidates {
         const { assert!(N <= 255 * 32, "HKDF-SHA-256 gives at most 255 blocks") };
         let mut candidate = Zeroizing::new([0; N]);
         // Fails only above the length asserted at compile time.
-        let expanded = self
-            .prk
-            .expand_multi_info(&[&self.info, &n.to_be_bytes()], candidate.as_mut_slice());
+        let expanded = self.prk.expand_multi_info(&[&self.info, &n.to_be_bytes()], candidate.as_mut_slice());
         debug_assert!(expanded.is_ok());
         candidate
     }
 
     /// The first candidate `c` with `1 <= c < order`, both big-endian, and how many were rejected before it.
-    pub(crate) fn first_below<const N: usize>(
-        &self,
-        order: &[u8; N],
-    ) -> Option<(Zeroizing<[u8; N]>, u32)> {
+    pub(crate) fn first_below<const N: usize>(&self, order: &[u8; N]) -> Option<(Zeroizing<[u8; N]>, u32)> {
         (0..MAX_CANDIDATES).find_map(|n| {
             let candidate = self.at::<N>(n);
             in_range(&candidate, order).then_some((candidate, n))
@@ -64,9 +55,7 @@ fn in_range<const N: usize>(candidate: &[u8; N], order: &[u8; N]) -> bool {
     let mut borrow = 0u16;
     for (c, o) in candidate.iter().zip(order).rev() {
         any_bit |= c;
-        let difference = u16::from(*c)
-            .wrapping_sub(u16::from(*o))
-            .wrapping_sub(borrow);
+        let difference = u16::from(*c).wrapping_sub(u16::from(*o)).wrapping_sub(borrow);
         borrow = difference >> 15;
     }
     any_bit != 0 && borrow == 1

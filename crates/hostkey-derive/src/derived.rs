@@ -43,22 +43,14 @@ impl DerivedHostKey {
         let signer = p256::ecdsa::SigningKey::from_slice(scalar).ok()?;
         let point = signer.verifying_key().to_sec1_point(false);
         let (public, blob) = ecdsa_public(Algorithm::EcdsaP256, b"nistp256", point.as_bytes())?;
-        Some(Self {
-            signer: HostSigner::P256(signer),
-            public,
-            blob,
-        })
+        Some(Self { signer: HostSigner::P256(signer), public, blob })
     }
 
     pub(crate) fn p384(scalar: &[u8; 48]) -> Option<Self> {
         let signer = p384::ecdsa::SigningKey::from_slice(scalar).ok()?;
         let point = signer.verifying_key().to_sec1_point(false);
         let (public, blob) = ecdsa_public(Algorithm::EcdsaP384, b"nistp384", point.as_bytes())?;
-        Some(Self {
-            signer: HostSigner::P384(signer),
-            public,
-            blob,
-        })
+        Some(Self { signer: HostSigner::P384(signer), public, blob })
     }
 
     /// What kind of key this is.
@@ -117,10 +109,7 @@ impl DerivedHostKey {
     ///
     /// Everyone who reads it can impersonate the target to this account's clients.
     #[must_use]
-    #[expect(
-        clippy::expect_used,
-        reason = "a key of fixed size always encodes into memory"
-    )]
+    #[expect(clippy::expect_used, reason = "a key of fixed size always encodes into memory")]
     pub fn to_openssh(&self) -> Zeroizing<String> {
         let keypair = match &self.signer {
             HostSigner::Ed25519(signer) => KeypairData::Ed25519(Ed25519Keypair {
@@ -144,9 +133,7 @@ impl DerivedHostKey {
                 })
             }
         };
-        PrivateKey::new(keypair, "")
-            .and_then(|key| key.to_openssh(LineEnding::LF))
-            .expect("fixed-size key")
+        PrivateKey::new(keypair, "").and_then(|key| key.to_openssh(LineEnding::LF)).expect("fixed-size key")
     }
 }
 

@@ -53,17 +53,13 @@ impl AccountSecret {
         }
         let text = text.trim_end_matches('=');
         let mut secret = Self::checked(text.len() / 4 * 3 + text.len() % 4 * 3 / 4)?;
-        base64ct::Base64Unpadded::decode(text, &mut secret.bytes)
-            .map_err(|_| SecretError::Encoding)?;
+        base64ct::Base64Unpadded::decode(text, &mut secret.bytes).map_err(|_| SecretError::Encoding)?;
         Ok(secret)
     }
 
     /// Draws a new secret of 32 bytes.
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
-        let mut secret = Self {
-            bytes: [0; Self::MAX_BYTES],
-            len: Self::MIN_BYTES,
-        };
+        let mut secret = Self { bytes: [0; Self::MAX_BYTES], len: Self::MIN_BYTES };
         let (drawn, _) = secret.bytes.split_at_mut(Self::MIN_BYTES);
         rng.fill_bytes(drawn);
         secret
@@ -77,16 +73,9 @@ impl AccountSecret {
 
     fn checked(len: usize) -> Result<Self, SecretError> {
         if (Self::MIN_BYTES..=Self::MAX_BYTES).contains(&len) {
-            return Ok(Self {
-                bytes: [0; Self::MAX_BYTES],
-                len,
-            });
+            return Ok(Self { bytes: [0; Self::MAX_BYTES], len });
         }
-        Err(SecretError::Length {
-            min: Self::MIN_BYTES,
-            max: Self::MAX_BYTES,
-            got: len,
-        })
+        Err(SecretError::Length { min: Self::MIN_BYTES, max: Self::MAX_BYTES, got: len })
     }
 }
 

@@ -2,3 +2,40 @@
 #![no_std]
 
 extern crate alloc;
+
+mod ca;
+mod certificate;
+mod check;
+mod error;
+mod host;
+mod key_id;
+mod options;
+mod parse;
+mod prepared;
+mod principals;
+mod public;
+mod user;
+mod validity;
+mod wire;
+
+pub use ca::CaKey;
+pub use certificate::Certificate;
+pub use check::{CheckContext, Checked, EnforcedOption, check_host_certificate, check_user_certificate};
+pub use error::{
+    CaKeyError, KeyIdError, MintError, OptionError, ParseError, PrincipalsError, Refusal, SignError,
+    ValidityError,
+};
+pub use host::HostCertificate;
+pub use key_id::{KeyId, MAX_KEY_ID_BYTES};
+pub use options::{
+    CustomOption, Extension, MAX_FORCE_COMMAND_BYTES, MAX_OPTION_NAME_BYTES, MAX_OPTION_VALUE_BYTES,
+    MAX_SOURCE_ADDRESSES,
+};
+pub use parse::{CertificateKind, MAX_CERTIFICATE_BYTES, Unverified};
+pub use prepared::Prepared;
+pub use principals::{MAX_PRINCIPAL_BYTES, MAX_PRINCIPALS, Principals};
+pub use public::{CaPublicKey, MAX_RSA_BITS, MIN_RSA_BITS};
+pub use user::UserCertificate;
+pub use validity::{
+    DEFAULT_BACKDATE, DEFAULT_TTL, HostValidity, MAX_BACKDATE, MAX_HOST_TTL, MAX_TTL, Validity,
+};

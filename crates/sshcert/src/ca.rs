@@ -1,0 +1,106 @@
+use alloc::vec::Vec;
+use core::fmt;
+
+use ed25519_dalek::Signer as _;
+use ssh_key::private::KeypairData;
+use ssh_key::{PrivateKey, PublicKey, Signature};
+
+use crate::wire::put_string;
+use crate::{CaKeyError, CaPublicKey, Prepared, SignError};
+
+/// An authority's private key in memory, erased on drop.
+///
+/// It signs certificates that this crate prepared for it, and nothing else.
+pub struct CaKey {
+    signer: CaSigner,
+    public: CaPublicKey,
+}
+
+/// Ed25519 is kept expanded, so that signing does not compute the public half again.
+enum CaSigner {
+    Ed25519(ed25519_dalek::SigningKey),
+    Other(PrivateKey),
+}
+
+impl CaKey {
+    /// Reads an OpenSSH private key file (`-----BEGIN OPENSSH PRIVATE KEY-----`) without a passphrase.
+    ///
+    /// # Errors
+    /// [`CaKeyError`], [`CaKeyError::Encrypted`] when it has a passphrase.
+    pub fn from_openssh(text: &str) -> Result<Self, CaKeyError> {
+        let key = PrivateKey::from_openssh(text).map_err(|_| CaKeyError::Malformed)?;
+        Self::from_private_key(key)
+    }
+
+    /// Takes a private key that has been read.
+    ///
+    /// # Errors
+    /// [`CaKeyError`] when it is encrypted, not of an authority, or its halves do not match.
+    pub fn from_private_key(key: PrivateKey) -> Result<Self, CaKeyError> {
+        if key.is_encrypted() {
+            return Err(CaKeyError::Encrypted);
+        }
+        // From the private part: the public key in the clear part of the file is not what signs.
+        let public = ssh_key::public::KeyData::try_from(key.key_data()).map_err(|_| CaKeyError::Algorithm)?;
+        let public = CaPublicKey::from_public_key(&PublicKey::from(public))?;
+        let signer = match key.key_data() {
+            KeypairData::Ed25519(pair) => CaSigner::Ed25519((&pair.private).into()),
+            _ => CaSigner::Other(key),
+        };
+        let ca = Self { signer, public };
+        // A key whose halves differ would fail at every certificate.
+        let probe = b"portreeve sshcert key probe";
+        let signature = ca.sign_bytes(probe).map_err(|_| CaKeyError::Inconsistent)?;
+        ca.public.verify(probe, &signature).map_err(|_| CaKeyError::Inconsistent)?;
+        Ok(ca)
+    }
+
+    /// Has an RSA key sign with `rsa-sha2-256` instead of `rsa-sha2-512`. Changes nothing for other keys.
+    #[must_use]
+    pub fn signing_with_rsa_sha256(mut self) -> Self {
+        self.public = self.public.signing_with_rsa_sha256();
+        self
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn public(&self) -> &CaPublicKey {
+        &self.public
+    }
+
+    /// Signs a certificate that was prepared for this authority. Gives the SSH signature blob that
+    /// [`Prepared::complete`] takes. Deterministic: ECDSA by RFC 6979, RSA by PKCS #1 v1.5.
+    ///
+    /// # Errors
+    /// [`SignError::OtherAuthority`] when it names another authority or signature algorithm.
+    pub fn sign(&self, prepared: &Prepared) -> Result<Vec<u8>, SignError> {
+        if prepared.authority() != &self.public
+            || prepared.signature_algorithm() != self.public.signature_algorithm()
+        {
+            return Err(SignError::OtherAuthority);
+        }
+        self.sign_bytes(prepared.to_be_signed())
+    }
+
+    fn sign_bytes(&self, bytes: &[u8]) -> Result<Vec<u8>, SignError> {
+        let mut blob = Vec::new();
+        put_string(&mut blob, self.public.signature_algorithm().as_bytes());
+        match &self.signer {
+            CaSigner::Ed25519(key) => put_string(&mut blob, &key.sign(bytes).to_bytes()),
+            CaSigner::Other(key) => {
+                let signed: Result<Signature, _> = match key.key_data() {
+                    KeypairData::Rsa(pair) => (pair, Some(self.public.rsa_hash())).try_sign(bytes),
+                    pair => pair.try_sign(bytes),
+                };
+                put_string(&mut blob, signed.map_err(|_| SignError::Failed)?.as_bytes());
+            }
+        }
+        Ok(blob)
+    }
+}
+
+impl fmt::Debug for CaKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CaKey").field("public", &self.public.fingerprint()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,186 @@
+//! The checks of a presented certificate, in the order of OpenSSH's `sshkey_cert_check_authority`.
+
+mod checked;
+mod source_address;
+
+use alloc::string::ToString;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use ipnet::IpNet;
+use ssh_key::public::KeyData;
+
+pub use self::checked::Checked;
+use self::source_address::parse_source_addresses;
+use crate::options::{FORCE_COMMAND, SOURCE_ADDRESS, VERIFY_REQUIRED};
+use crate::public::acceptable_subject;
+use crate::wire::Reader;
+use crate::{CaPublicKey, CertificateKind, Extension, Refusal, Unverified};
+
+/// A critical option that the caller of a check has to enforce, because the check cannot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum EnforcedOption {
+    /// Runs [`Checked::force_command`] instead of whatever is asked for.
+    ForceCommand,
+    /// Accepts no signature without the user-verified flag when [`Checked::is_verification_required`].
+    VerifyRequired,
+}
+
+/// For whom, when and from where a certificate is checked.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckContext<'a> {
+    name: &'a str,
+    now_unix: Duration,
+    address: Option<IpAddr>,
+    enforced: &'a [EnforcedOption],
+}
+
+impl<'a> CheckContext<'a> {
+    /// For this user, or this hostname, at this time since 1970-01-01.
+    ///
+    /// The address is unknown, and the caller enforces no critical option, until they are given.
+    #[must_use]
+    pub fn new(name: &'a str, now_unix: Duration) -> Self {
+        Self { name, now_unix, address: None, enforced: &[] }
+    }
+
+    /// Presented from this address. IPv4 inside IPv6 counts as IPv4, as for sshd.
+    #[must_use]
+    pub fn from_address(mut self, address: IpAddr) -> Self {
+        self.address = Some(address.to_canonical());
+        self
+    }
+
+    /// The caller promises to enforce these options. A certificate with another is refused.
+    #[must_use]
+    pub fn enforcing(mut self, options: &'a [EnforcedOption]) -> Self {
+        self.enforced = options;
+        self
+    }
+
+    fn enforces(&self, option: EnforcedOption) -> bool {
+        self.enforced.contains(&option)
+    }
+}
+
+/// Whether a presented user certificate lets its holder log in under a name, now, from an address.
+///
+/// That the holder has the certified key is for the authentication to prove. Names are compared byte for byte.
+///
+/// # Errors
+/// [`Refusal`], for the first thing that is wrong.
+pub fn check_user_certificate(
+    blob: &[u8],
+    trusted: &[CaPublicKey],
+    context: &CheckContext<'_>,
+) -> Result<Checked, Refusal> {
+    let certificate = Unverified::parse(blob)?;
+    let authority = check_common(&certificate, CertificateKind::User, trusted, context)?;
+    if !certificate.principals().iter().any(|name| name == context.name) {
+        return Err(Refusal::PrincipalNotListed);
+    }
+    let mut force_command = None;
+    let mut verification_required = false;
+    for (name, data) in certificate.critical_options() {
+        match name.as_str() {
+            FORCE_COMMAND if context.enforces(EnforcedOption::ForceCommand) => {
+                force_command = Some(option_text(data)?.to_string());
+            }
+            VERIFY_REQUIRED if context.enforces(EnforcedOption::VerifyRequired) => {
+                check_flag(data)?;
+                let key = certificate.subject().key_data();
+                if !matches!(key, KeyData::SkEd25519(_) | KeyData::SkEcdsaSha2NistP256(_)) {
+                    return Err(Refusal::VerifyRequired);
+                }
+                verification_required = true;
+            }
+            SOURCE_ADDRESS => check_source_address(data, context.address)?,
+            _ => return Err(Refusal::CriticalOption),
+        }
+    }
+    for (name, data) in certificate.extensions() {
+        if Extension::ALL.iter().any(|known| known.name() == name) {
+            check_flag(data)?;
+        }
+    }
+    Ok(Checked::new(certificate, authority, force_command, verification_required))
+}
+
+/// Whether a presented host certificate proves that its holder is a host, now.
+///
+/// Hostnames are compared without regard to case. Patterns such as `*.example.com` in the certificate match nothing,
+/// and any critical option refuses it: none is defined for hosts.
+///
+/// # Errors
+/// [`Refusal`], for the first thing that is wrong.
+pub fn check_host_certificate(
+    blob: &[u8],
+    trusted: &[CaPublicKey],
+    context: &CheckContext<'_>,
+) -> Result<Checked, Refusal> {
+    let certificate = Unverified::parse(blob)?;
+    let authority = check_common(&certificate, CertificateKind::Host, trusted, context)?;
+    if !certificate.principals().iter().any(|name| name.eq_ignore_ascii_case(context.name)) {
+        return Err(Refusal::PrincipalNotListed);
+    }
+    if !certificate.critical_options().is_empty() {
+        return Err(Refusal::CriticalOption);
+    }
+    Ok(Checked::new(certificate, authority, None, false))
+}
+
+/// Kind, authority, signature, subject, time, and that it names anybody.
+fn check_common(
+    certificate: &Unverified,
+    kind: CertificateKind,
+    trusted: &[CaPublicKey],
+    context: &CheckContext<'_>,
+) -> Result<CaPublicKey, Refusal> {
+    if certificate.kind() != kind {
+        return Err(Refusal::WrongKind);
+    }
+    let authority = trusted
+        .iter()
+        .find(|ca| ca.blob() == certificate.authority_blob())
+        .ok_or(Refusal::UntrustedAuthority)?;
+    authority.verify(certificate.to_be_signed(), certificate.signature()).map_err(|_| Refusal::Signature)?;
+    if !acceptable_subject(certificate.subject().key_data()) {
+        return Err(Refusal::Subject);
+    }
+    let now = context.now_unix.as_secs();
+    if now < certificate.valid_after() {
+        return Err(Refusal::NotYetValid { valid_after: certificate.valid_after(), now });
+    }
+    if now >= certificate.valid_before() {
+        return Err(Refusal::Expired { valid_before: certificate.valid_before(), now });
+    }
+    if certificate.principals().is_empty() {
+        return Err(Refusal::NoPrincipals);
+    }
+    Ok(authority.clone())
+}
+
+/// An option's data that must hold exactly one string.
+fn option_text(data: &[u8]) -> Result<&str, Refusal> {
+    let mut reader = Reader::new(data);
+    let text = reader.text().map_err(|_| Refusal::OptionValue)?;
+    reader.finish().map_err(|_| Refusal::OptionValue)?;
+    if text.contains('\0') {
+        return Err(Refusal::OptionValue);
+    }
+    Ok(text)
+}
+
+fn check_flag(data: &[u8]) -> Result<(), Refusal> {
+    if data.is_empty() { Ok(()) } else { Err(Refusal::OptionValue) }
+}
+
+fn check_source_address(data: &[u8], address: Option<IpAddr>) -> Result<(), Refusal> {
+    let ranges = parse_source_addresses(option_text(data)?).ok_or(Refusal::OptionValue)?;
+    let address = address.ok_or(Refusal::SourceAddress)?;
+    if ranges.iter().any(|range: &IpNet| range.contains(&address)) {
+        return Ok(());
+    }
+    Err(Refusal::SourceAddress)
+}
