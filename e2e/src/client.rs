@@ -12,7 +12,10 @@ use crate::room::Room;
 use crate::tools;
 
 /// The terminal that tests start with.
-pub const TERMINAL: Size = Size { columns: 90, rows: 30 };
+pub const TERMINAL: Size = Size {
+    columns: 90,
+    rows: 30,
+};
 
 /// How a client reaches a server: an OpenSSH configuration file with the one host `target`.
 #[derive(Clone)]
@@ -43,7 +46,12 @@ impl Door {
              \x20 IdentityAgent none\n  IdentityFile none\n  ConnectTimeout 20\n",
             known_hosts.display()
         );
-        Self { config: room.write(name, text), port, user: user.to_owned(), home }
+        Self {
+            config: room.write(name, text),
+            port,
+            user: user.to_owned(),
+            home,
+        }
     }
 
     /// The OpenSSH client.
@@ -53,7 +61,11 @@ impl Door {
 
     /// `ssh -F config` as one shell word list, for programs that start `ssh` themselves.
     pub fn ssh_line(&self) -> String {
-        format!("{} -F {}", tools::path("ssh").display(), self.config.display())
+        format!(
+            "{} -F {}",
+            tools::path("ssh").display(),
+            self.config.display()
+        )
     }
 }
 
@@ -70,7 +82,10 @@ pub struct Client {
 impl Client {
     /// `ssh` with the configuration of a door.
     pub fn openssh(door: &Door, program: &str) -> Self {
-        Self::plain(door, program).arg("-F").arg(&door.config).to("target")
+        Self::plain(door, program)
+            .arg("-F")
+            .arg(&door.config)
+            .to("target")
     }
 
     /// Any program, with the home of the door and nothing else.
@@ -106,7 +121,8 @@ impl Client {
     /// Sets a variable in the environment of the client.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
-        self.variables.push((name.into(), value.as_ref().to_owned()));
+        self.variables
+            .push((name.into(), value.as_ref().to_owned()));
         self
     }
 
@@ -180,7 +196,14 @@ impl Client {
 pub fn certified_key(room: &Room, authority: &Path, user: &str) -> PathBuf {
     let key = room.key("direct_key", "ed25519");
     let mut keygen = Command::new(tools::path("ssh-keygen"));
-    keygen.args(["-q", "-I", "direct", "-n", user, "-V", "-5m:+1h", "-s"]).arg(authority);
-    run(keygen.arg(format!("{}.pub", key.display())), Input::Nothing, Duration::from_secs(20)).expect_code(0);
+    keygen
+        .args(["-q", "-I", "direct", "-n", user, "-V", "-5m:+1h", "-s"])
+        .arg(authority);
+    run(
+        keygen.arg(format!("{}.pub", key.display())),
+        Input::Nothing,
+        Duration::from_secs(20),
+    )
+    .expect_code(0);
     key
 }

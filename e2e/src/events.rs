@@ -15,9 +15,12 @@ impl Event {
     pub fn parse_all(text: &str) -> Vec<Self> {
         let complete = text.rfind('\n').map_or("", |end| &text[..end]);
         let parse = |line: &str| {
-            let value: Value =
-                serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in event: {line}"));
-            assert!(value["event"].is_string(), "an event without a name: {line}");
+            let value: Value = serde_json::from_str(line)
+                .unwrap_or_else(|error| panic!("{error} in event: {line}"));
+            assert!(
+                value["event"].is_string(),
+                "an event without a name: {line}"
+            );
             Self(value)
         };
         complete.lines().map(parse).collect()

@@ -73,9 +73,17 @@ impl House {
         let plan = Plan::new(plan);
         let sshd = Sshd::start(&plan.room, "target", &plan.sshd);
         let key = certified_key(&plan.room, &plan.room.path("ca"), &plan.user);
-        let lines = [format!("IdentityFile {}", key.display()), "IdentitiesOnly yes".to_owned()];
+        let lines = [
+            format!("IdentityFile {}", key.display()),
+            "IdentitiesOnly yes".to_owned(),
+        ];
         let door = Door::new(&plan.room, "direct_config", sshd.port, &plan.user, &lines);
-        Self { proxy: None, sshd, door, room: plan.room }
+        Self {
+            proxy: None,
+            sshd,
+            door,
+            room: plan.room,
+        }
     }
 
     /// A target behind the proxy; the client has no key.
@@ -84,7 +92,12 @@ impl House {
         let sshd = Sshd::start(&plan.room, "target", &plan.sshd);
         let proxy = Proxy::start(&plan.room, &plan.proxy, &sshd, &plan.user);
         let door = Door::new(&plan.room, "proxied_config", proxy.port, &plan.user, &[]);
-        Self { proxy: Some(proxy), sshd, door, room: plan.room }
+        Self {
+            proxy: Some(proxy),
+            sshd,
+            door,
+            room: plan.room,
+        }
     }
 
     /// The proxy of a house that has one.
@@ -112,8 +125,11 @@ impl House {
         let Some(proxy) = &self.proxy else { return };
         let end = proxy.wait_for("session.end");
         let records = proxy.records_of(end.session());
-        let recorded: usize =
-            records.iter().filter(|record| record.kind() == kind).map(|record| record.data().len()).sum();
+        let recorded: usize = records
+            .iter()
+            .filter(|record| record.kind() == kind)
+            .map(|record| record.data().len())
+            .sum();
         assert_eq!(recorded, count, "bytes of {kind} in the log");
     }
 
@@ -126,7 +142,11 @@ impl House {
 impl Drop for House {
     fn drop(&mut self) {
         if thread::panicking() {
-            let way = if self.proxy.is_some() { "through the proxy" } else { "direct, without the proxy" };
+            let way = if self.proxy.is_some() {
+                "through the proxy"
+            } else {
+                "direct, without the proxy"
+            };
             eprintln!("--- failed {way}");
             self.room.show_logs();
         }
@@ -137,8 +157,16 @@ impl Plan {
     fn new(change: impl Fn(&mut Self)) -> Self {
         let room = Room::new();
         let authority = room.key("ca", "ed25519");
-        let sshd = SshdPlan { trusts: Some(authority.with_extension("pub")), ..SshdPlan::default() };
-        let mut plan = Self { sshd, proxy: ProxyPlan::default(), room, user: current_user() };
+        let sshd = SshdPlan {
+            trusts: Some(authority.with_extension("pub")),
+            ..SshdPlan::default()
+        };
+        let mut plan = Self {
+            sshd,
+            proxy: ProxyPlan::default(),
+            room,
+            user: current_user(),
+        };
         change(&mut plan);
         plan
     }

@@ -9,6 +9,7 @@
 
 pub mod client;
 pub mod events;
+pub mod foreign;
 pub mod house;
 pub mod live;
 pub mod process;

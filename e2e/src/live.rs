@@ -73,9 +73,17 @@ impl Live {
     /// When it cannot be started.
     #[track_caller]
     pub fn stalled(command: &mut Command) -> Self {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
         let mut live = Self::start(command);
-        live.input = live.child.stdin.take().map(|pipe| Box::new(pipe) as Box<dyn Write + Send>);
+        live.input = live
+            .child
+            .stdin
+            .take()
+            .map(|pipe| Box::new(pipe) as Box<dyn Write + Send>);
         live.unread = live.child.stdout.take();
         if let Some(stderr) = live.child.stderr.take() {
             live.collect(stderr);
@@ -100,11 +108,20 @@ impl Live {
             .open(name.to_str().expect("an ASCII path"))
             .expect("the other end of the terminal");
         let leader = File::from(leader);
-        let stdio = || Stdio::from(follower.try_clone().expect("a second handle of the terminal"));
+        let stdio = || {
+            Stdio::from(
+                follower
+                    .try_clone()
+                    .expect("a second handle of the terminal"),
+            )
+        };
 
         // `setsid` makes the terminal the controlling one and then becomes the program.
         let mut wrapped = Command::new("setsid");
-        wrapped.arg("--ctty").arg(command.get_program()).args(command.get_args());
+        wrapped
+            .arg("--ctty")
+            .arg(command.get_program())
+            .args(command.get_args());
         isolate(&mut wrapped);
         for (name, value) in command.get_envs() {
             match value {
@@ -116,7 +133,9 @@ impl Live {
         resize(&leader, size);
         let mut live = Self::start(&mut wrapped);
         drop(follower);
-        live.input = Some(Box::new(leader.try_clone().expect("a second handle of the terminal")));
+        live.input = Some(Box::new(
+            leader.try_clone().expect("a second handle of the terminal"),
+        ));
         live.collect(leader.try_clone().expect("a second handle of the terminal"));
         live.terminal = Some(leader);
         live
@@ -124,8 +143,17 @@ impl Live {
 
     fn start(command: &mut Command) -> Self {
         let line = shown(command);
-        let child = command.spawn().unwrap_or_else(|error| panic!("cannot start `{line}`: {error}"));
-        Self { child, input: None, unread: None, terminal: None, said: Arc::default(), line }
+        let child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start `{line}`: {error}"));
+        Self {
+            child,
+            input: None,
+            unread: None,
+            terminal: None,
+            said: Arc::default(),
+            line,
+        }
     }
 
     fn collect(&self, mut source: impl Read + Send + 'static) {
@@ -201,7 +229,11 @@ impl Live {
         let deadline = Instant::now() + limit;
         let mut guard = self.said.heard();
         loop {
-            if guard.bytes.windows(text.len()).any(|window| window == text.as_bytes()) {
+            if guard
+                .bytes
+                .windows(text.len())
+                .any(|window| window == text.as_bytes())
+            {
                 return;
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -237,7 +269,10 @@ impl Live {
     ///
     /// When it has no terminal.
     pub fn resize(&self, size: Size) {
-        resize(self.terminal.as_ref().expect("a program on a terminal"), size);
+        resize(
+            self.terminal.as_ref().expect("a program on a terminal"),
+            size,
+        );
     }
 
     /// Sends it a signal.
@@ -247,7 +282,10 @@ impl Live {
 
     /// Whether it is still running.
     pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("the state of a child process").is_none()
+        self.child
+            .try_wait()
+            .expect("the state of a child process")
+            .is_none()
     }
 
     /// Waits for its end.
@@ -258,7 +296,11 @@ impl Live {
     #[track_caller]
     pub fn end(&mut self, limit: Duration) -> ExitStatus {
         let Some(status) = wait(&mut self.child, limit) else {
-            panic!("{} is still running after {limit:?}\nheard: {}", self.line, self.heard());
+            panic!(
+                "{} is still running after {limit:?}\nheard: {}",
+                self.line,
+                self.heard()
+            );
         };
         status
     }
@@ -270,7 +312,11 @@ impl Live {
     /// When the program was not stalled.
     pub fn drain(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        self.unread.take().expect("a stalled program").read_to_end(&mut bytes).expect("a readable pipe");
+        self.unread
+            .take()
+            .expect("a stalled program")
+            .read_to_end(&mut bytes)
+            .expect("a readable pipe");
         bytes
     }
 }
@@ -279,12 +325,21 @@ impl Drop for Live {
     fn drop(&mut self) {
         kill_group(&mut self.child);
         if thread::panicking() {
-            eprintln!("--- heard from {}\n{}", self.line, shortened(self.heard().as_bytes()));
+            eprintln!(
+                "--- heard from {}\n{}",
+                self.line,
+                shortened(self.heard().as_bytes())
+            );
         }
     }
 }
 
 fn resize(terminal: &File, size: Size) {
-    let size = Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
+    let size = Winsize {
+        ws_row: size.rows,
+        ws_col: size.columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
     tcsetwinsize(terminal, size).expect("a terminal that can be resized");
 }

@@ -61,7 +61,10 @@ impl Finished {
     /// When it did not; the message shows the command and what it wrote.
     #[track_caller]
     pub fn expect_code(self, code: i32) -> Self {
-        assert!(self.code == Some(code), "expected exit code {code}\n{self:?}");
+        assert!(
+            self.code == Some(code),
+            "expected exit code {code}\n{self:?}"
+        );
         self
     }
 
@@ -80,7 +83,11 @@ impl Finished {
 impl std::fmt::Debug for Finished {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "$ {}", self.line)?;
-        writeln!(f, "code {:?}, signal {:?}, after {:?}", self.code, self.signal, self.took)?;
+        writeln!(
+            f,
+            "code {:?}, signal {:?}, after {:?}",
+            self.code, self.signal, self.took
+        )?;
         writeln!(f, "stdout: {}", shortened(&self.stdout))?;
         write!(f, "stderr: {}", shortened(&self.stderr))
     }
@@ -95,14 +102,19 @@ impl std::fmt::Debug for Finished {
 pub fn run(command: &mut Command, input: Input<'_>, limit: Duration) -> Finished {
     let mut stdout = tempfile::tempfile().expect("a file for standard output");
     let mut stderr = tempfile::tempfile().expect("a file for standard error");
-    command.stdout(same(&stdout)).stderr(same(&stderr)).process_group(0);
+    command
+        .stdout(same(&stdout))
+        .stderr(same(&stderr))
+        .process_group(0);
     match input {
         Input::Nothing => command.stdin(Stdio::null()),
         Input::Bytes(bytes) => command.stdin(holding(bytes)),
     };
     let line = shown(command);
     let started = Instant::now();
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start `{line}`: {error}"));
+    let mut child = command
+        .spawn()
+        .unwrap_or_else(|error| panic!("cannot start `{line}`: {error}"));
     let status = wait(&mut child, limit);
     if status.is_none() {
         kill_group(&mut child);
@@ -115,7 +127,10 @@ pub fn run(command: &mut Command, input: Input<'_>, limit: Duration) -> Finished
         took: started.elapsed(),
         line,
     };
-    assert!(status.is_some(), "still running after {limit:?}, killed\n{finished:?}");
+    assert!(
+        status.is_some(),
+        "still running after {limit:?}, killed\n{finished:?}"
+    );
     finished
 }
 
@@ -133,7 +148,14 @@ pub fn shell(script: &str, limit: Duration) -> Finished {
 
 /// Takes away what the surrounding session would lend a program: agent, display, locale, terminal type.
 pub fn isolate(command: &mut Command) {
-    for name in ["SSH_AUTH_SOCK", "SSH_ASKPASS", "DISPLAY", "LC_ALL", "GIT_SSH", "GIT_SSH_COMMAND"] {
+    for name in [
+        "SSH_AUTH_SOCK",
+        "SSH_ASKPASS",
+        "DISPLAY",
+        "LC_ALL",
+        "GIT_SSH",
+        "GIT_SSH_COMMAND",
+    ] {
         command.env_remove(name);
     }
     command.env("LANG", "C.UTF-8").env("TERM", "xterm");
@@ -177,11 +199,16 @@ fn descendants(ancestor: u32) -> Vec<u32> {
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
         // The name, in parentheses, may hold anything: what follows the last one is regular.
-        let parent =
-            stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse::<u32>().ok());
-        if let (Some(id), Some(parent)) =
-            (entry.file_name().to_str().and_then(|id| id.parse::<u32>().ok()), parent)
-        {
+        let parent = stat
+            .rsplit_once(')')
+            .and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse::<u32>().ok());
+        if let (Some(id), Some(parent)) = (
+            entry
+                .file_name()
+                .to_str()
+                .and_then(|id| id.parse::<u32>().ok()),
+            parent,
+        ) {
             parents.push((id, parent));
         }
     }
@@ -189,7 +216,12 @@ fn descendants(ancestor: u32) -> Vec<u32> {
     let mut next = 0;
     while next < found.len() {
         let above = found[next];
-        found.extend(parents.iter().filter(|(_, parent)| *parent == above).map(|(id, _)| *id));
+        found.extend(
+            parents
+                .iter()
+                .filter(|(_, parent)| *parent == above)
+                .map(|(id, _)| *id),
+        );
         next += 1;
     }
     found.split_off(1)
@@ -204,7 +236,10 @@ fn descendants(ancestor: u32) -> Vec<u32> {
 pub fn wait_until(what_for: &str, limit: Duration, mut what: impl FnMut() -> bool) {
     let started = Instant::now();
     while !what() {
-        assert!(started.elapsed() < limit, "waited {limit:?} in vain: {what_for}");
+        assert!(
+            started.elapsed() < limit,
+            "waited {limit:?} in vain: {what_for}"
+        );
         thread::sleep(TICK);
     }
 }
@@ -216,7 +251,11 @@ pub fn quoted(word: &OsStr) -> String {
 
 /// The command line of a command, for messages and for shell pipelines.
 pub fn shown(command: &Command) -> String {
-    std::iter::once(command.get_program()).chain(command.get_args()).map(quoted).collect::<Vec<_>>().join(" ")
+    std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(quoted)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// The first and last of a long text, for failure messages.

@@ -55,7 +55,13 @@ impl Proxy {
         Self::start_in(room, &self.folder, plan, target.port, user)
     }
 
-    fn start_in(room: &Room, folder: &Path, plan: &ProxyPlan, target_port: u16, user: &str) -> Self {
+    fn start_in(
+        room: &Room,
+        folder: &Path,
+        plan: &ProxyPlan,
+        target_port: u16,
+        user: &str,
+    ) -> Self {
         let stderr = room.path("proxy.log");
         let mut said = String::new();
         for _ in 0..5 {
@@ -87,7 +93,8 @@ impl Proxy {
                 let end = format!(":{port:04X}");
                 table.lines().any(|line| {
                     let mut fields = line.split_whitespace().skip(1);
-                    fields.next().is_some_and(|local| local.ends_with(&end)) && fields.nth(1) == Some("0A")
+                    fields.next().is_some_and(|local| local.ends_with(&end))
+                        && fields.nth(1) == Some("0A")
                 })
             };
             if self.ports.iter().all(listens) {
@@ -148,9 +155,17 @@ impl Proxy {
     ///
     /// When it does not run.
     pub fn resident_bytes(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("a running proxy");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a resident size");
-        let kib: u64 = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number of KiB");
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.id())).expect("a running proxy");
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .expect("a resident size");
+        let kib: u64 = line
+            .split_whitespace()
+            .nth(1)
+            .and_then(|n| n.parse().ok())
+            .expect("a number of KiB");
         kib * 1024
     }
 
@@ -161,7 +176,10 @@ impl Proxy {
 
     /// The events until now whose name is `name`.
     pub fn events_named(&self, name: &str) -> Vec<Event> {
-        self.events().into_iter().filter(|event| event.name() == name).collect()
+        self.events()
+            .into_iter()
+            .filter(|event| event.name() == name)
+            .collect()
     }
 
     /// Waits for an event.
@@ -230,14 +248,26 @@ impl Proxy {
     #[track_caller]
     pub fn records_of(&self, session: &str) -> Vec<Record> {
         let arguments = ["records", "-i", "recipient", "--signers", "allowed_signers"];
-        Record::parse_all(&self.sshlog(&arguments, &self.log_of(session)).expect_code(0).out())
+        Record::parse_all(
+            &self
+                .sshlog(&arguments, &self.log_of(session))
+                .expect_code(0)
+                .out(),
+        )
     }
 
     /// The records that stand in a log which has no end yet, or never got one.
     #[track_caller]
     pub fn records_so_far(&self, log: &Path) -> Vec<Record> {
-        let arguments =
-            ["records", "-i", "recipient", "--signers", "allowed_signers", "--allow", "truncated"];
+        let arguments = [
+            "records",
+            "-i",
+            "recipient",
+            "--signers",
+            "allowed_signers",
+            "--allow",
+            "truncated",
+        ];
         Record::parse_all(&self.sshlog(&arguments, log).expect_code(0).out())
     }
 
@@ -248,11 +278,17 @@ impl Proxy {
     /// When none comes.
     #[track_caller]
     pub fn wait_for_record(&self, kind: &str, wanted: impl Fn(&Record) -> bool) {
-        wait_until(&format!("a record of kind {kind} in {:?}", self.logs()), Duration::from_secs(15), || {
-            self.logs().iter().any(|log| {
-                self.records_so_far(log).iter().any(|record| record.kind() == kind && wanted(record))
-            })
-        });
+        wait_until(
+            &format!("a record of kind {kind} in {:?}", self.logs()),
+            Duration::from_secs(15),
+            || {
+                self.logs().iter().any(|log| {
+                    self.records_so_far(log)
+                        .iter()
+                        .any(|record| record.kind() == kind && wanted(record))
+                })
+            },
+        );
     }
 
     /// Waits until something was refused: in the events, and in the log of that session.
@@ -265,11 +301,15 @@ impl Proxy {
         let event = self.wait_for_event(&format!("a refused {what}"), |event| {
             event.name() == "channel.refused" && event.text("what").contains(what)
         });
-        wait_until(&format!("a record of the refused {what}"), Duration::from_secs(15), || {
-            self.records_so_far(&self.log_of(event.session()))
-                .iter()
-                .any(|record| record.kind() == "refused" && record.text("what").contains(what))
-        });
+        wait_until(
+            &format!("a record of the refused {what}"),
+            Duration::from_secs(15),
+            || {
+                self.records_so_far(&self.log_of(event.session()))
+                    .iter()
+                    .any(|record| record.kind() == "refused" && record.text("what").contains(what))
+            },
+        );
     }
 
     /// Waits for the end of the session and expects a record of a kind in its log.
@@ -280,7 +320,10 @@ impl Proxy {
     #[track_caller]
     pub fn expect_record_of(&self, session: &str, kind: &str) {
         let records = self.records_of(session);
-        assert!(records.iter().any(|record| record.kind() == kind), "no {kind} in {records:#?}");
+        assert!(
+            records.iter().any(|record| record.kind() == kind),
+            "no {kind} in {records:#?}"
+        );
     }
 
     /// Waits until every session that started has ended, and expects of each: one start, one end, and a log that is
@@ -297,12 +340,18 @@ impl Proxy {
         });
         let mut sessions: BTreeMap<String, Vec<Event>> = BTreeMap::new();
         for event in self.events() {
-            sessions.entry(event.session().to_owned()).or_default().push(event);
+            sessions
+                .entry(event.session().to_owned())
+                .or_default()
+                .push(event);
         }
         for (session, events) in sessions {
             let count = |name: &str| events.iter().filter(|event| event.name() == name).count();
-            let (started, denied, ended) =
-                (count("session.start"), count("access.denied"), count("session.end"));
+            let (started, denied, ended) = (
+                count("session.start"),
+                count("access.denied"),
+                count("session.end"),
+            );
             assert!(
                 started + denied == 1 && started == ended,
                 "{started} starts, {denied} denials, {ended} ends: {events:#?}"
@@ -332,7 +381,14 @@ fn launch(plan: &ProxyPlan, config: &Path, stderr: &Path) -> Child {
     isolate(&mut command);
     // The shell lends the proxy what a test wants of it, such as a limit, and then becomes the proxy.
     command.args(["-c", &format!("{}exec \"$@\"", plan.before), "sh"]);
-    command.arg(tools::own("audit_proxy")).arg("--config").arg(config);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).process_group(0);
+    command
+        .arg(tools::own("audit_proxy"))
+        .arg("--config")
+        .arg(config);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(stderr)
+        .process_group(0);
     command.spawn().expect("a started proxy")
 }

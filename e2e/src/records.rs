@@ -14,8 +14,8 @@ impl Record {
     /// When a line is not a JSON object with a `kind`.
     pub fn parse_all(text: &str) -> Vec<Self> {
         let parse = |line: &str| {
-            let value: Value =
-                serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in record: {line}"));
+            let value: Value = serde_json::from_str(line)
+                .unwrap_or_else(|error| panic!("{error} in record: {line}"));
             assert!(value["kind"].is_string(), "a record without a kind: {line}");
             Self(value)
         };
@@ -51,7 +51,11 @@ impl Record {
         if let Some(encoded) = self.0["base64"].as_str() {
             return base64(encoded);
         }
-        self.0["text"].as_str().unwrap_or_else(|| panic!("no data in {self:?}")).as_bytes().to_vec()
+        self.0["text"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no data in {self:?}"))
+            .as_bytes()
+            .to_vec()
     }
 
     /// The whole object.
@@ -75,8 +79,9 @@ fn base64(text: &str) -> Vec<u8> {
     }
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     for group in text.trim_end_matches('=').as_bytes().chunks(4) {
-        let bits =
-            group.iter().fold(0_u32, |bits, letter| bits << 6 | u32::from(values[usize::from(*letter)]));
+        let bits = group.iter().fold(0_u32, |bits, letter| {
+            bits << 6 | u32::from(values[usize::from(*letter)])
+        });
         // Four letters are three bytes, three are two, two are one.
         let aligned = (bits << (6 * (4 - group.len()))).to_be_bytes();
         bytes.extend_from_slice(&aligned[1..group.len()]);

@@ -25,15 +25,24 @@ impl Room {
     ///
     /// When the folder cannot be made.
     pub fn new() -> Self {
-        let guard = tempfile::Builder::new().prefix("e2e-").tempdir().expect("a temporary folder");
+        let guard = tempfile::Builder::new()
+            .prefix("e2e-")
+            .tempdir()
+            .expect("a temporary folder");
         let folder = guard.path().to_path_buf();
         if env::var_os("PORTREEVE_KEEP").is_some_and(|value| value == "1") {
             let kept = guard.keep();
             let test = std::thread::current().name().unwrap_or("test").to_owned();
             eprintln!("kept {test}: {}", kept.display());
-            return Self { folder: kept, _guard: None };
+            return Self {
+                folder: kept,
+                _guard: None,
+            };
         }
-        Self { folder, _guard: Some(guard) }
+        Self {
+            folder,
+            _guard: Some(guard),
+        }
     }
 
     /// The folder.
@@ -65,7 +74,9 @@ impl Room {
     pub fn key(&self, name: &str, kind: &str) -> PathBuf {
         let path = self.path(name);
         let mut keygen = Command::new(tools::path("ssh-keygen"));
-        keygen.args(["-q", "-N", "", "-C", name, "-t", kind, "-f"]).arg(&path);
+        keygen
+            .args(["-q", "-N", "", "-C", name, "-t", kind, "-f"])
+            .arg(&path);
         run(&mut keygen, Input::Nothing, Duration::from_secs(20)).expect_code(0);
         path
     }
@@ -76,7 +87,10 @@ impl Room {
     ///
     /// When it cannot be read.
     pub fn public_key(&self, name: &str) -> String {
-        fs::read_to_string(self.path(&format!("{name}.pub"))).expect("a public key").trim().to_owned()
+        fs::read_to_string(self.path(&format!("{name}.pub")))
+            .expect("a public key")
+            .trim()
+            .to_owned()
     }
 
     /// Prints all `*.log` and `*.jsonl` files of the folder, for a test that failed.
@@ -87,7 +101,10 @@ impl Room {
         let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
         paths.sort();
         for path in paths {
-            if path.extension().is_some_and(|extension| extension == "log" || extension == "jsonl") {
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "log" || extension == "jsonl")
+            {
                 let content = fs::read(&path).unwrap_or_default();
                 eprintln!("--- {}\n{}", path.display(), shortened(&content));
             }
@@ -118,5 +135,9 @@ pub fn free_port() -> u16 {
 /// When `id` does not say.
 pub fn current_user() -> String {
     let mut id = Command::new(tools::path("id"));
-    run(id.arg("-un"), Input::Nothing, Duration::from_secs(10)).expect_code(0).out().trim().to_owned()
+    run(id.arg("-un"), Input::Nothing, Duration::from_secs(10))
+        .expect_code(0)
+        .out()
+        .trim()
+        .to_owned()
 }

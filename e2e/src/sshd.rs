@@ -24,7 +24,12 @@ pub struct SshdPlan {
 
 impl Default for SshdPlan {
     fn default() -> Self {
-        Self { host_keys: vec!["ed25519"], trusts: None, host_ca: None, lines: Vec::new() }
+        Self {
+            host_keys: vec!["ed25519"],
+            trusts: None,
+            host_ca: None,
+            lines: Vec::new(),
+        }
     }
 }
 
@@ -54,20 +59,32 @@ impl Sshd {
         for _ in 0..5 {
             let port = free_port();
             let config = folder.join("sshd_config");
-            fs::write(&config, configuration(&folder, port, plan)).expect("a written configuration");
+            fs::write(&config, configuration(&folder, port, plan))
+                .expect("a written configuration");
             fs::write(&log, "").expect("an empty log");
             let mut command = Command::new(tools::path("sshd"));
             command.arg("-D").arg("-f").arg(&config).arg("-E").arg(&log);
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
             // A group of its own, so that its sessions end with it.
             std::os::unix::process::CommandExt::process_group(&mut command, 0);
             let child = command.spawn().expect("a started sshd");
-            let mut server = Self { child, port, folder: folder.clone(), log: log.clone() };
+            let mut server = Self {
+                child,
+                port,
+                folder: folder.clone(),
+                log: log.clone(),
+            };
             if server.is_listening() {
                 return server;
             }
         }
-        panic!("sshd does not start:\n{}", fs::read_to_string(&log).unwrap_or_default());
+        panic!(
+            "sshd does not start:\n{}",
+            fs::read_to_string(&log).unwrap_or_default()
+        );
     }
 
     /// Asked of the log, not by a connection: tests count connections.
@@ -101,8 +118,12 @@ impl Sshd {
     ///
     /// When it has no key of that type.
     pub fn host_key(&self, kind: &str) -> String {
-        let line = fs::read_to_string(self.folder.join(format!("host_{kind}.pub"))).expect("a host key");
-        line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
+        let line =
+            fs::read_to_string(self.folder.join(format!("host_{kind}.pub"))).expect("a host key");
+        line.split_whitespace()
+            .take(2)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     /// Ends it and all its sessions without a word, as a machine does that loses its power.
@@ -123,7 +144,10 @@ fn configuration(folder: &Path, port: u16, plan: &SshdPlan) -> String {
     for kind in &plan.host_keys {
         lines.push(format!("HostKey {}/host_{kind}", folder.display()));
         if plan.host_ca.is_some() {
-            lines.push(format!("HostCertificate {}/host_{kind}-cert.pub", folder.display()));
+            lines.push(format!(
+                "HostCertificate {}/host_{kind}-cert.pub",
+                folder.display()
+            ));
         }
     }
     if let Some(ca) = &plan.trusts {
@@ -160,8 +184,17 @@ fn make_host_key(room: &Room, name: &str, kind: &'static str, authority: Option<
     let key = room.key(&format!("{name}/host_{kind}"), kind);
     let Some(authority) = authority else { return };
     let mut keygen = Command::new(tools::path("ssh-keygen"));
-    keygen.args(["-q", "-h", "-I", "host", "-n", "target-1", "-V", "-5m:+1h", "-s"]).arg(authority);
-    run(keygen.arg(format!("{}.pub", key.display())), Input::Nothing, Duration::from_secs(20)).expect_code(0);
+    keygen
+        .args([
+            "-q", "-h", "-I", "host", "-n", "target-1", "-V", "-5m:+1h", "-s",
+        ])
+        .arg(authority);
+    run(
+        keygen.arg(format!("{}.pub", key.display())),
+        Input::Nothing,
+        Duration::from_secs(20),
+    )
+    .expect_code(0);
 }
 
 /// A privileged server wants this empty folder, which its start script makes where there is one.

@@ -38,8 +38,14 @@ pub fn need(tools: &[&str]) -> bool {
         return true;
     };
     let thread = thread::current();
-    let line = format!("SKIPPED {}: {missing} not found\n", thread.name().unwrap_or("test"));
-    assert!(env::var_os("PORTREEVE_NO_SKIP").is_none_or(|v| v != "1"), "{line}");
+    let line = format!(
+        "SKIPPED {}: {missing} not found\n",
+        thread.name().unwrap_or("test")
+    );
+    assert!(
+        env::var_os("PORTREEVE_NO_SKIP").is_none_or(|v| v != "1"),
+        "{line}"
+    );
     // A closed standard error leaves nobody to tell.
     let _ = std::io::stderr().write_all(line.as_bytes());
     false
@@ -52,8 +58,15 @@ pub fn need(tools: &[&str]) -> bool {
 /// When the binary has not been built.
 pub fn own(binary: &str) -> PathBuf {
     let test = env::current_exe().expect("the path of the running test");
-    let folder = test.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>");
+    let folder = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("target/<profile>/deps/<test>");
     let path = folder.join(binary);
-    assert!(path.is_file(), "{} is missing: run `cargo test -p e2e`", path.display());
+    assert!(
+        path.is_file(),
+        "{} is missing: run `cargo test -p e2e`",
+        path.display()
+    );
     path
 }

@@ -14,7 +14,10 @@ use e2e::need;
 fn a_command_without_a_terminal_returns_its_output() {
     need!("ssh", "sshd");
     by_both_ways(|house| {
-        let hello = house.ssh().run("echo hello; test -t 0 || echo no terminal").expect_code(0);
+        let hello = house
+            .ssh()
+            .run("echo hello; test -t 0 || echo no terminal")
+            .expect_code(0);
         assert_eq!(hello.out(), "hello\nno terminal\n");
         assert_eq!(hello.err(), "");
     });
@@ -24,7 +27,10 @@ fn a_command_without_a_terminal_returns_its_output() {
 fn a_command_with_a_terminal_has_one_of_the_size_of_the_client() {
     need!("ssh", "sshd");
     by_both_ways(|house| {
-        let mut ssh = house.ssh().arg("-t").terminal("tty; stty size; echo TERM is $TERM");
+        let mut ssh = house
+            .ssh()
+            .arg("-t")
+            .terminal("tty; stty size; echo TERM is $TERM");
         ssh.hear("/dev/pts/");
         ssh.hear("30 90");
         ssh.hear("TERM is xterm");
@@ -36,8 +42,11 @@ fn a_command_with_a_terminal_has_one_of_the_size_of_the_client() {
 fn a_forced_terminal_without_a_local_one_works_too() {
     need!("ssh", "sshd");
     by_both_ways(|house| {
-        let tty =
-            house.ssh().arg("-tt").run("test -t 0 && test -t 1 && echo terminal; exit 9").expect_code(9);
+        let tty = house
+            .ssh()
+            .arg("-tt")
+            .run("test -t 0 && test -t 1 && echo terminal; exit 9")
+            .expect_code(9);
         assert!(tty.out().contains("terminal"), "{tty:?}");
     });
 }
@@ -46,7 +55,11 @@ fn a_forced_terminal_without_a_local_one_works_too() {
 fn a_shell_fed_by_a_pipe_runs_its_commands_and_returns_the_last_status() {
     need!("ssh", "sshd");
     by_both_ways(|house| {
-        let shell = house.ssh().arg("-T").feed("", b"echo one\ncd /\npwd\nexit 5\n").expect_code(5);
+        let shell = house
+            .ssh()
+            .arg("-T")
+            .feed("", b"echo one\ncd /\npwd\nexit 5\n")
+            .expect_code(5);
         assert!(shell.out().contains("one\n/\n"), "{shell:?}");
     });
 }
@@ -98,8 +111,11 @@ fn a_variable_that_was_not_granted_is_refused_and_recorded() {
     need!("ssh", "sshd");
     through_the_proxy(|house| {
         // The target would take it: that it is absent is the doing of the proxy.
-        let seen =
-            house.ssh().option("SetEnv=OTHER_SECRET=taken").run("echo \"[$OTHER_SECRET]\"").expect_code(0);
+        let seen = house
+            .ssh()
+            .option("SetEnv=OTHER_SECRET=taken")
+            .run("echo \"[$OTHER_SECRET]\"")
+            .expect_code(0);
         assert_eq!(seen.out(), "[]\n");
         house.proxy().expect_refusal("env");
     });
@@ -109,12 +125,20 @@ fn a_variable_that_was_not_granted_is_refused_and_recorded() {
 fn a_window_change_is_seen_by_the_remote_program() {
     need!("ssh", "sshd");
     by_both_ways(|house| {
-        let mut ssh =
-            house.ssh().arg("-t").terminal("trap 'stty size' WINCH; stty size; while :; do sleep 0.05; done");
+        let mut ssh = house
+            .ssh()
+            .arg("-t")
+            .terminal("trap 'stty size' WINCH; stty size; while :; do sleep 0.05; done");
         ssh.hear("30 90");
-        ssh.resize(Size { columns: 133, rows: 44 });
+        ssh.resize(Size {
+            columns: 133,
+            rows: 44,
+        });
         ssh.hear("44 133");
-        ssh.resize(Size { columns: 40, rows: 10 });
+        ssh.resize(Size {
+            columns: 40,
+            rows: 10,
+        });
         ssh.hear("10 40");
         if let Some(proxy) = &house.proxy {
             proxy.wait_for_record("resize", |record| {
@@ -176,8 +200,10 @@ fn a_program_killed_by_a_signal_ends_as_it_does_without_the_proxy() {
     need!("ssh", "sshd");
     by_both_ways(|house| {
         for (signal, name) in [("TERM", "TERM"), ("KILL", "KILL"), ("SEGV", "SEGV")] {
-            let killed =
-                house.ssh().run(&format!("echo before; kill -{signal} $$; sleep 5")).expect_code(255);
+            let killed = house
+                .ssh()
+                .run(&format!("echo before; kill -{signal} $$; sleep 5"))
+                .expect_code(255);
             assert_eq!(killed.out(), "before\n");
             if let Some(proxy) = &house.proxy {
                 let end = proxy.wait_for_event("an end by signal", |event| {
@@ -193,7 +219,10 @@ fn a_program_killed_by_a_signal_ends_as_it_does_without_the_proxy() {
 fn standard_error_stays_apart_from_standard_output() {
     need!("ssh", "sshd");
     by_both_ways(|house| {
-        let both = house.ssh().run("echo to out; echo to err >&2; echo more out").expect_code(0);
+        let both = house
+            .ssh()
+            .run("echo to out; echo to err >&2; echo more out")
+            .expect_code(0);
         assert_eq!(both.out(), "to out\nmore out\n");
         assert_eq!(both.err(), "to err\n");
     });
@@ -203,9 +232,16 @@ fn standard_error_stays_apart_from_standard_output() {
 fn an_unknown_subsystem_is_answered_with_a_refusal() {
     need!("ssh", "sshd");
     by_both_ways(|house| {
-        let refused =
-            house.ssh().within(Duration::from_secs(15)).arg("-s").run("no-such-thing").expect_failure();
-        assert!(refused.err().contains("subsystem request failed"), "{refused:?}");
+        let refused = house
+            .ssh()
+            .within(Duration::from_secs(15))
+            .arg("-s")
+            .run("no-such-thing")
+            .expect_failure();
+        assert!(
+            refused.err().contains("subsystem request failed"),
+            "{refused:?}"
+        );
     });
 }
 
@@ -224,7 +260,10 @@ fn a_session_without_a_command_stays_open_until_the_client_goes() {
 fn a_client_that_wants_compression_gets_a_session_without() {
     need!("ssh", "sshd");
     by_both_ways(|house| {
-        assert_eq!(house.ssh().arg("-C").run("echo plain").expect_code(0).out(), "plain\n");
+        assert_eq!(
+            house.ssh().arg("-C").run("echo plain").expect_code(0).out(),
+            "plain\n"
+        );
     });
 }
 
@@ -233,7 +272,11 @@ fn what_the_proxy_adds_never_appears_inside_a_session() {
     need!("ssh", "sshd");
     // The same bytes on the terminal as without the proxy: no banner, no notice in the stream.
     let screen = |house: &House| {
-        let ssh = house.ssh().arg("-tt").run("printf 'first\\nlast\\n'").expect_code(0);
+        let ssh = house
+            .ssh()
+            .arg("-tt")
+            .run("printf 'first\\nlast\\n'")
+            .expect_code(0);
         (ssh.out(), ssh.err())
     };
     let direct = screen(&House::direct(|_| ()));

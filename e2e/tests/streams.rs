@@ -15,8 +15,10 @@ const MIB: usize = 1024 * 1024;
 fn the_end_of_input_reaches_the_remote_program() {
     need!("ssh", "sshd");
     by_both_ways(|house| {
-        let echoed =
-            shell(&format!("echo x | {}", house.ssh().line("cat; echo done")), Duration::from_secs(20));
+        let echoed = shell(
+            &format!("echo x | {}", house.ssh().line("cat; echo done")),
+            Duration::from_secs(20),
+        );
         assert_eq!(echoed.expect_code(0).out(), "x\ndone\n");
     });
 }
@@ -25,7 +27,10 @@ fn the_end_of_input_reaches_the_remote_program() {
 fn output_after_the_end_of_input_still_arrives() {
     need!("ssh", "sshd");
     by_both_ways(|house| {
-        let late = house.ssh().feed("cat >/dev/null; sleep 0.7; echo late; exit 4", b"all").expect_code(4);
+        let late = house
+            .ssh()
+            .feed("cat >/dev/null; sleep 0.7; echo late; exit 4", b"all")
+            .expect_code(4);
         assert_eq!(late.out(), "late\n");
     });
 }
@@ -35,9 +40,16 @@ fn an_endless_command_ends_at_once_when_nobody_reads_it() {
     need!("ssh", "sshd");
     by_both_ways(|house| {
         let started = Instant::now();
-        let head = shell(&format!("{} | head -1", house.ssh().line("yes")), Duration::from_secs(20));
+        let head = shell(
+            &format!("{} | head -1", house.ssh().line("yes")),
+            Duration::from_secs(20),
+        );
         assert_eq!(head.out(), "y\n");
-        assert!(started.elapsed() < Duration::from_secs(8), "took {:?}", started.elapsed());
+        assert!(
+            started.elapsed() < Duration::from_secs(8),
+            "took {:?}",
+            started.elapsed()
+        );
     });
 }
 
@@ -46,8 +58,16 @@ fn fifty_megabytes_come_down_byte_for_byte() {
     need!("ssh", "sshd");
     by_both_ways(|house| {
         let (file, sent) = write_noise(&house.room, "big", 50 * MIB);
-        let received = house.ssh().run(&format!("cat {}", file.display())).expect_code(0);
-        assert!(received.stdout == sent, "{} of {} bytes", received.stdout.len(), sent.len());
+        let received = house
+            .ssh()
+            .run(&format!("cat {}", file.display()))
+            .expect_code(0);
+        assert!(
+            received.stdout == sent,
+            "{} of {} bytes",
+            received.stdout.len(),
+            sent.len()
+        );
         house.expect_recorded_bytes("output", 50 * MIB);
     });
 }
@@ -58,7 +78,10 @@ fn fifty_megabytes_go_up_byte_for_byte() {
     by_both_ways(|house| {
         let sent = noise(50 * MIB);
         let file = house.path("uploaded");
-        house.ssh().feed(&format!("cat > {}", file.display()), &sent).expect_code(0);
+        house
+            .ssh()
+            .feed(&format!("cat > {}", file.display()), &sent)
+            .expect_code(0);
         assert!(std::fs::read(&file).expect("the uploaded file") == sent);
         house.expect_recorded_bytes("input", 50 * MIB);
     });
@@ -70,7 +93,12 @@ fn fifty_megabytes_go_both_ways_at_once_byte_for_byte() {
     by_both_ways(|house| {
         let sent = noise(50 * MIB);
         let received = house.ssh().feed("cat", &sent).expect_code(0);
-        assert!(received.stdout == sent, "{} of {} bytes", received.stdout.len(), sent.len());
+        assert!(
+            received.stdout == sent,
+            "{} of {} bytes",
+            received.stdout.len(),
+            sent.len()
+        );
     });
 }
 
@@ -89,10 +117,15 @@ fn binary_input_that_is_waiting_from_the_start_is_not_taken_for_keys() {
 fn standard_error_in_quantity_stays_apart() {
     need!("ssh", "sshd");
     by_both_ways(|house| {
-        let both =
-            house.ssh().run("head -c 3000000 /dev/zero & head -c 2000000 /dev/zero >&2; wait").expect_code(0);
+        let both = house
+            .ssh()
+            .run("head -c 3000000 /dev/zero & head -c 2000000 /dev/zero >&2; wait")
+            .expect_code(0);
         assert_eq!(both.stdout.len(), 3_000_000);
-        assert_eq!(both.stderr.iter().filter(|byte| **byte == 0).count(), 2_000_000);
+        assert_eq!(
+            both.stderr.iter().filter(|byte| **byte == 0).count(),
+            2_000_000
+        );
         house.expect_recorded_bytes("stderr", 2_000_000);
     });
 }
@@ -102,19 +135,27 @@ fn a_stalled_session_does_not_hold_up_the_one_beside_it() {
     need!("ssh", "sshd");
     by_both_ways(|house| {
         let shared = Shared::start(house);
-        let mut stalled = shared.client.stalled("head -c 20000000 /dev/zero | tr '\\0' s");
+        let mut stalled = shared
+            .client
+            .stalled("head -c 20000000 /dev/zero | tr '\\0' s");
         // Long enough for its window to be full.
         thread::sleep(Duration::from_secs(1));
         for round in 0..5 {
-            let live =
-                shared.client.clone().within(Duration::from_secs(10)).run(&format!("echo round {round}"));
+            let live = shared
+                .client
+                .clone()
+                .within(Duration::from_secs(10))
+                .run(&format!("echo round {round}"));
             assert_eq!(live.expect_code(0).out(), format!("round {round}\n"));
         }
         let sent = noise(5 * MIB);
         let beside = shared.client.feed("cat", &sent).expect_code(0);
         assert!(beside.stdout == sent);
         let late = stalled.drain();
-        assert_eq!((late.len(), late.iter().all(|byte| *byte == b's')), (20_000_000, true));
+        assert_eq!(
+            (late.len(), late.iter().all(|byte| *byte == b's')),
+            (20_000_000, true)
+        );
     });
 }
 
@@ -129,7 +170,9 @@ fn ten_commands_at_once_over_one_connection_keep_their_exit_statuses() {
                     let client = &shared.client;
                     scope.spawn(move || {
                         let code = 10 * round + number;
-                        let ended = client.run(&format!("echo I am {number}; exit {code}")).expect_code(code);
+                        let ended = client
+                            .run(&format!("echo I am {number}; exit {code}"))
+                            .expect_code(code);
                         assert_eq!(ended.out(), format!("I am {number}\n"));
                     });
                 }
@@ -146,14 +189,20 @@ fn many_connections_at_once_are_each_their_own_session() {
         thread::scope(|scope| {
             for number in 0..12 {
                 scope.spawn(move || {
-                    let ended = house.ssh().run(&format!("echo {number}; exit {number}")).expect_code(number);
+                    let ended = house
+                        .ssh()
+                        .run(&format!("echo {number}; exit {number}"))
+                        .expect_code(number);
                     assert_eq!(ended.out(), format!("{number}\n"));
                 });
             }
         });
         if let Some(proxy) = &house.proxy {
-            let mut sessions: Vec<_> =
-                proxy.events_named("session.start").iter().map(|event| event.session().to_owned()).collect();
+            let mut sessions: Vec<_> = proxy
+                .events_named("session.start")
+                .iter()
+                .map(|event| event.session().to_owned())
+                .collect();
             sessions.sort();
             sessions.dedup();
             assert_eq!(sessions.len(), 13);
@@ -168,7 +217,12 @@ fn a_client_that_rekeys_every_megabyte_loses_nothing() {
         let sent = noise(20 * MIB);
         let ssh = house.ssh().arg("-v").option("RekeyLimit=1M");
         let received = ssh.feed("cat", &sent).expect_code(0);
-        assert!(received.stdout == sent, "{} of {} bytes", received.stdout.len(), sent.len());
+        assert!(
+            received.stdout == sent,
+            "{} of {} bytes",
+            received.stdout.len(),
+            sent.len()
+        );
         let rekeys = received.err().matches("SSH2_MSG_NEWKEYS received").count();
         assert!(rekeys > 5, "only {rekeys} key exchanges");
     });
@@ -182,8 +236,17 @@ fn a_target_that_rekeys_every_megabyte_loses_nothing() {
         |house| {
             let sent = noise(20 * MIB);
             let received = house.ssh().feed("cat", &sent).expect_code(0);
-            assert!(received.stdout == sent, "{} of {} bytes", received.stdout.len(), sent.len());
-            let rekeys = house.sshd.log().matches("SSH2_MSG_NEWKEYS received").count();
+            assert!(
+                received.stdout == sent,
+                "{} of {} bytes",
+                received.stdout.len(),
+                sent.len()
+            );
+            let rekeys = house
+                .sshd
+                .log()
+                .matches("SSH2_MSG_NEWKEYS received")
+                .count();
             assert!(rekeys > 5, "only {rekeys} key exchanges");
         },
     );
@@ -212,7 +275,11 @@ fn both_sides_rekeying_under_load_over_several_channels_lose_nothing() {
 fn keepalives_of_the_client_are_answered() {
     need!("ssh", "sshd");
     by_both_ways(|house| {
-        let ssh = house.ssh().option("ServerAliveInterval=1").option("ServerAliveCountMax=1").arg("-vvv");
+        let ssh = house
+            .ssh()
+            .option("ServerAliveInterval=1")
+            .option("ServerAliveCountMax=1")
+            .arg("-vvv");
         let ended = ssh.run("sleep 4; echo alive").expect_code(0);
         assert_eq!(ended.out(), "alive\n");
     });
@@ -223,9 +290,17 @@ fn keepalives_of_the_target_are_answered() {
     need!("ssh", "sshd");
     by_both_ways_with(
         |plan| {
-            plan.sshd.lines.extend(["ClientAliveInterval 1".to_owned(), "ClientAliveCountMax 1".to_owned()])
+            plan.sshd.lines.extend([
+                "ClientAliveInterval 1".to_owned(),
+                "ClientAliveCountMax 1".to_owned(),
+            ])
         },
-        |house| assert_eq!(house.ssh().run("sleep 4; echo alive").expect_code(0).out(), "alive\n"),
+        |house| {
+            assert_eq!(
+                house.ssh().run("sleep 4; echo alive").expect_code(0).out(),
+                "alive\n"
+            )
+        },
     );
 }
 
@@ -243,7 +318,10 @@ impl<'h> Shared<'h> {
     fn start_with(house: &'h House, change: impl Fn(Client) -> Client) -> Self {
         let socket = format!("ControlPath={}", house.path("socket").display());
         let client = house.ssh().option(&socket);
-        change(client.clone()).args(&["-M", "-N", "-f"]).run("").expect_code(0);
+        change(client.clone())
+            .args(&["-M", "-N", "-f"])
+            .run("")
+            .expect_code(0);
         Self { client, house }
     }
 }
@@ -251,6 +329,9 @@ impl<'h> Shared<'h> {
 impl Drop for Shared<'_> {
     fn drop(&mut self) {
         let socket = quoted(self.house.path("socket").as_os_str());
-        shell(&format!("ssh -F none -o ControlPath={socket} -O exit target"), Duration::from_secs(10));
+        shell(
+            &format!("ssh -F none -o ControlPath={socket} -O exit target"),
+            Duration::from_secs(10),
+        );
     }
 }

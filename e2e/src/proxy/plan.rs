@@ -31,7 +31,9 @@ pub struct ProxyPlan {
 impl Default for ProxyPlan {
     fn default() -> Self {
         Self {
-            listeners: vec![format!("kind = \"plain\"\ntarget = \"{TARGET_ID}\"\nidentity = \"ada\"")],
+            listeners: vec![format!(
+                "kind = \"plain\"\ntarget = \"{TARGET_ID}\"\nidentity = \"ada\""
+            )],
             policy: POLICY.to_owned(),
             target_lines: Vec::new(),
             target_port: None,
@@ -58,11 +60,16 @@ impl ProxyPlan {
         let signing = room.key("proxy/signing", "ed25519");
         let public = room.public_key("proxy/signing");
         secret(&folder.join("account_secret"), &"5a".repeat(32));
-        fs::write(folder.join("allowed_signers"), format!("proxy@example.com {public}\n"))
-            .expect("a file of signers");
+        fs::write(
+            folder.join("allowed_signers"),
+            format!("proxy@example.com {public}\n"),
+        )
+        .expect("a file of signers");
         assert!(signing.is_file());
         let mut keygen = Command::new(tools::own("sshlog"));
-        keygen.args(["keygen", "--out"]).arg(folder.join("recipient"));
+        keygen
+            .args(["keygen", "--out"])
+            .arg(folder.join("recipient"));
         run(&mut keygen, Input::Nothing, Duration::from_secs(20)).expect_code(0);
     }
 
@@ -71,8 +78,18 @@ impl ProxyPlan {
     /// # Panics
     ///
     /// When it cannot be written.
-    pub fn write_config(&self, folder: &Path, ports: &[u16], target_port: u16, user: &str) -> PathBuf {
-        fs::write(folder.join("policy.toml"), self.policy.replace("{user}", user)).expect("a policy");
+    pub fn write_config(
+        &self,
+        folder: &Path,
+        ports: &[u16],
+        target_port: u16,
+        user: &str,
+    ) -> PathBuf {
+        fs::write(
+            folder.join("policy.toml"),
+            self.policy.replace("{user}", user),
+        )
+        .expect("a policy");
         let mut text = String::from("policy = \"policy.toml\"\n");
         for (listener, port) in self.listeners.iter().zip(ports) {
             text += &format!("\n[[listen]]\naddress = \"127.0.0.1:{port}\"\n{listener}\n");
@@ -93,7 +110,12 @@ impl ProxyPlan {
 fn secret(path: &Path, content: &str) {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
-    let mut file =
-        fs::File::options().write(true).create_new(true).mode(0o600).open(path).expect("a new file");
-    file.write_all(content.as_bytes()).expect("room for a secret");
+    let mut file = fs::File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .expect("a new file");
+    file.write_all(content.as_bytes())
+        .expect("room for a secret");
 }

@@ -1,0 +1,264 @@
+//! Clients and algorithms: OpenSSH, dropbear and PuTTY, with every algorithm that the proxy offers.
+
+use std::thread;
+use std::time::Duration;
+
+use e2e::client::Client;
+use e2e::foreign::{dbclient, plan, plink};
+use e2e::house::{
+    House, by_both_ways, by_both_ways_with, through_the_proxy, through_the_proxy_with,
+};
+use e2e::need;
+use e2e::process::shell;
+use e2e::samples::noise;
+
+/// Exit codes get lost by a race, so one run proves little.
+const RUNS: i32 = 20;
+
+fn expect_exit_codes(client: &Client) {
+    for code in 1..=RUNS {
+        let ended = client
+            .run(&format!(
+                "echo out {code}; echo err {code} >&2; exit {code}"
+            ))
+            .expect_code(code);
+        assert_eq!(ended.out(), format!("out {code}\n"));
+        assert!(ended.err().contains(&format!("err {code}")), "{ended:?}");
+    }
+}
+
+#[test]
+fn dropbear_gets_every_exit_code() {
+    need!("ssh", "sshd", "dbclient", "dropbearkey");
+    by_both_ways_with(plan, |house| expect_exit_codes(&dbclient(house)));
+}
+
+#[test]
+fn dropbear_gets_large_output_and_its_exit_code() {
+    need!("ssh", "sshd", "dbclient", "dropbearkey");
+    by_both_ways_with(plan, |house| {
+        let sent = noise(8 << 20);
+        let received = dbclient(house).feed("cat; exit 6", &sent).expect_code(6);
+        assert!(
+            received.stdout == sent,
+            "{} of {} bytes",
+            received.stdout.len(),
+            sent.len()
+        );
+    });
+}
+
+#[test]
+fn dropbear_gets_a_terminal() {
+    need!("ssh", "sshd", "dbclient", "dropbearkey");
+    by_both_ways_with(plan, |house| {
+        let mut client = dbclient(house).arg("-t").terminal("stty size; exit 8");
+        client.hear("30 90");
+        assert_eq!(client.end(Duration::from_secs(10)).code(), Some(8));
+    });
+}
+
+#[test]
+fn putty_gets_every_exit_code() {
+    need!("ssh", "sshd", "plink", "puttygen");
+    by_both_ways_with(plan, |house| expect_exit_codes(&plink(house)));
+}
+
+#[test]
+fn putty_gets_large_output_and_its_exit_code() {
+    need!("ssh", "sshd", "plink", "puttygen");
+    by_both_ways_with(plan, |house| {
+        let sent = noise(8 << 20);
+        let received = plink(house).feed("cat; exit 6", &sent).expect_code(6);
+        assert!(
+            received.stdout == sent,
+            "{} of {} bytes",
+            received.stdout.len(),
+            sent.len()
+        );
+    });
+}
+
+#[test]
+fn openssh_gets_every_exit_code() {
+    need!("ssh", "sshd");
+    by_both_ways(|house| expect_exit_codes(&house.ssh()));
+}
+
+#[test]
+fn a_master_that_starts_by_itself_serves_commands_as_ansible_sends_them() {
+    need!("ssh", "sshd");
+    by_both_ways(|house| {
+        let socket = format!("ControlPath={}", house.path("socket").display());
+        let ssh = house
+            .ssh()
+            .args(&[
+                "-C",
+                "-tt",
+                "-o",
+                "ControlMaster=auto",
+                "-o",
+                "ControlPersist=4s",
+                "-o",
+            ])
+            .arg(&socket)
+            .option("KbdInteractiveAuthentication=no");
+        ssh.run("echo first").expect_code(0);
+        thread::scope(|scope| {
+            for number in 0..8 {
+                let ssh = &ssh;
+                scope.spawn(move || {
+                    let ended = ssh.run(&format!(
+                        "/bin/sh -c 'echo ~ && sleep 0.1 && exit {number}'"
+                    ));
+                    ended.expect_code(number);
+                });
+            }
+        });
+        shell(
+            &format!("ssh -F none -O exit -o {socket} target"),
+            Duration::from_secs(10),
+        )
+        .expect_code(0);
+    });
+}
+
+#[test]
+fn a_client_may_use_each_key_exchange_that_the_proxy_offers() {
+    need!("ssh", "sshd");
+    through_the_proxy(|house| {
+        for name in [
+            "curve25519-sha256",
+            "curve25519-sha256@libssh.org",
+            "ecdh-sha2-nistp256",
+        ] {
+            let ended = house
+                .ssh()
+                .arg("-v")
+                .option(format!("KexAlgorithms={name}"))
+                .run("echo ok")
+                .expect_code(0);
+            assert!(
+                ended.err().contains(&format!("kex: algorithm: {name}")),
+                "{ended:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_client_may_use_each_cipher_that_the_proxy_offers() {
+    need!("ssh", "sshd");
+    through_the_proxy(|house| {
+        for name in [
+            "aes128-gcm@openssh.com",
+            "aes256-gcm@openssh.com",
+            "chacha20-poly1305@openssh.com",
+        ] {
+            let ssh = house.ssh().arg("-v").option(format!("Ciphers={name}"));
+            let ended = ssh.feed("cat", &noise(300_000)).expect_code(0);
+            assert!(ended.stdout == noise(300_000));
+            assert!(
+                ended.err().contains(&format!("cipher: {name}")),
+                "{ended:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_client_may_use_each_host_key_type_that_the_proxy_derives() {
+    need!("ssh", "sshd");
+    through_the_proxy(|house| {
+        for name in ["ssh-ed25519", "ecdsa-sha2-nistp256"] {
+            let known = format!("UserKnownHostsFile={}", house.path(name).display());
+            let ended = house
+                .ssh()
+                .arg("-v")
+                .option(known)
+                .option(format!("HostKeyAlgorithms={name}"))
+                .run("echo ok");
+            assert!(
+                ended
+                    .expect_code(0)
+                    .err()
+                    .contains(&format!("host key algorithm: {name}"))
+            );
+        }
+    });
+}
+
+#[test]
+fn a_client_without_a_common_algorithm_is_told_so_and_reaches_nothing() {
+    need!("ssh", "sshd");
+    through_the_proxy(|house| {
+        let refused = house
+            .ssh()
+            .option("Ciphers=aes128-cbc")
+            .run("echo never")
+            .expect_failure();
+        assert!(
+            refused.err().contains("no matching cipher") || refused.err().contains("disconnect"),
+            "{refused:?}"
+        );
+        house.proxy().wait_for("access.denied");
+        assert_eq!(house.sshd.log().matches("Accepted ").count(), 0);
+    });
+}
+
+#[test]
+fn strict_key_exchange_is_in_force_with_the_client_and_with_the_target() {
+    need!("ssh", "sshd");
+    through_the_proxy(|house| {
+        // Backported to the OpenSSH of every distribution that is still served; an older one has nothing to say.
+        let ended = house.ssh().arg("-vvv").run("true").expect_code(0);
+        assert!(
+            ended.err().contains("will use strict KEX ordering"),
+            "{ended:?}"
+        );
+        let stamped = house.sshd.log().contains("kex-strict-c-v00@openssh.com");
+        assert!(stamped, "the target was not offered strict key exchange");
+    });
+}
+
+#[test]
+fn a_target_may_have_each_kind_of_host_key() {
+    need!("ssh", "sshd");
+    for kind in ["ed25519", "ecdsa", "rsa"] {
+        through_the_proxy_with(
+            |plan| plan.sshd.host_keys = vec![kind],
+            |house| works(house, kind),
+        );
+    }
+}
+
+#[test]
+fn a_target_may_want_each_key_exchange_and_cipher() {
+    need!("ssh", "sshd");
+    for (exchange, cipher) in [
+        ("curve25519-sha256", "aes128-gcm@openssh.com"),
+        ("curve25519-sha256@libssh.org", "aes256-gcm@openssh.com"),
+        ("ecdh-sha2-nistp256", "chacha20-poly1305@openssh.com"),
+    ] {
+        let lines = [
+            format!("KexAlgorithms {exchange}"),
+            format!("Ciphers {cipher}"),
+        ];
+        through_the_proxy_with(
+            |plan| plan.sshd.lines.extend(lines.clone()),
+            |house| works(house, exchange),
+        );
+    }
+}
+
+#[track_caller]
+fn works(house: &House, what: &str) {
+    assert_eq!(
+        house
+            .ssh()
+            .run(&format!("echo {what}"))
+            .expect_code(0)
+            .out(),
+        format!("{what}\n")
+    );
+}
