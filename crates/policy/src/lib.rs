@@ -2,3 +2,31 @@
 #![no_std]
 
 extern crate alloc;
+
+mod closest;
+mod decide;
+mod decision;
+mod email;
+mod error;
+mod explain;
+mod facts;
+pub mod limits;
+mod load;
+mod permissions;
+mod request;
+mod rules;
+mod selector;
+mod set;
+mod target;
+mod unix_user;
+
+pub use closest::{Closest, Unmet};
+pub use decide::decide;
+pub use decision::{Advice, Decision, Denial, DenialReason, Grant, Recording};
+pub use error::{LoadError, Problem};
+pub use explain::{ApplicationTrace, Explanation, PolicyOutcome, PolicyTrace, RuleTrace, explain};
+pub use permissions::{NamePatterns, NameSet, Permissions};
+pub use request::{Device, Group, Identity, IdentityKind, Network, PostureResult, Request, Target};
+pub use rules::List;
+pub use selector::RuleOutcome;
+pub use set::{Action, PolicySet};

@@ -1,0 +1,130 @@
+//! What a policy grants: `permit`, `subsystems`, `env`, `max_channels`, `recording`.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::reader::{Fields, Listed, Node, Quoted, Reader, nearest};
+use super::values;
+use crate::decision::Recording;
+use crate::limits::MAX_MAX_CHANNELS;
+use crate::permissions::{NamePatterns, NameSet, Permissions};
+
+const GRANTABLE: &[&str] = &["exec", "pty", "sftp", "shell"];
+
+/// What people will look for and not find.
+const NOT_YET: [&str; 15] = [
+    "agent",
+    "agent_forwarding",
+    "forwarding",
+    "jump",
+    "local_forwarding",
+    "port_forwarding",
+    "proxy_jump",
+    "remote_forwarding",
+    "stream_local",
+    "streamlocal",
+    "tcp_forwarding",
+    "tun",
+    "tunnel",
+    "x11",
+    "x11_forwarding",
+];
+
+pub(super) fn load(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Permissions {
+    let mut permissions = Permissions::default();
+    let mut sftp = true;
+    if let Some(node) = fields.get("permit") {
+        (permissions.shell, permissions.exec, permissions.pty, sftp) = (false, false, false, false);
+        for item in reader.array(&node) {
+            match permit(reader, &item) {
+                Some("shell") => permissions.shell = true,
+                Some("exec") => permissions.exec = true,
+                Some("pty") => permissions.pty = true,
+                Some("sftp") => sftp = true,
+                _ => {}
+            }
+        }
+    }
+    let named = fields.get("subsystems").map(|node| {
+        texts(reader, &node, |reader, item| {
+            values::name(reader, item).map(Box::from)
+        })
+    });
+    // A written list of subsystems is the whole list, but for an `sftp` that `permit` names as well.
+    let sftp = sftp && (named.is_none() || fields.get("permit").is_some());
+    let subsystems = named
+        .iter()
+        .flatten()
+        .map(|name| &**name)
+        .chain(sftp.then_some("sftp"));
+    permissions.subsystems = NameSet::from_iter(subsystems);
+    if let Some(node) = fields.get("env") {
+        let patterns = texts(reader, &node, values::env_pattern);
+        permissions.env = NamePatterns::from_iter(patterns.iter().map(|pattern| &**pattern));
+    }
+    if let Some(node) = fields.get("max_channels")
+        && let Some(max_channels) = reader.integer(&node, 1, MAX_MAX_CHANNELS)
+    {
+        permissions.max_channels = max_channels;
+    }
+    permissions
+}
+
+fn texts(
+    reader: &mut Reader<'_>,
+    node: &Node<'_>,
+    read: impl Fn(&mut Reader<'_>, &Node<'_>) -> Option<Box<str>>,
+) -> Vec<Box<str>> {
+    let items = reader.array(node);
+    items.iter().filter_map(|item| read(reader, item)).collect()
+}
+
+fn permit<'p>(reader: &mut Reader<'_>, node: &Node<'p>) -> Option<&'p str> {
+    let text = reader.string(node)?;
+    if GRANTABLE.contains(&text) {
+        return Some(text);
+    }
+    let name = text.to_ascii_lowercase().replace('-', "_");
+    if name == "scp" || name == "rsync" {
+        let what = format!("{} is no permission of its own", Quoted(text));
+        reader.problem(node, what, "write `exec`, and `sftp` for a modern scp");
+    } else if NOT_YET.contains(&&*name) {
+        let what = format!("{} cannot be granted yet", Quoted(text));
+        reader.problem(node, what, format_args!("remove {}", Quoted(text)));
+    } else {
+        let what = format!("there is no permission {}", Quoted(text));
+        match nearest(text, GRANTABLE) {
+            Some(near) => reader.problem(node, what, format_args!("write `{near}`")),
+            None => reader.problem(
+                node,
+                what,
+                format_args!(
+                    "write some of {}; a subsystem goes into `subsystems`",
+                    Listed(GRANTABLE)
+                ),
+            ),
+        }
+    }
+    None
+}
+
+pub(super) fn recording(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Recording {
+    if let Some(node) = fields.get("recording")
+        && let Some(text) = reader.string(&node)
+        && text != "strict"
+    {
+        let what = match text {
+            "bounded" | "metadata_only" => {
+                format!("recording {} cannot be asked for yet", Quoted(text))
+            }
+            _ => format!("there is no recording {}", Quoted(text)),
+        };
+        reader.problem(
+            &node,
+            what,
+            "write `strict`, or remove it, which means the same",
+        );
+    }
+    Recording::Strict
+}

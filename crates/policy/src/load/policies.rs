@@ -1,0 +1,310 @@
+//! Policies: reusable ones, and those that stand in an application.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::groups::GroupNames;
+use super::reader::{Fields, Listed, Node, Quoted, Reader, nearest};
+use super::{contradictions, permissions, rules, values};
+use crate::rules::MissingInExclude;
+use crate::set::{Action, Policy};
+use crate::unix_user::{self, UserFault, Users};
+
+const POLICY_FIELDS: &[&str] = &[
+    "action",
+    "allow_email_alias",
+    "env",
+    "exclude",
+    "idle_timeout",
+    "include",
+    "max_channels",
+    "max_session",
+    "missing_in_exclude",
+    "name",
+    "permit",
+    "recording",
+    "require",
+    "subsystems",
+    "usernames",
+];
+
+/// Fields that say what is granted, which a Block has no use for.
+const GRANTING_FIELDS: [&str; 9] = [
+    "allow_email_alias",
+    "env",
+    "idle_timeout",
+    "max_channels",
+    "max_session",
+    "permit",
+    "recording",
+    "subsystems",
+    "usernames",
+];
+
+/// Durations that hold where nothing more specific says otherwise.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Durations {
+    pub(super) max_session: Option<Duration>,
+    pub(super) idle_timeout: Option<Duration>,
+}
+
+impl Durations {
+    pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Self {
+        let mut read = |name| {
+            fields
+                .get(name)
+                .and_then(|node| values::duration(reader, &node))
+        };
+        Self {
+            max_session: read("max_session"),
+            idle_timeout: read("idle_timeout"),
+        }
+    }
+
+    /// These, and where they are silent those of `outer`.
+    pub(super) fn or(self, outer: Self) -> Self {
+        Self {
+            max_session: self.max_session.or(outer.max_session),
+            idle_timeout: self.idle_timeout.or(outer.idle_timeout),
+        }
+    }
+}
+
+/// The reusable policies by name.
+pub(super) struct ReusablePolicies {
+    by_name: BTreeMap<Box<str>, Reusable>,
+}
+
+struct Reusable {
+    /// Nothing where a problem was reported.
+    policy: Option<Arc<Policy>>,
+    index: usize,
+    used: bool,
+}
+
+pub(super) fn load_reusable(
+    reader: &mut Reader<'_>,
+    document: &Fields<'_>,
+    names: &mut GroupNames,
+) -> ReusablePolicies {
+    let mut by_name = BTreeMap::new();
+    if let Some(list) = document.get("policy") {
+        for (index, item) in reader.array(&list).iter().enumerate() {
+            let policy = load(reader, item, names).map(Arc::new);
+            let Some(name) = item.field("name") else {
+                continue;
+            };
+            let Some(text) = name.as_str() else { continue };
+            if by_name.contains_key(text) {
+                reader.problem(
+                    &name,
+                    format_args!("there is another policy {}", Quoted(text)),
+                    "write a name of its own",
+                );
+            } else {
+                by_name.insert(
+                    text.into(),
+                    Reusable {
+                        policy,
+                        index,
+                        used: false,
+                    },
+                );
+            }
+        }
+    }
+    ReusablePolicies { by_name }
+}
+
+impl ReusablePolicies {
+    /// The policy that a `use` names.
+    pub(super) fn resolve(
+        &mut self,
+        reader: &mut Reader<'_>,
+        node: &Node<'_>,
+    ) -> Option<Arc<Policy>> {
+        let name = reader.string(node)?;
+        if let Some(reusable) = self.by_name.get_mut(name) {
+            reusable.used = true;
+            return reusable.policy.clone();
+        }
+        let known: Vec<&str> = self.by_name.keys().map(|name| &**name).collect();
+        let what = format!("there is no reusable policy {}", Quoted(name));
+        match nearest(name, &known) {
+            Some(near) => reader.problem(
+                node,
+                what,
+                format_args!("write {}, or add a `[[policy]]` of that name", Quoted(near)),
+            ),
+            None => reader.problem(node, what, "add a `[[policy]]` of that name"),
+        }
+        None
+    }
+
+    pub(super) fn warn_unused(&self, reader: &mut Reader<'_>, document: &Fields<'_>) {
+        let list = document.get("policy");
+        let items = list.as_ref().map_or_else(Vec::new, Node::items);
+        for reusable in self.by_name.values().filter(|reusable| !reusable.used) {
+            if let Some(item) = items.get(reusable.index) {
+                let help = "add it to an application, `policy = [{ use = \"…\" }]`, or remove it";
+                reader.warn(item, "no application uses this policy", help);
+            }
+        }
+    }
+}
+
+/// One policy.
+pub(super) fn load(
+    reader: &mut Reader<'_>,
+    node: &Node<'_>,
+    names: &mut GroupNames,
+) -> Option<Policy> {
+    let fields = reader.table(node, POLICY_FIELDS)?;
+    let name = reader.required(&fields, "name", "write a name, which the log will show");
+    let name = name.and_then(|node| values::name(reader, &node));
+    let action = action(reader, &fields);
+    let rules = rules::load(reader, &fields, names);
+    let missing_in_exclude = missing_in_exclude(reader, &fields);
+    let users = users(reader, &fields);
+    let permissions = permissions::load(reader, &fields);
+    let recording = permissions::recording(reader, &fields);
+    let Durations {
+        max_session,
+        idle_timeout,
+    } = Durations::read(reader, &fields);
+    match action {
+        None => {}
+        Some(Action::Allow) => check_allow(reader, &fields, &users),
+        Some(Action::Block) => check_block(reader, &fields),
+    }
+    if let Some(what) = contradictions::find(&rules) {
+        match action {
+            // It lets nobody in, which is safe and documented; the same in a Block would keep nobody out.
+            Some(Action::Allow) => reader.warn(node, what, contradictions::HELP),
+            _ => reader.problem(node, what, contradictions::HELP),
+        }
+    }
+    Some(Policy {
+        name: name?.into(),
+        action: action?,
+        rules,
+        missing_in_exclude,
+        users,
+        permissions: Arc::new(permissions),
+        recording,
+        max_session,
+        idle_timeout,
+    })
+}
+
+fn action(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Action> {
+    let node = reader.required(
+        fields,
+        "action",
+        "write `action = \"allow\"` or `action = \"block\"`",
+    )?;
+    let text = reader.string(&node)?;
+    match text {
+        "allow" => Some(Action::Allow),
+        "block" => Some(Action::Block),
+        "bypass" => {
+            let what = "`bypass` would let people in without an identity and without a recording";
+            reader.problem(&node, what, "write `allow`, and whom");
+            None
+        }
+        _ => {
+            reader.problem(
+                &node,
+                format_args!("there is no action {}", Quoted(text)),
+                "write `allow` or `block`",
+            );
+            None
+        }
+    }
+}
+
+fn missing_in_exclude(reader: &mut Reader<'_>, fields: &Fields<'_>) -> MissingInExclude {
+    let Some(node) = fields.get("missing_in_exclude") else {
+        return MissingInExclude::default();
+    };
+    match reader.string(&node) {
+        Some("denies") | None => {}
+        Some("ignored") => return MissingInExclude::Ignored,
+        Some(other) => {
+            let help = "write `denies`, or `ignored` if the policy may match where an excluded attribute is unknown";
+            reader.problem(
+                &node,
+                format_args!("{} is neither of two", Quoted(other)),
+                help,
+            );
+        }
+    }
+    MissingInExclude::default()
+}
+
+fn users(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Users {
+    let mut users = Users::default();
+    if let Some(node) = fields.get("usernames") {
+        for item in reader.array(&node) {
+            let Some(name) = reader.string(&item) else {
+                continue;
+            };
+            match unix_user::check(name) {
+                Ok(()) => users.names.push(name.into()),
+                Err(UserFault::Wildcard) => {
+                    reader.problem(
+                        &item,
+                        UserFault::Wildcard,
+                        "write every user, or `allow_email_alias = true` for the person's own",
+                    );
+                }
+                Err(fault) => {
+                    reader.problem(
+                        &item,
+                        format_args!("{fault}: {}", Quoted(name)),
+                        "write a user of the target, as in `deploy`",
+                    );
+                }
+            }
+        }
+    }
+    users.names.sort_unstable();
+    users.names.dedup();
+    if let Some(node) = fields.get("allow_email_alias") {
+        users.email_alias = reader.boolean(&node).unwrap_or(false);
+    }
+    users
+}
+
+fn check_allow(reader: &mut Reader<'_>, fields: &Fields<'_>, users: &Users) {
+    let wrote_users = fields
+        .get("usernames")
+        .and_then(|node| node.as_array().map(<[_]>::len))
+        .unwrap_or(0)
+        > 0;
+    if !wrote_users && !users.email_alias {
+        let help =
+            "write `usernames = [\"deploy\"]`, or `allow_email_alias = true` for the person's own";
+        reader.problem(
+            &fields.node(),
+            "an allow policy without users lets nobody in",
+            help,
+        );
+    }
+}
+
+fn check_block(reader: &mut Reader<'_>, fields: &Fields<'_>) {
+    for name in GRANTING_FIELDS {
+        if let Some(node) = fields.get(name) {
+            let what = format!(
+                "a block policy keeps out every user and grants nothing, so {} means nothing",
+                Listed(&[name])
+            );
+            reader.problem(&node, what, format_args!("remove `{name}`"));
+        }
+    }
+}

@@ -1,0 +1,480 @@
+//! A parsed document with the place of every value, and the problems found on the way.
+
+use alloc::format;
+use alloc::string::ToString as _;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::error::{LoadError, Problem};
+use crate::limits::MAX_PROBLEMS;
+
+/// The way from the document to a value, turned into text only when there is something to say about it.
+#[derive(Clone, Copy)]
+struct Path<'p> {
+    parent: Option<&'p Path<'p>>,
+    step: Step<'p>,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'p> {
+    Document,
+    Key(&'p str),
+    Index(usize),
+}
+
+impl fmt::Display for Path<'_> {
+    /// Values nest no deeper than the TOML parser allows (80).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent {
+            parent.fmt(f)?;
+        }
+        match self.step {
+            Step::Document => Ok(()),
+            Step::Index(index) => write!(f, "[{index}]"),
+            Step::Key(key) => {
+                let is_first = self
+                    .parent
+                    .is_none_or(|parent| matches!(parent.step, Step::Document));
+                write!(
+                    f,
+                    "{}{}",
+                    if is_first { "" } else { "." },
+                    key.escape_debug()
+                )
+            }
+        }
+    }
+}
+
+/// A place in the document.
+#[derive(Clone)]
+pub(super) struct Node<'p> {
+    path: Path<'p>,
+    span: Range<usize>,
+    /// Absent where the place is the document itself.
+    value: Option<&'p DeValue<'p>>,
+}
+
+impl<'p> Node<'p> {
+    fn item<'n>(&'n self, index: usize, value: &'n Spanned<DeValue<'n>>) -> Node<'n> {
+        self.child(Step::Index(index), value)
+    }
+
+    fn child<'n>(&'n self, step: Step<'n>, value: &'n Spanned<DeValue<'n>>) -> Node<'n> {
+        Node {
+            path: Path {
+                parent: Some(&self.path),
+                step,
+            },
+            span: value.span(),
+            value: Some(value.get_ref()),
+        }
+    }
+
+    /// The items of an array, none if it is something else.
+    pub(super) fn items<'n>(&'n self) -> Vec<Node<'n>> {
+        let items = self.as_array().unwrap_or_default();
+        items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| self.item(index, item))
+            .collect()
+    }
+
+    /// The field of a table, if it is one and has it.
+    pub(super) fn field<'n>(&'n self, name: &'n str) -> Option<Node<'n>> {
+        let table = self.value.and_then(|value| value.as_table())?;
+        table
+            .get(name)
+            .map(|value| self.child(Step::Key(name), value))
+    }
+
+    fn type_name(&self) -> &'static str {
+        self.value.map_or("document", |value| value.type_str())
+    }
+
+    pub(super) fn as_str(&self) -> Option<&'p str> {
+        self.value.and_then(|value| value.as_str())
+    }
+
+    pub(super) fn as_array(&self) -> Option<&'p [Spanned<DeValue<'p>>]> {
+        self.value
+            .and_then(|value| value.as_array())
+            .map(|array| &**array)
+    }
+
+    pub(super) fn is_table(&self) -> bool {
+        self.value.is_none_or(|value| value.is_table())
+    }
+
+    pub(super) fn is_integer(&self) -> bool {
+        self.value.is_some_and(|value| value.is_integer())
+    }
+}
+
+/// A table whose fields are known.
+pub(super) struct Fields<'p> {
+    node: Node<'p>,
+    table: &'p DeTable<'p>,
+}
+
+impl<'p> Fields<'p> {
+    /// Where the table stands.
+    pub(super) fn node(&self) -> Node<'p> {
+        self.node.clone()
+    }
+
+    pub(super) fn get<'n>(&'n self, name: &'n str) -> Option<Node<'n>> {
+        self.table
+            .get(name)
+            .map(|value| self.node.child(Step::Key(name), value))
+    }
+
+    /// The keys as written, with their places.
+    pub(super) fn entries<'n>(&'n self) -> impl Iterator<Item = (&'n str, Node<'n>)> {
+        self.table.iter().map(|(key, value)| {
+            (
+                &**key.get_ref(),
+                self.node.child(Step::Key(key.get_ref()), value),
+            )
+        })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+}
+
+/// Collects problems and warnings.
+pub(super) struct Reader<'t> {
+    text: &'t str,
+    /// Byte offsets at which lines begin.
+    lines: Vec<usize>,
+    problems: Vec<Problem>,
+    unlisted: usize,
+    warnings: Vec<Problem>,
+}
+
+impl<'t> Reader<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        let after_breaks = text
+            .bytes()
+            .enumerate()
+            .filter(|(_, byte)| *byte == b'\n')
+            .map(|(offset, _)| offset.saturating_add(1));
+        let lines = core::iter::once(0).chain(after_breaks).collect();
+        Self {
+            text,
+            lines,
+            problems: Vec::new(),
+            unlisted: 0,
+            warnings: Vec::new(),
+        }
+    }
+
+    pub(super) fn has_problems(&self) -> bool {
+        !self.problems.is_empty()
+    }
+
+    pub(super) fn into_error(mut self) -> LoadError {
+        self.problems
+            .sort_by_key(|problem| (problem.line, problem.column));
+        LoadError::new(self.problems, self.unlisted)
+    }
+
+    pub(super) fn into_warnings(mut self) -> Vec<Problem> {
+        self.warnings
+            .sort_by_key(|warning| (warning.line, warning.column));
+        self.warnings
+    }
+
+    /// Reports what makes the document invalid.
+    pub(super) fn problem(
+        &mut self,
+        node: &Node<'_>,
+        what: impl fmt::Display,
+        help: impl fmt::Display,
+    ) {
+        self.problem_at(&node.span, &node.path, what, help);
+    }
+
+    fn problem_at(
+        &mut self,
+        span: &Range<usize>,
+        path: impl fmt::Display,
+        what: impl fmt::Display,
+        help: impl fmt::Display,
+    ) {
+        if self.problems.len() < MAX_PROBLEMS {
+            let problem = self.locate(span.start, path, what, help);
+            self.problems.push(problem);
+        } else {
+            self.unlisted = self.unlisted.saturating_add(1);
+        }
+    }
+
+    /// Reports what is valid but probably not meant.
+    pub(super) fn warn(
+        &mut self,
+        node: &Node<'_>,
+        what: impl fmt::Display,
+        help: impl fmt::Display,
+    ) {
+        if self.warnings.len() < MAX_PROBLEMS {
+            let warning = self.locate(node.span.start, node.path, what, help);
+            self.warnings.push(warning);
+        }
+    }
+
+    /// Reports what the TOML parser found.
+    pub(super) fn syntax(&mut self, error: &toml::de::Error) {
+        let span = error.span().unwrap_or(0..0);
+        let what = error.message().lines().collect::<Vec<_>>().join(", ");
+        let help = if what.starts_with("duplicate key") {
+            "write each key once in a table"
+        } else {
+            "write TOML: `name = \"text\"`, `names = [\"a\", \"b\"]`, `[[application]]`"
+        };
+        self.problem_at(&span, "", what, help);
+    }
+
+    fn locate(
+        &self,
+        offset: usize,
+        path: impl fmt::Display,
+        what: impl fmt::Display,
+        help: impl fmt::Display,
+    ) -> Problem {
+        let line = self.lines.partition_point(|start| *start <= offset);
+        let start = line
+            .checked_sub(1)
+            .and_then(|index| self.lines.get(index))
+            .copied()
+            .unwrap_or(0);
+        let column = self
+            .text
+            .get(start..offset)
+            .map(|before| before.chars().count().saturating_add(1));
+        Problem {
+            line: line.max(1),
+            column,
+            path: path.to_string(),
+            what: what.to_string(),
+            help: help.to_string(),
+        }
+    }
+
+    /// The document itself, its unknown fields reported.
+    pub(super) fn document<'p>(&mut self, table: &'p DeTable<'p>, known: &[&str]) -> Fields<'p> {
+        let node = Node {
+            path: Path {
+                parent: None,
+                step: Step::Document,
+            },
+            span: 0..0,
+            value: None,
+        };
+        self.check_fields(&node, table, known);
+        Fields { node, table }
+    }
+
+    /// The value as a table, its unknown fields reported.
+    pub(super) fn table<'p>(&mut self, node: &Node<'p>, known: &[&str]) -> Option<Fields<'p>> {
+        let fields = self.open_table(node)?;
+        self.check_fields(node, fields.table, known);
+        Some(fields)
+    }
+
+    /// The value as a table of whatever fields.
+    pub(super) fn open_table<'p>(&mut self, node: &Node<'p>) -> Option<Fields<'p>> {
+        let Some(table) = node.value.and_then(|value| value.as_table()) else {
+            self.problem(
+                node,
+                format_args!("a table is expected here, not a {}", node.type_name()),
+                "write `{ field = value }`",
+            );
+            return None;
+        };
+        Some(Fields {
+            node: node.clone(),
+            table,
+        })
+    }
+
+    fn check_fields(&mut self, node: &Node<'_>, table: &DeTable<'_>, known: &[&str]) {
+        for key in table.keys() {
+            let name: &str = key.get_ref();
+            if known.contains(&name) {
+                continue;
+            }
+            let path = Path {
+                parent: Some(&node.path),
+                step: Step::Key(name),
+            };
+            let help = match nearest(name, known) {
+                Some(near) => format!("write `{near}`, or remove it"),
+                None => format!("remove it, or write one of {}", Listed(known)),
+            };
+            self.problem_at(
+                &key.span(),
+                path,
+                format_args!("unknown field {}", Quoted(name)),
+                help,
+            );
+        }
+    }
+
+    /// The field `name`, whose absence is a problem.
+    pub(super) fn required<'n>(
+        &mut self,
+        fields: &'n Fields<'_>,
+        name: &'n str,
+        help: &str,
+    ) -> Option<Node<'n>> {
+        let found = fields.get(name);
+        if found.is_none() {
+            self.problem(&fields.node, format_args!("`{name}` is missing"), help);
+        }
+        found
+    }
+
+    pub(super) fn string<'p>(&mut self, node: &Node<'p>) -> Option<&'p str> {
+        let text = node.as_str();
+        if text.is_none() {
+            self.problem(
+                node,
+                format_args!("a text is expected here, not a {}", node.type_name()),
+                "write it in quotes: `\"…\"`",
+            );
+        }
+        text
+    }
+
+    pub(super) fn boolean(&mut self, node: &Node<'_>) -> Option<bool> {
+        let value = node.value.and_then(|value| value.as_bool());
+        if value.is_none() {
+            self.problem(
+                node,
+                format_args!("a yes or no is expected here, not a {}", node.type_name()),
+                "write `true` or `false`",
+            );
+        }
+        value
+    }
+
+    /// A whole number from `min` to `max`.
+    pub(super) fn integer(&mut self, node: &Node<'_>, min: u32, max: u32) -> Option<u32> {
+        let number = node.value.and_then(|value| value.as_integer());
+        let value =
+            number.and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok());
+        let value = value.filter(|value| (min..=max).contains(value));
+        if value.is_none() {
+            let what = match number {
+                Some(number) => format!("{} is out of range", Quoted(number.as_str())),
+                None => format!("a number is expected here, not a {}", node.type_name()),
+            };
+            self.problem(
+                node,
+                what,
+                format_args!("write a whole number from {min} to {max}"),
+            );
+        }
+        value
+    }
+
+    /// The items of an array.
+    pub(super) fn array<'n>(&mut self, node: &'n Node<'_>) -> Vec<Node<'n>> {
+        if node.as_array().is_none() {
+            self.problem(
+                node,
+                format_args!("a list is expected here, not a {}", node.type_name()),
+                "write it in brackets: `[ … ]`",
+            );
+        }
+        node.items()
+    }
+
+    /// The items of an array that must not be empty, or the one value that stands for itself.
+    pub(super) fn one_or_more<'n>(&mut self, node: &'n Node<'_>) -> Vec<Node<'n>> {
+        if node.as_array().is_none() {
+            return alloc::vec![node.clone()];
+        }
+        let items = self.array(node);
+        if items.is_empty() {
+            self.problem(
+                node,
+                "an empty list matches nobody",
+                "write at least one value, or remove the rule",
+            );
+        }
+        items
+    }
+}
+
+/// A text of the document inside a message, harmless and short.
+pub(super) struct Quoted<'a>(pub(super) &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MAX_CHARS: usize = 60;
+        let mut rest = self.0.chars();
+        f.write_str("`")?;
+        for character in rest.by_ref().take(MAX_CHARS) {
+            write!(f, "{}", character.escape_debug())?;
+        }
+        f.write_str(if rest.next().is_some() { "…`" } else { "`" })
+    }
+}
+
+/// Names as an enumeration.
+pub(super) struct Listed<'a>(pub(super) &'a [&'a str]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, name) in self.0.iter().enumerate() {
+            write!(f, "{}`{name}`", if index == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+/// The known name that `name` is probably a slip of.
+pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    const MAX_CHARS: usize = 40;
+    const MAX_EDITS: usize = 2;
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    if name.chars().count() > MAX_CHARS {
+        return None;
+    }
+    let candidates = known
+        .iter()
+        .map(|candidate| (edits(&name, candidate), *candidate));
+    candidates
+        .min()
+        .filter(|(distance, _)| *distance <= MAX_EDITS)
+        .map(|(_, candidate)| candidate)
+}
+
+/// The Levenshtein distance.
+fn edits(left: &str, right: &str) -> usize {
+    let mut row: Vec<usize> = (0..=right.chars().count()).collect();
+    for (index, one) in left.chars().enumerate() {
+        let mut diagonal = index;
+        let mut previous = index.saturating_add(1);
+        let mut next = alloc::vec![previous];
+        for (other, above) in right.chars().zip(row.iter().skip(1)) {
+            let replaced = diagonal.saturating_add(usize::from(one != other));
+            previous = replaced
+                .min(above.saturating_add(1))
+                .min(previous.saturating_add(1));
+            diagonal = *above;
+            next.push(previous);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}

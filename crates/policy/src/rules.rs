@@ -1,0 +1,192 @@
+//! Rules in their three lists, rule groups, and what a missing attribute counts for (rules R1 to R6 and S4 of SPEC.md).
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::facts::Facts;
+use crate::selector::{Quantifier, RuleOutcome, Selector, Toward, list};
+
+/// Which list of a policy or rule group a rule stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum List {
+    /// At least one must match.
+    Include,
+    /// Every one must match.
+    Require,
+    /// None may match.
+    Exclude,
+}
+
+impl List {
+    pub(crate) fn quantifier(self) -> Quantifier {
+        match self {
+            Self::Include | Self::Exclude => Quantifier::Any,
+            Self::Require => Quantifier::All,
+        }
+    }
+}
+
+impl fmt::Display for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Include => "include",
+            Self::Require => "require",
+            Self::Exclude => "exclude",
+        })
+    }
+}
+
+/// From where a rule is looked at. It settles what a missing attribute counts for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stance {
+    pub(crate) toward: Toward,
+    under_exclude: bool,
+    missing: MissingInExclude,
+}
+
+/// What an attribute that nobody supplied does in the `exclude` of an Allow policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum MissingInExclude {
+    #[default]
+    Denies,
+    Ignored,
+}
+
+impl Stance {
+    pub(crate) fn new(toward: Toward, missing: MissingInExclude) -> Self {
+        Self {
+            toward,
+            under_exclude: false,
+            missing,
+        }
+    }
+
+    pub(crate) fn inside(self, list: List) -> Self {
+        match list {
+            List::Include | List::Require => self,
+            List::Exclude => Self {
+                toward: match self.toward {
+                    Toward::Access => Toward::Denial,
+                    Toward::Denial => Toward::Access,
+                },
+                under_exclude: true,
+                ..self
+            },
+        }
+    }
+
+    /// Whether `outcome` is as good as a match. A missing attribute is none, except where that would open a door through an exclude.
+    pub(crate) fn counts(self, outcome: RuleOutcome) -> bool {
+        match outcome {
+            RuleOutcome::Matched => true,
+            RuleOutcome::NotMatched => false,
+            RuleOutcome::Missing => {
+                self.under_exclude
+                    && self.toward == Toward::Denial
+                    && self.missing == MissingInExclude::Denies
+            }
+        }
+    }
+}
+
+/// One rule.
+#[derive(Debug)]
+pub(crate) enum Rule {
+    Selector(Selector),
+    /// Indices into the set's rule groups; never empty, never in a cycle.
+    Groups(Box<[usize]>),
+}
+
+/// A named set of rules.
+#[derive(Debug)]
+pub(crate) struct RuleGroup {
+    pub(crate) name: Arc<str>,
+    pub(crate) rules: Rules,
+}
+
+/// The three lists. `include` is never empty.
+#[derive(Debug, Default)]
+pub(crate) struct Rules {
+    pub(crate) include: Vec<Rule>,
+    pub(crate) require: Vec<Rule>,
+    pub(crate) exclude: Vec<Rule>,
+}
+
+impl Rules {
+    /// (any include) and (all require) and not (any exclude).
+    pub(crate) fn hold(&self, groups: &[RuleGroup], facts: &Facts<'_>, stance: Stance) -> bool {
+        let holds = |rule: &Rule, list| rule.holds(groups, facts, list, stance);
+        self.include.iter().any(|rule| holds(rule, List::Include))
+            && self.require.iter().all(|rule| holds(rule, List::Require))
+            && !self.exclude.iter().any(|rule| holds(rule, List::Exclude))
+    }
+
+    /// The rules with the list each stands in.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (List, &Rule)> {
+        let include = self.include.iter().map(|rule| (List::Include, rule));
+        let require = self.require.iter().map(|rule| (List::Require, rule));
+        let exclude = self.exclude.iter().map(|rule| (List::Exclude, rule));
+        include.chain(require).chain(exclude)
+    }
+}
+
+impl Rule {
+    /// Whether the rule counts as a match, standing in `list` of rules that are looked at from `stance`.
+    pub(crate) fn holds(
+        &self,
+        groups: &[RuleGroup],
+        facts: &Facts<'_>,
+        list: List,
+        stance: Stance,
+    ) -> bool {
+        let inside = stance.inside(list);
+        match self {
+            Self::Selector(selector) => {
+                inside.counts(selector.outcome(facts, list.quantifier(), inside.toward))
+            }
+            Self::Groups(indices) => {
+                let mut members = indices.iter().filter_map(|index| groups.get(*index));
+                let holds = |group: &RuleGroup| group.rules.hold(groups, facts, inside);
+                match list.quantifier() {
+                    Quantifier::Any => members.any(holds),
+                    Quantifier::All => members.all(holds),
+                }
+            }
+        }
+    }
+
+    /// What to tell about the rule; a rule group is matched or not, never missing.
+    pub(crate) fn outcome(
+        &self,
+        groups: &[RuleGroup],
+        facts: &Facts<'_>,
+        list: List,
+        stance: Stance,
+    ) -> RuleOutcome {
+        match self {
+            Self::Selector(selector) => {
+                selector.outcome(facts, list.quantifier(), stance.inside(list).toward)
+            }
+            Self::Groups(_) => self.holds(groups, facts, list, stance).into(),
+        }
+    }
+
+    /// The rule as a document writes it.
+    pub(crate) fn describe<'a>(&'a self, groups: &'a [RuleGroup]) -> impl fmt::Display + 'a {
+        fmt::from_fn(move |f| match self {
+            Self::Selector(selector) => write!(f, "{selector}"),
+            Self::Groups(indices) => {
+                f.write_str("rule_group = ")?;
+                list(f, indices, |f, index| {
+                    write!(
+                        f,
+                        "{:?}",
+                        groups.get(*index).map_or("", |group| &group.name)
+                    )
+                })
+            }
+        })
+    }
+}
