@@ -2,3 +2,41 @@
 #![no_std]
 
 extern crate alloc;
+
+mod algorithms;
+mod auth;
+mod client;
+mod config;
+mod connection;
+mod crypto;
+mod error;
+mod event;
+mod identification;
+mod limits;
+mod message;
+mod negotiation;
+mod packet;
+mod server;
+mod signing;
+mod text;
+mod wire;
+
+pub use algorithms::{Algorithms, CipherAlgorithm, HostKeyAlgorithm, KexAlgorithm};
+pub use client::{Client, ClientAuth};
+pub use config::{ClientConfig, HostKey, ServerConfig};
+pub use error::{ApiMisuse, Error, Negotiated, PeerMisbehaved, Timer};
+pub use event::{
+    AuthAttempt, AuthId, AuthMethod, ClientEvent, HostKeyId, HostKeyQuestion, KeyExchange,
+    KeyProof, Progress, ServerEvent, SignId, SignRequest,
+};
+pub use identification::Identification;
+pub use limits::{
+    Limits, MAX_BANNER_BYTES, MAX_BANNERS, MAX_DISCONNECT_TEXT_BYTES, MAX_EXT_INFO_BYTES,
+    MAX_EXT_INFOS, MAX_IDENTIFICATION_BYTES, MAX_LINE_BEFORE_IDENTIFICATION_BYTES,
+    MAX_LINES_BEFORE_IDENTIFICATION, MAX_NAME_BYTES, MAX_NAME_LIST_BYTES, MAX_PACKET_BYTES,
+    MAX_PACKETS_PER_KEY, MAX_PAYLOAD_BYTES, MAX_USER_NAME_BYTES, MAX_WAITING_REPLY_BYTES,
+    RECEIVE_BUFFER_BYTES, RekeyPolicy,
+};
+pub use message::DisconnectReason;
+pub use server::Server;
+pub use signing::Ed25519Key;

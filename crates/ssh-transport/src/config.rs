@@ -1,0 +1,82 @@
+//! How a machine is set up.
+
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::algorithms::{Algorithms, HostKeyAlgorithm};
+use crate::limits::{Limits, RekeyPolicy};
+
+/// Default of [`ServerConfig::login_grace`] and [`ClientConfig::login_grace`]: as long as OpenSSH's `LoginGraceTime`.
+const LOGIN_GRACE: Duration = Duration::from_secs(120);
+
+/// The default identification.
+const IDENTIFICATION: &str = concat!("SSH-2.0-ssh-transport_", env!("CARGO_PKG_VERSION"));
+
+/// How a [`crate::Server`] behaves. Shared by any number of connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// The identification line without its end: `SSH-2.0-software comments`. What could not be sent (other than printable
+    /// ASCII, more than 253 bytes) is replaced or cut. OpenSSH enables its extensions only towards a software
+    /// version that starts with `OpenSSH_`.
+    pub identification: String,
+    /// What is offered. The host key algorithms are those of the keys given to [`crate::Server::start`].
+    pub algorithms: Algorithms,
+    /// Limits.
+    pub limits: Limits,
+    /// When to exchange keys again.
+    pub rekey: RekeyPolicy,
+    /// Time from the first byte to the end of authentication.
+    pub login_grace: Duration,
+    /// The methods named in a refusal that the machine makes by itself, such as after a bad signature.
+    pub auth_methods: Vec<String>,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            identification: IDENTIFICATION.to_string(),
+            algorithms: Algorithms::default(),
+            limits: Limits::default(),
+            rekey: RekeyPolicy::default(),
+            login_grace: LOGIN_GRACE,
+            auth_methods: Vec::from(["publickey".to_string()]),
+        }
+    }
+}
+
+/// How a [`crate::Client`] behaves. Shared by any number of connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientConfig {
+    /// As [`ServerConfig::identification`].
+    pub identification: String,
+    /// What is offered; [`Algorithms::host_keys`] is the preference among the server's host keys.
+    pub algorithms: Algorithms,
+    /// Limits.
+    pub limits: Limits,
+    /// When to exchange keys again.
+    pub rekey: RekeyPolicy,
+    /// Time from the first byte to the end of authentication.
+    pub login_grace: Duration,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            identification: IDENTIFICATION.to_string(),
+            algorithms: Algorithms::default(),
+            limits: Limits::default(),
+            rekey: RekeyPolicy::default(),
+            login_grace: LOGIN_GRACE,
+        }
+    }
+}
+
+/// A host key that a server presents. Its private half stays with whoever answers [`crate::ServerEvent::SignExchangeHash`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostKey {
+    /// How it signs. An RSA key may be given twice, once with each hash.
+    pub algorithm: HostKeyAlgorithm,
+    /// The public key blob (RFC 4253 section 6.6), or the certificate blob for a certificate algorithm.
+    pub public_key: Vec<u8>,
+}

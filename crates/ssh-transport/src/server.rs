@@ -1,0 +1,248 @@
+//! The server's side.
+//!
+//! ```text
+//!   client's ident --> start() --> key exchange --> SERVICE_REQUEST --> USERAUTH_REQUEST <--+
+//!                                   |        ^                            |    | reject     |
+//!                          SignExchangeHash  | signed           AuthAttempt    +------------+
+//!                                   +--------+                            | accept
+//!                                                                         v
+//!                                                              connection packets
+//! ```
+
+mod auth;
+mod exchange;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use crate::config::{HostKey, ServerConfig};
+use crate::connection::{Core, Step};
+use crate::crypto::verify::VerifyingKey;
+use crate::error::{ApiMisuse, Error};
+use crate::event::{AuthId, Progress, ServerEvent, SignId};
+use crate::message::{DisconnectReason, number};
+
+/// The server's side of one connection.
+///
+/// After every call that takes `now`, drain [`Server::poll_event`] and [`Server::poll_output`], and ask
+/// [`Server::poll_timeout`] again. Calls in excess do nothing.
+pub struct Server {
+    core: Core<ServerEvent>,
+    config: Arc<ServerConfig>,
+    host_keys: Vec<HostKey>,
+    exchange: exchange::State,
+    auth: auth::State,
+}
+
+impl core::fmt::Debug for Server {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Server").finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// A server that has accepted a connection at `now`. Its identification line is in the output at once.
+    ///
+    /// All randomness of the connection comes from `seed`, which must be secret and fresh.
+    #[must_use]
+    pub fn new(config: Arc<ServerConfig>, seed: [u8; 32], now: Duration) -> Self {
+        Self {
+            core: Core::server(&config, seed, now),
+            config,
+            host_keys: Vec::new(),
+            exchange: exchange::State::default(),
+            auth: auth::State::default(),
+        }
+    }
+
+    /// Begins the key exchange with these host keys, in order of preference. May come long after the client's
+    /// identification; until then input after that line is left alone.
+    ///
+    /// # Errors
+    /// [`ApiMisuse::BadHostKeys`] when there is none or one is not of its algorithm, [`ApiMisuse::AlreadyStarted`],
+    /// [`Error::Disconnected`].
+    pub fn start(&mut self, host_keys: &[HostKey], _now: Duration) -> Result<(), Error> {
+        if self.core.is_closed() {
+            return Err(Error::Disconnected);
+        }
+        if !self.host_keys.is_empty() {
+            return Err(ApiMisuse::AlreadyStarted.into());
+        }
+        let are_readable = host_keys
+            .iter()
+            .all(|key| VerifyingKey::parse(key.algorithm, &key.public_key).is_ok());
+        if host_keys.is_empty() || !are_readable {
+            return Err(ApiMisuse::BadHostKeys.into());
+        }
+        self.host_keys = host_keys.to_vec();
+        self.core
+            .offer_mut()
+            .set_host_keys(host_keys.iter().map(|key| key.algorithm).collect());
+        let started = self.core.start_first_exchange();
+        self.settle(started)
+    }
+
+    /// Takes the identification line or at most one packet from the front of `input`, decrypting in place. Call it
+    /// again with what follows until it consumes nothing, and with more input later.
+    ///
+    /// It consumes nothing while a packet is incomplete, before [`Server::start`] (but the identification line), and
+    /// while a [`ServerEvent::SignExchangeHash`] or [`ServerEvent::AuthAttempt`] is unanswered. Once the machine is
+    /// closed it consumes and ignores everything.
+    ///
+    /// # Errors
+    /// [`Error::PeerMisbehaved`], [`Error::PeerIncompatible`]: the machine is closed, a DISCONNECT is in the output.
+    pub fn handle_input(&mut self, input: &mut [u8], now: Duration) -> Result<Progress, Error> {
+        let progress = self.step(input, now);
+        self.settle(progress)
+    }
+
+    fn step(&mut self, input: &mut [u8], now: Duration) -> Result<Progress, Error> {
+        let done = |consumed| {
+            Ok(Progress {
+                consumed,
+                payload: None,
+            })
+        };
+        if self.core.is_closed() {
+            return done(input.len());
+        }
+        if !self.core.is_peer_identified() {
+            return done(self.core.handle_line(input)?);
+        }
+        if self.host_keys.is_empty() || self.exchange.is_asking() || self.auth.is_asking() {
+            return done(0);
+        }
+        let (number, sequence, consumed, range) = match self.core.handle_packet(input, now)? {
+            Step::Done(consumed) | Step::Agreed(consumed) => return done(consumed),
+            Step::Message {
+                number,
+                sequence,
+                consumed,
+                payload,
+            } => (number, sequence, consumed, payload),
+        };
+        if (number::CONNECTION_FIRST..=number::CONNECTION_LAST).contains(&number) {
+            self.core.rekey_when_due()?;
+            return Ok(Progress {
+                consumed,
+                payload: Some(range),
+            });
+        }
+        let payload = input.get(range).unwrap_or_default();
+        match number {
+            number::KEX_FIRST..=number::KEX_LAST => self.handle_exchange(payload)?,
+            number::SERVICE_REQUEST | number::USERAUTH_REQUEST..=number::USERAUTH_LAST => {
+                self.handle_auth(payload, sequence)?;
+            }
+            _ => return Err(crate::error::PeerMisbehaved::UnexpectedMessage { number }.into()),
+        }
+        done(consumed)
+    }
+
+    fn settle<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+        result.map_err(|error| self.core.fail(error))
+    }
+
+    /// Lets due timers act. Earlier calls do nothing.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] when the login grace time is over: the machine is closed.
+    pub fn handle_timeout(&mut self, now: Duration) -> Result<(), Error> {
+        let result = self.core.handle_timeout(now);
+        self.settle(result)
+    }
+
+    /// When [`Server::handle_timeout`] wants to be called.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        self.core.poll_timeout()
+    }
+
+    /// The next event, in order.
+    pub fn poll_event(&mut self) -> Option<ServerEvent> {
+        self.core.poll_event()
+    }
+
+    /// Answers [`ServerEvent::SignExchangeHash`] with a signature blob (`string algorithm, string signature`).
+    ///
+    /// # Errors
+    /// [`ApiMisuse::NoSuchQuestion`], [`ApiMisuse::SignatureMismatch`] when the blob is of another algorithm, after
+    /// which the question can only time out, [`Error::Disconnected`].
+    pub fn signed(
+        &mut self,
+        id: SignId,
+        signature_blob: &[u8],
+        _now: Duration,
+    ) -> Result<(), Error> {
+        let result = self.finish_signing(&id, signature_blob);
+        self.settle(result)
+    }
+
+    /// Grants an [`ServerEvent::AuthAttempt`]. A mere query ([`crate::KeyProof::Query`]) is told that the key would do
+    /// and nothing more; anything else lets the client in.
+    ///
+    /// # Errors
+    /// [`ApiMisuse::NoSuchQuestion`], [`Error::Disconnected`].
+    pub fn accept(&mut self, id: AuthId, _now: Duration) -> Result<(), Error> {
+        let result = self.accept_attempt(&id);
+        self.settle(result)
+    }
+
+    /// Refuses an [`ServerEvent::AuthAttempt`] and names the methods that could go on. Does nothing when `id` is not of
+    /// the open attempt.
+    pub fn reject(&mut self, id: AuthId, remaining_methods: &[&str], _now: Duration) {
+        let result = self.reject_attempt(&id, remaining_methods);
+        let _ = self.settle(result);
+    }
+
+    /// Shows `text` to the person who logs in (RFC 4252 section 5.4), cleaned of control characters. Before the client
+    /// asks for authentication it waits; after success it does nothing.
+    pub fn banner(&mut self, text: &str) {
+        let result = self.send_banner(text);
+        let _ = self.settle(result);
+    }
+
+    /// Sends one connection-layer packet (message numbers 80 to 127): sealed straight into the output, or held in order
+    /// while a key exchange is under way.
+    ///
+    /// # Errors
+    /// [`ApiMisuse::NotAuthenticated`], [`ApiMisuse::NotConnectionPacket`], [`ApiMisuse::PayloadTooLong`],
+    /// [`Error::Disconnected`].
+    pub fn send_packet(&mut self, payload: &[u8], _now: Duration) -> Result<(), Error> {
+        let result = self.core.send_packet(payload);
+        self.settle(result)
+    }
+
+    /// Bytes that were sent and not yet taken by [`Server::poll_output`], held ones included: the figure to limit what
+    /// is read elsewhere for this connection.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.core.queued_bytes()
+    }
+
+    /// All bytes that are ready to be written to the connection.
+    pub fn poll_output(&mut self) -> Option<Bytes> {
+        self.core.poll_output()
+    }
+
+    /// Says goodbye with `text`, cleaned and cut to 1 KiB, and closes the machine: further input is ignored, the output
+    /// still drains. Works at any time, also in clear right after the identification line, and amid a key exchange.
+    pub fn disconnect(&mut self, reason: DisconnectReason, text: &str) {
+        self.core.disconnect(reason, text);
+    }
+
+    /// Whether the machine is closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.core.is_closed()
+    }
+
+    /// Exchanges keys again, as soon as no exchange is under way. Does nothing before the first one.
+    pub fn start_rekey(&mut self, _now: Duration) {
+        let result = self.core.start_rekey();
+        let _ = self.settle(result);
+    }
+}
