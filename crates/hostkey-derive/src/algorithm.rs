@@ -29,7 +29,9 @@ impl Algorithm {
     /// The algorithm of this SSH name, when one of that name can be derived.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.name() == name)
     }
 }
 

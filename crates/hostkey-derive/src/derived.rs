@@ -12,6 +12,12 @@ use crate::Algorithm;
 use crate::target::put_string;
 
 /// A host key derived for one target. Holds the private half, which is erased on drop.
+///
+/// ```compile_fail,E0599
+/// # let secret = hostkey_derive::AccountSecret::from_bytes(&[1; 32]).unwrap();
+/// # let key = hostkey_derive::derive(&secret, &[], hostkey_derive::Algorithm::Ed25519).unwrap();
+/// let copy = key.clone();
+/// ```
 pub struct DerivedHostKey {
     signer: HostSigner,
     public: PublicKey,
@@ -43,14 +49,22 @@ impl DerivedHostKey {
         let signer = p256::ecdsa::SigningKey::from_slice(scalar).ok()?;
         let point = signer.verifying_key().to_sec1_point(false);
         let (public, blob) = ecdsa_public(Algorithm::EcdsaP256, b"nistp256", point.as_bytes())?;
-        Some(Self { signer: HostSigner::P256(signer), public, blob })
+        Some(Self {
+            signer: HostSigner::P256(signer),
+            public,
+            blob,
+        })
     }
 
     pub(crate) fn p384(scalar: &[u8; 48]) -> Option<Self> {
         let signer = p384::ecdsa::SigningKey::from_slice(scalar).ok()?;
         let point = signer.verifying_key().to_sec1_point(false);
         let (public, blob) = ecdsa_public(Algorithm::EcdsaP384, b"nistp384", point.as_bytes())?;
-        Some(Self { signer: HostSigner::P384(signer), public, blob })
+        Some(Self {
+            signer: HostSigner::P384(signer),
+            public,
+            blob,
+        })
     }
 
     /// What kind of key this is.
@@ -109,7 +123,10 @@ impl DerivedHostKey {
     ///
     /// Everyone who reads it can impersonate the target to this account's clients.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "a key of fixed size always encodes into memory")]
+    #[expect(
+        clippy::expect_used,
+        reason = "a key of fixed size always encodes into memory"
+    )]
     pub fn to_openssh(&self) -> Zeroizing<String> {
         let keypair = match &self.signer {
             HostSigner::Ed25519(signer) => KeypairData::Ed25519(Ed25519Keypair {
@@ -133,7 +150,9 @@ impl DerivedHostKey {
                 })
             }
         };
-        PrivateKey::new(keypair, "").and_then(|key| key.to_openssh(LineEnding::LF)).expect("fixed-size key")
+        PrivateKey::new(keypair, "")
+            .and_then(|key| key.to_openssh(LineEnding::LF))
+            .expect("fixed-size key")
     }
 }
 
@@ -168,10 +187,33 @@ fn mpints(r: &[u8], s: &[u8]) -> Vec<u8> {
     for scalar in [r, s] {
         let zeros = scalar.iter().take_while(|byte| **byte == 0).count();
         let trimmed = scalar.get(zeros..).unwrap_or_default();
-        let sign = usize::from(trimmed.first().is_some_and(|byte| *byte >= 0x80));
-        out.extend_from_slice(&((sign + trimmed.len()) as u32).to_be_bytes());
-        out.extend_from_slice(&[0][..sign]);
+        let sign: &[u8] = if trimmed.first().is_some_and(|byte| *byte >= 0x80) {
+            &[0]
+        } else {
+            &[]
+        };
+        out.extend_from_slice(&((sign.len() + trimmed.len()) as u32).to_be_bytes());
+        out.extend_from_slice(sign);
         out.extend_from_slice(trimmed);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mpints_are_as_in_rfc_4251_section_5() {
+        let check = |scalar: &[u8], expected: &[u8]| {
+            let mut both = expected.to_vec();
+            both.extend_from_slice(expected);
+            assert_eq!(mpints(scalar, scalar), both);
+        };
+        check(&[0, 0], &[0, 0, 0, 0]);
+        check(&[0, 1], &[0, 0, 0, 1, 1]);
+        check(&[0, 0x80], &[0, 0, 0, 2, 0, 0x80]);
+        check(&[0x7f, 0xff], &[0, 0, 0, 2, 0x7f, 0xff]);
+        check(&[0x80, 0x00], &[0, 0, 0, 3, 0, 0x80, 0x00]);
+    }
 }

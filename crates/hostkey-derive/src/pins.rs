@@ -28,7 +28,11 @@ impl Pin {
                 _ => Err(PinError::Unrecognised),
             };
         }
-        if text.split_whitespace().next().is_some_and(|name| name.contains("-cert-v01@")) {
+        if text
+            .split_whitespace()
+            .next()
+            .is_some_and(|name| name.contains("-cert-v01@"))
+        {
             return Err(PinError::Certificate);
         }
         let key = PublicKey::from_openssh(text).map_err(|_| PinError::Unrecognised)?;
@@ -45,7 +49,9 @@ impl Pin {
         if key.is_certified() {
             return Err(PinError::Certificate);
         }
-        Ok(Self { sha256: key.sha256() })
+        Ok(Self {
+            sha256: key.sha256(),
+        })
     }
 
     /// `SHA256:…` as `ssh-keygen -l` prints it.
@@ -79,13 +85,21 @@ impl Pins {
     /// # Errors
     /// [`PinMismatch`] if the key is not pinned, or is none.
     pub fn check(&self, presented_blob: &[u8]) -> Result<(), PinMismatch> {
-        let mismatch =
-            |presented| PinMismatch { presented, expected: self.0.iter().map(Pin::fingerprint).collect() };
+        let mismatch = |presented| PinMismatch {
+            presented,
+            expected: self.0.iter().map(Pin::fingerprint).collect(),
+        };
         let Ok(presented) = TargetKey::from_blob(presented_blob) else {
             return Err(mismatch(None));
         };
-        let pin = Pin { sha256: presented.sha256() };
-        if self.0.contains(&pin) { Ok(()) } else { Err(mismatch(Some(presented.fingerprint()))) }
+        let pin = Pin {
+            sha256: presented.sha256(),
+        };
+        if self.0.contains(&pin) {
+            Ok(())
+        } else {
+            Err(mismatch(Some(presented.fingerprint())))
+        }
     }
 
     /// The pins, in the order they were given.

@@ -31,7 +31,10 @@ impl TargetKey {
     /// [`DeriveError::UnknownAlgorithm`], [`DeriveError::NotAHostCertificate`].
     pub fn from_blob(presented: &[u8]) -> Result<Self, DeriveError> {
         if presented.len() > MAX_TARGET_KEY_BYTES {
-            return Err(DeriveError::TooLong { limit: MAX_TARGET_KEY_BYTES, got: presented.len() });
+            return Err(DeriveError::TooLong {
+                limit: MAX_TARGET_KEY_BYTES,
+                got: presented.len(),
+            });
         }
         let mut reader = Reader(presented);
         let name = reader.string()?;
@@ -126,7 +129,9 @@ impl Fields {
             b"ssh-ed25519" => Self::Strings(1),
             b"ssh-rsa" => Self::Strings(2),
             b"ssh-dss" => Self::Strings(4),
-            b"ecdsa-sha2-nistp256" | b"ecdsa-sha2-nistp384" | b"ecdsa-sha2-nistp521" => Self::Curve(1),
+            b"ecdsa-sha2-nistp256" | b"ecdsa-sha2-nistp384" | b"ecdsa-sha2-nistp521" => {
+                Self::Curve(1)
+            }
             b"sk-ssh-ed25519@openssh.com" => Self::Strings(2),
             b"sk-ecdsa-sha2-nistp256@openssh.com" => Self::Curve(2),
             _ => return None,
