@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,7 +36,7 @@ impl Default for SshdPlan {
 
 /// A running `sshd`, stopped when dropped.
 pub struct Sshd {
-    child: Child,
+    child: Mutex<Child>,
     /// Loopback port it listens on.
     pub port: u16,
     folder: PathBuf,
@@ -72,7 +73,7 @@ impl Sshd {
             std::os::unix::process::CommandExt::process_group(&mut command, 0);
             let child = command.spawn().expect("a started sshd");
             let mut server = Self {
-                child,
+                child: Mutex::new(child),
                 port,
                 folder: folder.clone(),
                 log: log.clone(),
@@ -88,13 +89,19 @@ impl Sshd {
     }
 
     /// Asked of the log, not by a connection: tests count connections.
-    fn is_listening(&mut self) -> bool {
+    fn is_listening(&self) -> bool {
         let started = Instant::now();
         while started.elapsed() < Duration::from_secs(10) {
             if self.log().contains("Server listening on") {
                 return true;
             }
-            if self.child.try_wait().is_ok_and(|status| status.is_some()) {
+            if self
+                .child
+                .lock()
+                .expect("no panic while held")
+                .try_wait()
+                .is_ok_and(|status| status.is_some())
+            {
                 return false;
             }
             thread::sleep(TICK);
@@ -127,8 +134,8 @@ impl Sshd {
     }
 
     /// Ends it and all its sessions without a word, as a machine does that loses its power.
-    pub fn die(&mut self) {
-        kill_tree(&mut self.child);
+    pub fn die(&self) {
+        kill_tree(&mut self.child.lock().expect("no panic while held"));
     }
 }
 
