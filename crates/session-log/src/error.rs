@@ -1,0 +1,177 @@
+//! One error type per operation. No variant carries bytes of a peer, a file or a secret.
+
+use thiserror::Error;
+
+/// A writer could not be made.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CreateError {
+    /// A log that nobody can read is refused.
+    #[error("a log needs at least one recipient")]
+    NoRecipients,
+    /// More recipients than a segment holds.
+    #[error("a log has at most {limit} recipients, {got} were given")]
+    TooManyRecipients {
+        /// The limit, [`crate::limits::MAX_STANZAS`].
+        limit: usize,
+        /// How many were given.
+        got: usize,
+    },
+    /// A field of the policy is outside its range.
+    #[error("writer policy: {0}")]
+    Policy(&'static str),
+    /// A recipient's public key could not be used.
+    #[error("a recipient's public key cannot be used")]
+    Recipient,
+    /// The cryptographic library refused to work.
+    #[error("the cryptographic library failed")]
+    Crypto,
+}
+
+/// A record, a flush or an end could not be written.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The log was finished, aborted, or an earlier call failed. Nothing can follow.
+    #[error("the log is closed")]
+    Closed,
+    /// The record does not fit in one frame and is of a kind that cannot be split. The log goes on.
+    #[error("the record has {got} bytes, the limit is {limit}")]
+    RecordTooLarge {
+        /// The limit, [`crate::limits::MAX_RECORD_BYTES`].
+        limit: usize,
+        /// The size of the encoded record, bytes.
+        got: usize,
+    },
+    /// A text field is longer than a reader accepts. The log goes on.
+    #[error("a text field has {got} bytes, the limit is {limit}")]
+    TextTooLong {
+        /// The limit, [`crate::limits::MAX_TEXT_BYTES`].
+        limit: usize,
+        /// Its length, bytes.
+        got: usize,
+    },
+    /// A list field has more entries than a reader accepts. The log goes on.
+    #[error("a list has {got} entries, the limit is {limit}")]
+    ListTooLong {
+        /// The limit, [`crate::limits::MAX_LIST_ENTRIES`].
+        limit: usize,
+        /// How many it has.
+        got: usize,
+    },
+    /// [`crate::Record::Other`] holds a kind that has a variant of its own, or a body that is not one deterministic CBOR item.
+    /// The log goes on.
+    #[error("the record's body is not one deterministic CBOR item of an open kind")]
+    MalformedBody,
+    /// A new segment could not be opened. The log is closed.
+    #[error("the next segment could not be opened")]
+    Rotation(#[source] CreateError),
+    /// The cryptographic library refused to work. The log is closed.
+    #[error("the cryptographic library failed")]
+    Crypto,
+}
+
+/// A key file could not be read.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyFileError {
+    /// Longer than any key file.
+    #[error("the key file has {got} bytes, the limit is {limit}")]
+    TooLarge {
+        /// The limit, [`crate::limits::MAX_KEY_FILE_BYTES`].
+        limit: usize,
+        /// Its length, bytes.
+        got: usize,
+    },
+    /// No line that begins a key of the wanted sort.
+    #[error("no `{expected}` block in the file")]
+    NoBlock {
+        /// The label that was looked for.
+        expected: &'static str,
+    },
+    /// A private key where a public one belongs.
+    #[error("this is a private key file; give the public file that ends in `.pub`")]
+    PrivateNotPublic,
+    /// A public key where a private one belongs.
+    #[error("this is a public key file; give the private file, without `.pub`")]
+    PublicNotPrivate,
+    /// The block is cut, has another shape, or its checksum differs.
+    #[error("the key block is damaged")]
+    Damaged,
+    /// A key file of a later version.
+    #[error("key file version {got} is not known")]
+    UnknownVersion {
+        /// The version that was found.
+        got: u8,
+    },
+    /// A KEM that this version has not.
+    #[error("key encapsulation 0x{got:04x} is not known")]
+    UnknownKem {
+        /// The KEM's code point.
+        got: u16,
+    },
+    /// Not an OpenSSH private key.
+    #[error("not an OpenSSH private key")]
+    NotOpenSsh,
+    /// The OpenSSH private key has a passphrase.
+    #[error("the OpenSSH private key has a passphrase; decrypt it first")]
+    Encrypted,
+    /// The OpenSSH private key is of another algorithm.
+    #[error("the signing key is not an Ed25519 key")]
+    NotEd25519,
+}
+
+/// An `allowed_signers` file could not be read.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SignersError {
+    /// Longer than [`crate::limits::MAX_SIGNERS_FILE_BYTES`].
+    #[error("the signers file has {got} bytes, the limit is {limit}")]
+    TooLarge {
+        /// The limit.
+        limit: usize,
+        /// Its length, bytes.
+        got: usize,
+    },
+    /// No signer in the whole file.
+    #[error("the signers file names nobody; a line is `name ssh-ed25519 AAAA…`")]
+    Empty,
+    /// A line without principals, key type and key.
+    #[error("signers line {line}: expected `name ssh-ed25519 AAAA…`")]
+    Line {
+        /// The line, from 1.
+        line: usize,
+    },
+    /// An option that is not supported.
+    #[error("signers line {line}: the option `{option}` is not supported")]
+    Option {
+        /// The line, from 1.
+        line: usize,
+        /// The option's name.
+        option: &'static str,
+    },
+    /// An option that nobody knows.
+    #[error("signers line {line}: unknown option")]
+    UnknownOption {
+        /// The line, from 1.
+        line: usize,
+    },
+    /// A key of another algorithm: such a line could never match, so it is an error rather than ignored.
+    #[error("signers line {line}: only `ssh-ed25519` keys sign logs")]
+    KeyType {
+        /// The line, from 1.
+        line: usize,
+    },
+    /// The key is not base64 or not an Ed25519 key.
+    #[error("signers line {line}: the key is damaged")]
+    Key {
+        /// The line, from 1.
+        line: usize,
+    },
+}
+
+/// A record inside an authentic frame has not the shape of its kind.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the record is malformed")]
+#[non_exhaustive]
+pub struct RecordError;

@@ -1,0 +1,297 @@
+//! Records: what is in the log.
+//!
+//! On the wire a record is the CBOR array `[kind, dt_us, channel, body]`. A body is a byte string for the three kinds that carry the
+//! session's bytes, and a map with small integer keys for all others; [`Record::fields`] is the one table of those keys.
+
+mod decode;
+mod encode;
+mod fields;
+mod kinds;
+
+pub use fields::Value;
+pub use kinds::kind_name;
+
+use alloc::vec::Vec;
+
+pub(crate) use decode::{RawRecord, next_raw};
+pub(crate) use encode::{
+    DataKind, check_limits, data_overhead, encode_cold, encoded_len, write_data,
+};
+
+/// Which leg of the proxied session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The person's SSH client.
+    Client,
+    /// The server behind the proxy.
+    Target,
+}
+
+/// One thing that happened. Borrowed both when writing and when reading.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Record<'a> {
+    /// Bytes from the client to the target. Long data is split over several records.
+    Input(&'a [u8]),
+    /// Bytes from the target's standard output to the client. Long data is split over several records.
+    Output(&'a [u8]),
+    /// Extended data of type 1 from the target. Long data is split over several records.
+    Stderr(&'a [u8]),
+    /// A side will send no more data on the channel (RFC 4254 section 5.3).
+    Eof {
+        /// Who said so.
+        from: Side,
+    },
+    /// A side closed the channel (RFC 4254 section 5.3).
+    Close {
+        /// Who said so.
+        from: Side,
+    },
+    /// A channel request or global request that passed through and has no kind of its own.
+    Request {
+        /// Who asked.
+        from: Side,
+        /// The request's name.
+        kind: &'a str,
+        /// Whether an answer is wanted.
+        want_reply: bool,
+    },
+    /// The answer to the oldest unanswered request of the other side.
+    Reply {
+        /// Who answered.
+        from: Side,
+        /// Success or failure.
+        ok: bool,
+    },
+    /// The answer to a channel open.
+    OpenReply {
+        /// Who answered.
+        from: Side,
+        /// Confirmed or refused.
+        ok: bool,
+        /// Reason code of a refusal (RFC 4254 section 5.1), 0 when confirmed.
+        reason: u32,
+        /// The text of a refusal.
+        text: &'a str,
+    },
+    /// Who, from where, to where, on whose word: once, at the beginning.
+    SessionMeta(SessionMeta<'a>),
+    /// A channel open (RFC 4254 section 5.1).
+    ChannelOpen {
+        /// Who asks.
+        from: Side,
+        /// The channel type.
+        kind: &'a str,
+        /// The initial window, bytes.
+        window: u32,
+        /// The largest packet, bytes.
+        max_packet: u32,
+        /// The data that belongs to the channel type, as sent.
+        data: &'a [u8],
+    },
+    /// A terminal was asked for (RFC 4254 section 6.2).
+    Pty {
+        /// The `TERM` value.
+        term: &'a str,
+        /// Width, characters.
+        columns: u32,
+        /// Height, characters.
+        rows: u32,
+        /// Width, pixels.
+        pixel_width: u32,
+        /// Height, pixels.
+        pixel_height: u32,
+        /// Encoded terminal modes, as sent.
+        modes: &'a [u8],
+    },
+    /// An environment variable (RFC 4254 section 6.4).
+    Env {
+        /// Its name.
+        name: &'a [u8],
+        /// Its value.
+        value: &'a [u8],
+    },
+    /// A command (RFC 4254 section 6.5).
+    Exec {
+        /// The command line, as sent.
+        command: &'a [u8],
+    },
+    /// A login shell (RFC 4254 section 6.5).
+    Shell,
+    /// A subsystem (RFC 4254 section 6.5).
+    Subsystem {
+        /// Its name.
+        name: &'a str,
+    },
+    /// A new terminal size (RFC 4254 section 6.7).
+    Resize {
+        /// Width, characters.
+        columns: u32,
+        /// Height, characters.
+        rows: u32,
+        /// Width, pixels.
+        pixel_width: u32,
+        /// Height, pixels.
+        pixel_height: u32,
+    },
+    /// A signal (RFC 4254 section 6.9).
+    Signal {
+        /// Its name without `SIG`.
+        name: &'a str,
+    },
+    /// A break (RFC 4335).
+    Break {
+        /// Its length, milliseconds.
+        millis: u32,
+    },
+    /// The command's exit status (RFC 4254 section 6.10).
+    ExitStatus {
+        /// The status.
+        code: u32,
+    },
+    /// The command died of a signal (RFC 4254 section 6.10).
+    ExitSignal {
+        /// The signal without `SIG`.
+        name: &'a str,
+        /// Whether a core was dumped.
+        core_dumped: bool,
+        /// The message.
+        message: &'a str,
+        /// Its language tag.
+        language: &'a str,
+    },
+    /// What the policy decided.
+    PolicyDecision {
+        /// Allowed or denied.
+        allowed: bool,
+        /// Which policy or rule.
+        policy: &'a str,
+        /// Why, for people.
+        text: &'a str,
+    },
+    /// Something worth an auditor's look.
+    Alert {
+        /// A stable code.
+        code: &'a str,
+        /// What happened, for people.
+        text: &'a str,
+    },
+    /// A remark of the embedding program.
+    Annotation {
+        /// The remark.
+        text: &'a str,
+    },
+    /// Something that was asked for and refused by the proxy.
+    Refused {
+        /// Who asked.
+        from: Side,
+        /// What was asked for, such as `channel direct-tcpip`.
+        what: &'a str,
+        /// Why not.
+        why: &'a str,
+    },
+    /// Ties the log's clock to the calendar. Written by the writer itself.
+    ClockAnchor {
+        /// Milliseconds since 1970.
+        unix_ms: u64,
+    },
+    /// A clock of the proxy moved by itself. Written by the writer itself.
+    ClockJump {
+        /// Which clock.
+        clock: Clock,
+        /// How far, milliseconds; negative is back.
+        delta_ms: i64,
+    },
+    /// Something is missing here: the reader skipped it or the writer could not record it.
+    Gap {
+        /// How many bytes, if known, else 0.
+        bytes: u64,
+        /// Why, for people.
+        text: &'a str,
+    },
+    /// The recorder speaks about itself.
+    WriterNotice {
+        /// What it says.
+        text: &'a str,
+    },
+    /// The session ended.
+    End {
+        /// Why, for people.
+        reason: &'a str,
+    },
+    /// A kind without a variant here, with its body undecoded.
+    Other {
+        /// The kind.
+        kind: u16,
+        /// One deterministic CBOR item.
+        body: &'a [u8],
+    },
+}
+
+/// A clock of the proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// [`crate::Now::mono`].
+    Mono,
+    /// [`crate::Now::unix`].
+    Unix,
+}
+
+/// The facts of a session. Empty text and 0 mean unknown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionMeta<'a> {
+    /// The session's id, hexadecimal.
+    pub session: &'a str,
+    /// When it started, milliseconds since 1970.
+    pub started_unix_ms: u64,
+    /// Who the person is.
+    pub identity_email: &'a str,
+    /// The person's groups.
+    pub groups: Vec<&'a str>,
+    /// Where the person came from.
+    pub client_addr: &'a str,
+    /// The target's id in the configuration.
+    pub target_id: &'a str,
+    /// The target's name.
+    pub target_hostname: &'a str,
+    /// The target's address.
+    pub target_addr: &'a str,
+    /// The target's port.
+    pub target_port: u16,
+    /// The user on the target.
+    pub unix_user: &'a str,
+    /// The client's identification line.
+    pub client_version: &'a str,
+    /// The target's identification line.
+    pub target_version: &'a str,
+    /// Fingerprint of the key that the target presented.
+    pub target_host_key_fingerprint: &'a str,
+    /// Fingerprints of the keys that the client was shown.
+    pub client_host_key_fingerprints: Vec<&'a str>,
+    /// What was negotiated with the client.
+    pub client_algorithms: &'a str,
+    /// What was negotiated with the target.
+    pub target_algorithms: &'a str,
+    /// Serial of the minted certificate.
+    pub certificate_serial: u64,
+    /// Key id of the minted certificate.
+    pub certificate_key_id: &'a str,
+    /// The policy or rule that allowed it.
+    pub policy: &'a str,
+}
+
+/// A record as it stands in the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordView<'a> {
+    /// Microseconds since the log began.
+    pub t_us: u64,
+    /// The channel, 0 for the session itself.
+    pub channel: u32,
+    /// Its kind's number; [`kind_name`] gives the name.
+    pub kind: u16,
+    /// What happened.
+    pub record: Record<'a>,
+}
+
+#[cfg(test)]
+mod tests;

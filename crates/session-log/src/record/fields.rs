@@ -1,0 +1,275 @@
+//! The fields of every kind, once, for encoding, measuring and printing.
+
+use super::{Clock, Record, Side};
+use crate::record::kinds as k;
+
+/// The value of a field.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Value<'a> {
+    /// A number.
+    Uint(u64),
+    /// A number that may be negative.
+    Int(i64),
+    /// Yes or no.
+    Bool(bool),
+    /// Text.
+    Text(&'a str),
+    /// Bytes that may be text.
+    Bytes(&'a [u8]),
+    /// A list of texts.
+    TextList(&'a [&'a str]),
+    /// One CBOR item of a kind that this version only passes on.
+    Cbor(&'a [u8]),
+}
+
+impl Side {
+    pub(crate) fn id(self) -> u64 {
+        match self {
+            Side::Client => 0,
+            Side::Target => 1,
+        }
+    }
+
+    /// `client` or `target`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Side::Client => "client",
+            Side::Target => "target",
+        }
+    }
+}
+
+impl Clock {
+    pub(crate) fn id(self) -> u64 {
+        match self {
+            Clock::Mono => 0,
+            Clock::Unix => 1,
+        }
+    }
+}
+
+/// Body key of `eof_close`: 0 the side sends no more, 1 the channel is closed.
+pub(crate) const EOF: u64 = 0;
+pub(crate) const CLOSE: u64 = 1;
+
+impl Record<'_> {
+    /// The number of the record's kind.
+    #[must_use]
+    pub fn kind(&self) -> u16 {
+        match self {
+            Record::Input(_) => k::INPUT,
+            Record::Output(_) => k::OUTPUT,
+            Record::Stderr(_) => k::STDERR,
+            Record::Eof { .. } | Record::Close { .. } => k::EOF_CLOSE,
+            Record::Request { .. } => k::REQUEST,
+            Record::Reply { .. } => k::REPLY,
+            Record::OpenReply { .. } => k::OPEN_REPLY,
+            Record::SessionMeta(_) => k::SESSION_META,
+            Record::ChannelOpen { .. } => k::CHANNEL_OPEN,
+            Record::Pty { .. } => k::PTY,
+            Record::Env { .. } => k::ENV,
+            Record::Exec { .. } => k::EXEC,
+            Record::Shell => k::SHELL,
+            Record::Subsystem { .. } => k::SUBSYSTEM,
+            Record::Resize { .. } => k::RESIZE,
+            Record::Signal { .. } => k::SIGNAL,
+            Record::Break { .. } => k::BREAK,
+            Record::ExitStatus { .. } => k::EXIT_STATUS,
+            Record::ExitSignal { .. } => k::EXIT_SIGNAL,
+            Record::PolicyDecision { .. } => k::POLICY_DECISION,
+            Record::Alert { .. } => k::ALERT,
+            Record::Annotation { .. } => k::ANNOTATION,
+            Record::Refused { .. } => k::REFUSED,
+            Record::ClockAnchor { .. } => k::CLOCK_ANCHOR,
+            Record::ClockJump { .. } => k::CLOCK_JUMP,
+            Record::Gap { .. } => k::GAP,
+            Record::WriterNotice { .. } => k::WRITER_NOTICE,
+            Record::End { .. } => k::END,
+            Record::Other { kind, .. } => *kind,
+        }
+    }
+
+    /// Gives every field in ascending order of its key in the CBOR map: key, name, value.
+    ///
+    /// The three data kinds give one field, key 0, `data`: their body is the byte string itself. [`Record::Other`] gives key 0, `body`.
+    pub fn fields(&self, each: &mut dyn FnMut(u8, &'static str, Value<'_>)) {
+        use Value::{Bool, Bytes, Cbor, Int, Text, TextList, Uint};
+        match self {
+            Record::Input(data) | Record::Output(data) | Record::Stderr(data) => {
+                each(0, "data", Bytes(data))
+            }
+            Record::Eof { from } => {
+                each(1, "what", Uint(EOF));
+                each(2, "from", Uint(from.id()));
+            }
+            Record::Close { from } => {
+                each(1, "what", Uint(CLOSE));
+                each(2, "from", Uint(from.id()));
+            }
+            Record::Request {
+                from,
+                kind,
+                want_reply,
+            } => {
+                each(1, "from", Uint(from.id()));
+                each(2, "request", Text(kind));
+                each(3, "want_reply", Bool(*want_reply));
+            }
+            Record::Reply { from, ok } => {
+                each(1, "from", Uint(from.id()));
+                each(2, "ok", Bool(*ok));
+            }
+            Record::OpenReply {
+                from,
+                ok,
+                reason,
+                text,
+            } => {
+                each(1, "from", Uint(from.id()));
+                each(2, "ok", Bool(*ok));
+                each(3, "reason", Uint(u64::from(*reason)));
+                each(4, "text", Text(text));
+            }
+            Record::SessionMeta(meta) => {
+                each(1, "session", Text(meta.session));
+                each(2, "started_unix_ms", Uint(meta.started_unix_ms));
+                each(3, "identity_email", Text(meta.identity_email));
+                each(4, "groups", TextList(&meta.groups));
+                each(5, "client_addr", Text(meta.client_addr));
+                each(6, "target_id", Text(meta.target_id));
+                each(7, "target_hostname", Text(meta.target_hostname));
+                each(8, "target_addr", Text(meta.target_addr));
+                each(9, "target_port", Uint(u64::from(meta.target_port)));
+                each(10, "unix_user", Text(meta.unix_user));
+                each(11, "client_version", Text(meta.client_version));
+                each(12, "target_version", Text(meta.target_version));
+                each(
+                    13,
+                    "target_host_key_fingerprint",
+                    Text(meta.target_host_key_fingerprint),
+                );
+                each(
+                    14,
+                    "client_host_key_fingerprints",
+                    TextList(&meta.client_host_key_fingerprints),
+                );
+                each(15, "client_algorithms", Text(meta.client_algorithms));
+                each(16, "target_algorithms", Text(meta.target_algorithms));
+                each(17, "certificate_serial", Uint(meta.certificate_serial));
+                each(18, "certificate_key_id", Text(meta.certificate_key_id));
+                each(19, "policy", Text(meta.policy));
+            }
+            Record::ChannelOpen {
+                from,
+                kind,
+                window,
+                max_packet,
+                data,
+            } => {
+                each(1, "from", Uint(from.id()));
+                each(2, "type", Text(kind));
+                each(3, "window", Uint(u64::from(*window)));
+                each(4, "max_packet", Uint(u64::from(*max_packet)));
+                each(5, "data", Bytes(data));
+            }
+            Record::Pty {
+                term,
+                columns,
+                rows,
+                pixel_width,
+                pixel_height,
+                modes,
+            } => {
+                each(1, "term", Text(term));
+                each(2, "columns", Uint(u64::from(*columns)));
+                each(3, "rows", Uint(u64::from(*rows)));
+                each(4, "pixel_width", Uint(u64::from(*pixel_width)));
+                each(5, "pixel_height", Uint(u64::from(*pixel_height)));
+                each(6, "modes", Bytes(modes));
+            }
+            Record::Env { name, value } => {
+                each(1, "name", Bytes(name));
+                each(2, "value", Bytes(value));
+            }
+            Record::Exec { command } => each(1, "command", Bytes(command)),
+            Record::Shell => {}
+            Record::Subsystem { name } | Record::Signal { name } => each(1, "name", Text(name)),
+            Record::Resize {
+                columns,
+                rows,
+                pixel_width,
+                pixel_height,
+            } => {
+                each(1, "columns", Uint(u64::from(*columns)));
+                each(2, "rows", Uint(u64::from(*rows)));
+                each(3, "pixel_width", Uint(u64::from(*pixel_width)));
+                each(4, "pixel_height", Uint(u64::from(*pixel_height)));
+            }
+            Record::Break { millis } => each(1, "millis", Uint(u64::from(*millis))),
+            Record::ExitStatus { code } => each(1, "code", Uint(u64::from(*code))),
+            Record::ExitSignal {
+                name,
+                core_dumped,
+                message,
+                language,
+            } => {
+                each(1, "name", Text(name));
+                each(2, "core_dumped", Bool(*core_dumped));
+                each(3, "message", Text(message));
+                each(4, "language", Text(language));
+            }
+            Record::PolicyDecision {
+                allowed,
+                policy,
+                text,
+            } => {
+                each(1, "allowed", Bool(*allowed));
+                each(2, "policy", Text(policy));
+                each(3, "text", Text(text));
+            }
+            Record::Alert { code, text } => {
+                each(1, "code", Text(code));
+                each(2, "text", Text(text));
+            }
+            Record::Annotation { text } | Record::WriterNotice { text } => {
+                each(1, "text", Text(text))
+            }
+            Record::Refused { from, what, why } => {
+                each(1, "from", Uint(from.id()));
+                each(2, "what", Text(what));
+                each(3, "why", Text(why));
+            }
+            Record::ClockAnchor { unix_ms } => each(1, "unix_ms", Uint(*unix_ms)),
+            Record::ClockJump { clock, delta_ms } => {
+                each(1, "clock", Uint(clock.id()));
+                each(2, "delta_ms", Int(*delta_ms));
+            }
+            Record::Gap { bytes, text } => {
+                each(1, "bytes", Uint(*bytes));
+                each(2, "text", Text(text));
+            }
+            Record::End { reason } => each(1, "reason", Text(reason)),
+            Record::Other { body, .. } => each(0, "body", Cbor(body)),
+        }
+    }
+
+    /// Whether the record is sealed at once rather than after the flush time: what an auditor must not lose in a crash.
+    pub(crate) fn is_urgent(&self) -> bool {
+        matches!(
+            self.kind(),
+            k::SESSION_META
+                | k::EXEC
+                | k::SHELL
+                | k::SUBSYSTEM
+                | k::COMMAND
+                | k::EXIT_STATUS
+                | k::EXIT_SIGNAL
+                | k::POLICY_DECISION
+                | k::ALERT
+                | k::REFUSED
+                | k::END
+        )
+    }
+}

@@ -1,0 +1,92 @@
+//! The numbers of the record kinds.
+
+pub(crate) const INPUT: u16 = 0x01;
+pub(crate) const OUTPUT: u16 = 0x02;
+pub(crate) const STDERR: u16 = 0x03;
+pub(crate) const EOF_CLOSE: u16 = 0x08;
+pub(crate) const REQUEST: u16 = 0x09;
+pub(crate) const REPLY: u16 = 0x0a;
+pub(crate) const OPEN_REPLY: u16 = 0x0b;
+pub(crate) const SESSION_META: u16 = 0x10;
+pub(crate) const CHANNEL_OPEN: u16 = 0x11;
+pub(crate) const PTY: u16 = 0x12;
+pub(crate) const ENV: u16 = 0x13;
+pub(crate) const EXEC: u16 = 0x14;
+pub(crate) const SHELL: u16 = 0x15;
+pub(crate) const SUBSYSTEM: u16 = 0x16;
+pub(crate) const RESIZE: u16 = 0x19;
+pub(crate) const SIGNAL: u16 = 0x1a;
+pub(crate) const BREAK: u16 = 0x1b;
+pub(crate) const EXIT_STATUS: u16 = 0x1c;
+pub(crate) const EXIT_SIGNAL: u16 = 0x1d;
+pub(crate) const COMMAND: u16 = 0x40;
+pub(crate) const POLICY_DECISION: u16 = 0x50;
+pub(crate) const ALERT: u16 = 0x51;
+pub(crate) const ANNOTATION: u16 = 0x52;
+pub(crate) const REFUSED: u16 = 0x54;
+pub(crate) const CLOCK_ANCHOR: u16 = 0x60;
+pub(crate) const CLOCK_JUMP: u16 = 0x61;
+pub(crate) const GAP: u16 = 0x62;
+pub(crate) const WRITER_NOTICE: u16 = 0x64;
+pub(crate) const END: u16 = 0x65;
+/// From here on a reader that does not know a kind must stop.
+pub(crate) const CRITICAL: u16 = 0x8000;
+
+/// Every kind that has a name: those with a [`crate::Record`] variant, and those that [`crate::Record::Other`] carries.
+const NAMES: [(u16, &str); 46] = [
+    (INPUT, "input"),
+    (OUTPUT, "output"),
+    (STDERR, "stderr"),
+    (0x04, "input_redacted"),
+    (0x05, "output_elided"),
+    (EOF_CLOSE, "eof_close"),
+    (REQUEST, "request"),
+    (REPLY, "reply"),
+    (OPEN_REPLY, "open_reply"),
+    (SESSION_META, "session_meta"),
+    (CHANNEL_OPEN, "channel_open"),
+    (PTY, "pty"),
+    (ENV, "env"),
+    (EXEC, "exec"),
+    (SHELL, "shell"),
+    (SUBSYSTEM, "subsystem"),
+    (0x17, "agent"),
+    (0x18, "x11"),
+    (RESIZE, "resize"),
+    (SIGNAL, "signal"),
+    (BREAK, "break"),
+    (EXIT_STATUS, "exit_status"),
+    (EXIT_SIGNAL, "exit_signal"),
+    (0x20, "forward_open"),
+    (0x21, "forward_data"),
+    (0x22, "forward_close"),
+    (0x23, "forward_request"),
+    (0x30, "sftp_op"),
+    (0x31, "file_transfer"),
+    (0x32, "scp"),
+    (0x33, "rsync"),
+    (COMMAND, "command"),
+    (0x41, "app_mode"),
+    (0x42, "hidden_input"),
+    (0x43, "paste"),
+    (POLICY_DECISION, "policy_decision"),
+    (ALERT, "alert"),
+    (ANNOTATION, "annotation"),
+    (0x53, "operator"),
+    (REFUSED, "refused"),
+    (CLOCK_ANCHOR, "clock_anchor"),
+    (CLOCK_JUMP, "clock_jump"),
+    (GAP, "gap"),
+    (0x63, "keyframe"),
+    (WRITER_NOTICE, "writer_notice"),
+    (END, "end"),
+];
+
+/// The name of a record kind, `unknown` for one that this version does not know.
+#[must_use]
+pub fn kind_name(kind: u16) -> &'static str {
+    NAMES
+        .iter()
+        .find(|(number, _)| *number == kind)
+        .map_or("unknown", |(_, name)| name)
+}

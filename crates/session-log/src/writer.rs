@@ -1,0 +1,527 @@
+//! Writing a log.
+//!
+//! ```text
+//! create ──▶ header, OPEN ──▶ record … flush … ──▶ finish: SUMMARY, final checkpoint ──▶ closed
+//!                               │        ▲     └─▶ abort: abort checkpoint ────────────▶ closed
+//!                               └ timers ┘
+//! ```
+
+mod clock;
+mod policy;
+mod segment;
+#[cfg(test)]
+mod tests;
+
+pub use policy::{OutputDigest, Padding, WriterPolicy};
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use ed25519_dalek::SigningKey;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::checkpoint::CheckpointKind;
+use crate::error::{CreateError, WriteError};
+use crate::frame::{FLAG_URGENT, FRAME_HEADER_BYTES, FrameKind, PREFIX_BYTES};
+use crate::header::LogId;
+use crate::keyfile::Recipient;
+use crate::limits::{MAX_CONTENT_BYTES, MAX_SEGMENT_FRAMES, MAX_STANZAS};
+use crate::record::{
+    DataKind, Record, check_limits, data_overhead, encode_cold, encoded_len, write_data,
+};
+use crate::secret::Generator;
+use crate::signer::SigningIdentity;
+use crate::suite::{CryptoFailed, Suite, TAG_BYTES};
+use crate::summary::Tally;
+use crate::time::Now;
+use clock::{LogClock, timer_us};
+use segment::{Constant, Segment, Voucher};
+
+/// What a writer is made with.
+#[derive(Clone, Debug)]
+pub struct WriterConfig {
+    /// The algorithms.
+    pub suite: Suite,
+    /// Who will be able to read: 1 to 64.
+    pub recipients: Vec<Recipient>,
+    /// When to seal, sign and rotate.
+    pub policy: WriterPolicy,
+}
+
+/// Writes one log. The sealed bytes come out of [`Writer::take_output`] and belong appended to one file or object, in order.
+///
+/// It holds no key that opens what it has sealed. Dropping it without [`Writer::finish`] leaves a log that reads as truncated.
+pub struct Writer {
+    policy: WriterPolicy,
+    constant: Constant,
+    generator: Generator,
+    clock: LogClock,
+    tally: Tally,
+    /// Sealed bytes that nobody took yet, then the frame that is being filled.
+    out: BytesMut,
+    sealed: usize,
+    frame: Option<OpenFrame>,
+    anchor_due: bool,
+    /// `None` when the log is closed.
+    segment: Option<Segment>,
+}
+
+/// The frame being filled, at the end of the output.
+struct OpenFrame {
+    /// Log time of its first record.
+    t0_us: u64,
+    /// Log time of its last record.
+    last_us: u64,
+}
+
+/// Room in front of the content.
+const HEAD_BYTES: usize = FRAME_HEADER_BYTES + PREFIX_BYTES;
+/// A piece of data shorter than this goes into the next frame rather than fill up the last bytes of one.
+const MIN_PIECE_BYTES: usize = 64;
+
+impl Writer {
+    /// Begins a log: header and OPEN are in the output at once.
+    ///
+    /// `seed` is 32 bytes of fresh randomness; the same seed and the same calls give the same bytes, so never use one twice.
+    ///
+    /// # Errors
+    /// When there are no recipients or too many, or a field of the policy is out of its range.
+    pub fn create(
+        config: &WriterConfig,
+        signer: &SigningIdentity,
+        log_id: LogId,
+        seed: [u8; 32],
+        now: Now,
+    ) -> Result<Writer, CreateError> {
+        config.policy.check()?;
+        if config.recipients.is_empty() {
+            return Err(CreateError::NoRecipients);
+        }
+        if config.recipients.len() > MAX_STANZAS {
+            return Err(CreateError::TooManyRecipients {
+                limit: MAX_STANZAS,
+                got: config.recipients.len(),
+            });
+        }
+        let constant = Constant {
+            suite: config.suite,
+            log_id,
+            recipients: config.recipients.clone(),
+        };
+        let mut generator = Generator::new(seed);
+        let clock = LogClock::new(now);
+        let mut out = BytesMut::new();
+        let voucher = Voucher::Identity(signer);
+        let segment = Segment::open(
+            &constant,
+            voucher,
+            &mut generator,
+            clock.t_us(),
+            clock.unix_ms(),
+            &mut out,
+        )?;
+        Ok(Writer {
+            policy: config.policy,
+            constant,
+            generator,
+            tally: Tally::new(config.policy.output_digest == OutputDigest::Sha256),
+            clock,
+            sealed: out.len(),
+            out,
+            frame: None,
+            anchor_due: true,
+            segment: Some(segment),
+        })
+    }
+
+    /// Adds a record on a channel, 0 for the session itself.
+    ///
+    /// It stands in the frame being filled, and is sealed by [`Self::flush`], by a full frame, by the timer, or at once when its kind is one that a
+    /// crash must not lose (commands, decisions, exits). Data of any length is taken and split over records.
+    ///
+    /// # Errors
+    /// When the log is closed, or a record that is no data exceeds a limit: then nothing was added and the log goes on.
+    pub fn record(
+        &mut self,
+        channel: u32,
+        record: &Record<'_>,
+        now: Now,
+    ) -> Result<(), WriteError> {
+        self.begin(now)?;
+        if self.anchor_due {
+            self.anchor_due = false;
+            let anchor = self.clock.anchor();
+            self.add_cold(0, &anchor)?;
+        }
+        if let Some((kind, data)) = DataKind::of(record) {
+            return self.add_data(channel, kind, data);
+        }
+        self.add_cold(channel, record)?;
+        if record.is_urgent() {
+            self.seal(FLAG_URGENT)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Seals what is pending into a frame. Does nothing when nothing is pending.
+    ///
+    /// # Errors
+    /// When the log is closed.
+    pub fn flush(&mut self, now: Now) -> Result<(), WriteError> {
+        self.begin(now)?;
+        self.seal(FLAG_URGENT)
+    }
+
+    /// Sealed bytes to append to storage, in order. Call it after every other call that changes the writer, until `None`.
+    pub fn take_output(&mut self) -> Option<Bytes> {
+        if self.sealed == 0 {
+            return None;
+        }
+        let sealed = self.out.split_to(self.sealed).freeze();
+        self.sealed = 0;
+        Some(sealed)
+    }
+
+    /// When [`Self::handle_timeout`] is next due, on the monotonic clock; `None` when the log is closed. Ask again after every other call.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        let segment = self.segment.as_ref()?;
+        let due = [
+            self.frame.as_ref().map(|frame| {
+                frame
+                    .t0_us
+                    .saturating_add(timer_us(self.policy.flush_after))
+            }),
+            segment
+                .unsigned_since_us
+                .map(|t| t.saturating_add(timer_us(self.policy.checkpoint_after))),
+            Some(
+                segment
+                    .last_frame_us
+                    .saturating_add(timer_us(self.policy.heartbeat_after)),
+            ),
+            Some(
+                segment
+                    .began_us
+                    .saturating_add(timer_us(self.policy.rotate_after)),
+            ),
+        ];
+        due.into_iter()
+            .flatten()
+            .min()
+            .map(|t_us| self.clock.deadline(t_us))
+    }
+
+    /// Does what is due: seals, signs, rotates. Calls that come early do nothing.
+    ///
+    /// # Errors
+    /// When the log is closed.
+    pub fn handle_timeout(&mut self, now: Now) -> Result<(), WriteError> {
+        self.begin(now)?;
+        let t_us = self.clock.t_us();
+        let elapsed = |since: u64, timer: Duration| t_us.saturating_sub(since) >= timer_us(timer);
+        if self
+            .frame
+            .as_ref()
+            .is_some_and(|frame| elapsed(frame.t0_us, self.policy.flush_after))
+        {
+            self.seal(0)?;
+        }
+        let policy = self.policy;
+        let segment = self.segment.as_ref().ok_or(WriteError::Closed)?;
+        if elapsed(segment.began_us, policy.rotate_after) {
+            self.seal(0)?;
+            self.rotate()?;
+        } else if segment
+            .unsigned_since_us
+            .is_some_and(|since| elapsed(since, policy.checkpoint_after))
+        {
+            self.checkpoint(CheckpointKind::Periodic)?;
+        } else if elapsed(segment.last_frame_us, policy.heartbeat_after) {
+            self.checkpoint(CheckpointKind::Heartbeat)?;
+        }
+        if self.out.is_empty() {
+            // An idle session gives its buffer back; a busy one never comes here with an empty one.
+            self.out = BytesMut::new();
+        }
+        Ok(())
+    }
+
+    /// Ends the log: SUMMARY and final checkpoint. Nothing can be written afterwards.
+    ///
+    /// # Errors
+    /// When the log is closed already.
+    pub fn finish(&mut self, now: Now) -> Result<(), WriteError> {
+        self.begin(now)?;
+        self.seal(0)?;
+        let summary = self.tally.finish();
+        let t_us = self.clock.t_us();
+        self.open_frame(t_us, summary.len());
+        self.out.extend_from_slice(&summary);
+        self.seal_as(FrameKind::Summary, 0)?;
+        self.end(CheckpointKind::Final)
+    }
+
+    /// Ends the log because it cannot go on: what is pending is sealed and signed, and the log says that it was cut short.
+    ///
+    /// # Errors
+    /// When the log is closed already.
+    pub fn abort(&mut self, now: Now) -> Result<(), WriteError> {
+        self.begin(now)?;
+        self.seal(FLAG_URGENT)?;
+        self.end(CheckpointKind::Abort)
+    }
+
+    /// Bytes in memory: sealed and not yet taken, and pending. A caller that takes the output after each call keeps it below one frame.
+    #[must_use]
+    pub fn buffered_bytes(&self) -> usize {
+        self.out.len()
+    }
+
+    /// The log's name.
+    #[must_use]
+    pub fn log_id(&self) -> LogId {
+        self.constant.log_id
+    }
+
+    /// Moves the clock, noting jumps, if the log is open.
+    fn begin(&mut self, now: Now) -> Result<(), WriteError> {
+        if self.segment.is_none() {
+            return Err(WriteError::Closed);
+        }
+        let jumps = self.clock.observe(now);
+        for jump in jumps.iter().flatten() {
+            self.add_cold(0, jump)?;
+        }
+        if matches!(jumps, [_, Some(_)]) {
+            let anchor = self.clock.anchor();
+            self.add_cold(0, &anchor)?;
+        }
+        Ok(())
+    }
+
+    fn add_cold(&mut self, channel: u32, record: &Record<'_>) -> Result<(), WriteError> {
+        let t_us = self.clock.t_us();
+        let len = encoded_len(record, self.dt_us(t_us), channel);
+        check_limits(record, len)?;
+        if self.frame.is_some() && self.content_len() + len > self.policy.frame_bytes as usize {
+            self.seal(0)?;
+        }
+        self.open_frame(t_us, len);
+        let dt_us = self.dt_us(t_us);
+        encode_cold(BufferSink(&mut self.out), record, dt_us, channel);
+        self.tally.record(t_us, channel, record);
+        self.note_record(t_us);
+        self.seal_if_full()
+    }
+
+    fn add_data(&mut self, channel: u32, kind: DataKind, data: &[u8]) -> Result<(), WriteError> {
+        let mut rest = data;
+        loop {
+            let t_us = self.clock.t_us();
+            let dt_us = self.dt_us(t_us);
+            let room = (self.policy.frame_bytes as usize)
+                .saturating_sub(self.content_len() + data_overhead(dt_us, channel, rest.len()));
+            if self.frame.is_some() && room < rest.len().min(MIN_PIECE_BYTES) {
+                self.seal(0)?;
+                continue;
+            }
+            let (piece, tail) = rest.split_at_checked(room).unwrap_or((rest, &[]));
+            self.open_frame(t_us, piece.len() + MIN_PIECE_BYTES);
+            write_data(BufferSink(&mut self.out), kind, dt_us, channel, piece);
+            self.tally.data(t_us, channel, kind, piece);
+            self.note_record(t_us);
+            self.seal_if_full()?;
+            rest = tail;
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Content of the frame being filled, bytes.
+    fn content_len(&self) -> usize {
+        match self.frame {
+            Some(_) => self.out.len().saturating_sub(self.sealed + HEAD_BYTES),
+            None => 0,
+        }
+    }
+
+    /// Time since the record before in the same frame.
+    fn dt_us(&self, t_us: u64) -> u64 {
+        self.frame
+            .as_ref()
+            .map_or(0, |frame| t_us.saturating_sub(frame.last_us))
+    }
+
+    /// Makes room for a record in the frame being filled, and opens it if need be.
+    fn open_frame(&mut self, t_us: u64, record_len: usize) {
+        if self.frame.is_none() {
+            let padded = self
+                .policy
+                .padding
+                .pad(record_len.min(MAX_CONTENT_BYTES as usize) as u32)
+                as usize;
+            self.out.reserve(HEAD_BYTES + padded + TAG_BYTES);
+            self.out.resize(self.sealed + HEAD_BYTES, 0);
+            self.frame = Some(OpenFrame {
+                t0_us: t_us,
+                last_us: t_us,
+            });
+        }
+    }
+
+    fn note_record(&mut self, t_us: u64) {
+        if let Some(frame) = &mut self.frame {
+            frame.last_us = t_us;
+        }
+    }
+
+    fn seal_if_full(&mut self) -> Result<(), WriteError> {
+        if self.content_len() + MIN_PIECE_BYTES > self.policy.frame_bytes as usize {
+            self.seal(0)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Seals the frame being filled, if any, then signs and rotates if that is due.
+    fn seal(&mut self, flags: u8) -> Result<(), WriteError> {
+        if self.frame.is_none() {
+            return Ok(());
+        }
+        self.seal_as(FrameKind::Data, flags)?;
+        let policy = self.policy;
+        let segment = self.segment.as_ref().ok_or(WriteError::Closed)?;
+        if segment.bytes >= policy.rotate_bytes || segment.frames() >= MAX_SEGMENT_FRAMES / 2 {
+            self.rotate()
+        } else if segment.unsigned_frames >= policy.checkpoint_frames
+            || segment.unsigned_bytes >= policy.checkpoint_bytes
+        {
+            self.checkpoint(CheckpointKind::Periodic)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn seal_as(&mut self, kind: FrameKind, flags: u8) -> Result<(), WriteError> {
+        let content_len = self.content_len();
+        let frame = self.frame.take().ok_or(WriteError::Closed)?;
+        let padded = self.policy.padding.pad(content_len as u32);
+        let segment = self.segment.as_mut().ok_or(WriteError::Closed)?;
+        let t_us = self.clock.t_us();
+        let sealed = segment.seal(
+            kind,
+            flags,
+            (frame.t0_us, padded),
+            t_us,
+            &mut self.out,
+            self.sealed,
+        );
+        if sealed == Err(CryptoFailed) {
+            self.close_broken();
+            return Err(WriteError::Crypto);
+        }
+        self.sealed = self.out.len();
+        Ok(())
+    }
+
+    /// Writes a clear frame behind the sealed ones. A frame being filled stays behind it.
+    fn checkpoint(&mut self, kind: CheckpointKind) -> Result<(), WriteError> {
+        let next = (!kind.ends_log()).then(|| SigningKey::from_bytes(&self.generator.secret()));
+        self.checkpoint_with(kind, next)
+    }
+
+    fn checkpoint_with(
+        &mut self,
+        kind: CheckpointKind,
+        next: Option<SigningKey>,
+    ) -> Result<(), WriteError> {
+        // A timer comes here with a frame being filled: it steps aside for the signature.
+        let pending = Zeroizing::new(self.out.get(self.sealed..).unwrap_or_default().to_vec());
+        self.out.truncate(self.sealed);
+        let segment = self.segment.as_mut().ok_or(WriteError::Closed)?;
+        segment.checkpoint(
+            kind,
+            next,
+            self.clock.t_us(),
+            self.clock.unix_ms(),
+            &mut self.out,
+        );
+        self.sealed = self.out.len();
+        self.out.extend_from_slice(&pending);
+        Ok(())
+    }
+
+    fn rotate(&mut self) -> Result<(), WriteError> {
+        let first_key = SigningKey::from_bytes(&self.generator.secret());
+        self.checkpoint_with(CheckpointKind::Rotated, Some(first_key))?;
+        let voucher = self
+            .segment
+            .take()
+            .ok_or(WriteError::Closed)?
+            .into_voucher();
+        let next = Segment::open(
+            &self.constant,
+            voucher,
+            &mut self.generator,
+            self.clock.t_us(),
+            self.clock.unix_ms(),
+            &mut self.out,
+        )
+        .map_err(WriteError::Rotation)?;
+        self.segment = Some(next);
+        self.sealed = self.out.len();
+        self.anchor_due = true;
+        Ok(())
+    }
+
+    fn end(&mut self, kind: CheckpointKind) -> Result<(), WriteError> {
+        self.checkpoint(kind)?;
+        self.segment = None;
+        Ok(())
+    }
+
+    /// Keeps what was sealed, erases the rest, and closes.
+    fn close_broken(&mut self) {
+        self.erase_pending();
+        self.frame = None;
+        self.segment = None;
+    }
+
+    fn erase_pending(&mut self) {
+        if let Some(pending) = self.out.get_mut(self.sealed..) {
+            pending.zeroize();
+        }
+        self.out.truncate(self.sealed);
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.erase_pending();
+    }
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer")
+            .field("log_id", &self.constant.log_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Lets `minicbor` write into the output.
+struct BufferSink<'a>(&'a mut BytesMut);
+
+impl minicbor::encode::Write for BufferSink<'_> {
+    type Error = core::convert::Infallible;
+
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Self::Error> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
