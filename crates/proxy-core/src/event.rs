@@ -1,0 +1,283 @@
+//! Access events: what the operator is told while it happens.
+//!
+//! They hold no session content and no command text; that is in the encrypted log.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::fmt;
+use core::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use crate::Leg;
+
+/// The name of one connection in events, messages and log file names: 16 bytes, shown as 32 hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub(crate) [u8; 16]);
+
+impl SessionId {
+    /// The 16 bytes; the same as the log's id.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for SessionId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Who and where, the same in every event of a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Subject {
+    /// The connection.
+    pub session: SessionId,
+    /// The identity's email, or its subject when it has none.
+    pub identity: String,
+    /// The client's address and port.
+    pub client_addr: String,
+    /// The target's id.
+    pub target: String,
+    /// The target's host name.
+    pub hostname: String,
+    /// The target's port.
+    pub port: u16,
+}
+
+/// One line of the access log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AccessEvent {
+    /// When, in milliseconds since 1970.
+    pub time_unix_ms: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+    /// Who and where.
+    #[serde(flatten)]
+    pub subject: Arc<Subject>,
+    /// The Unix user, once the client has named one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<Arc<str>>,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event")]
+#[non_exhaustive]
+pub enum EventKind {
+    /// The connection ended before a session began.
+    #[serde(rename = "access.denied")]
+    AccessDenied {
+        /// Why, for a machine.
+        reason: Refusal,
+        /// Why, for the operator.
+        detail: String,
+    },
+    /// The policy allowed the user on the target.
+    #[serde(rename = "access.allowed")]
+    AccessAllowed {
+        /// The application that decided.
+        application: Arc<str>,
+        /// The policy that decided.
+        policy: Arc<str>,
+    },
+    /// The target accepted the certificate, and the client is let in.
+    #[serde(rename = "session.start")]
+    SessionStart {
+        /// The certificate's serial number.
+        certificate_serial: u64,
+        /// The fingerprint of the target's host key.
+        target_host_key: String,
+    },
+    /// The session is over.
+    #[serde(rename = "session.end")]
+    SessionEnd {
+        /// Why, for a machine.
+        reason: EndReason,
+        /// Why, for the operator.
+        detail: String,
+        /// How long it was, in milliseconds.
+        duration_ms: u64,
+        /// Channel data from the client, in bytes.
+        bytes_from_client: u64,
+        /// Channel data from the target, in bytes.
+        bytes_from_target: u64,
+        /// How the last program ended, when one did.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        exit: Option<Exit>,
+        /// Whether the log got its final page.
+        log_complete: bool,
+    },
+    /// Something on a channel.
+    #[serde(untagged)]
+    Channel(ChannelEvent),
+}
+
+/// What happened on a channel. Channel numbers are those of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event")]
+#[non_exhaustive]
+pub enum ChannelEvent {
+    /// A channel was opened and confirmed.
+    #[serde(rename = "channel.open")]
+    Open {
+        /// The channel.
+        channel: u32,
+        /// Who opened it.
+        from: Leg,
+    },
+    /// A terminal was asked for.
+    #[serde(rename = "channel.pty")]
+    Pty {
+        /// The channel.
+        channel: u32,
+    },
+    /// A login shell was asked for.
+    #[serde(rename = "channel.shell")]
+    Shell {
+        /// The channel.
+        channel: u32,
+    },
+    /// A command was asked for; its text is in the log.
+    #[serde(rename = "channel.exec")]
+    Exec {
+        /// The channel.
+        channel: u32,
+    },
+    /// A subsystem was asked for.
+    #[serde(rename = "channel.subsystem")]
+    Subsystem {
+        /// The channel.
+        channel: u32,
+        /// Its name.
+        name: String,
+    },
+    /// Something was refused; channel 0 is the connection itself.
+    #[serde(rename = "channel.refused")]
+    Refused {
+        /// The channel.
+        channel: u32,
+        /// Who asked.
+        from: Leg,
+        /// For what.
+        what: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// Refusals are no longer told one by one; the log has them all.
+    #[serde(rename = "channel.refusals_muted")]
+    RefusalsMuted {
+        /// How many were told.
+        told: u32,
+    },
+    /// Both sides closed the channel.
+    #[serde(rename = "channel.close")]
+    Close {
+        /// The channel.
+        channel: u32,
+        /// Data from the client, in bytes.
+        bytes_from_client: u64,
+        /// Data from the target, in bytes.
+        bytes_from_target: u64,
+        /// How its program ended, when it said so.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        exit: Option<Exit>,
+    },
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exit {
+    /// With a status.
+    Status(u32),
+    /// By a signal, by its name without `SIG`.
+    Signal(String),
+}
+
+impl Serialize for Leg {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self {
+            Self::Client => "client",
+            Self::Target => "target",
+        })
+    }
+}
+
+/// Why a connection ended before a session began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The policy said no.
+    Policy,
+    /// The user's name cannot stand in a certificate.
+    BadUserName,
+    /// The client never logged in with method `none`.
+    NoLogin,
+    /// The client went away.
+    ClientLeft,
+    /// The client broke the protocol, or shares no algorithm with the proxy.
+    ClientProtocol,
+    /// The client took too long to log in.
+    LoginTimeout,
+    /// No connection to the target.
+    TargetUnreachable,
+    /// The target broke the protocol, went away, or shares no algorithm with the proxy.
+    TargetProtocol,
+    /// The target took too long.
+    TargetTimeout,
+    /// The target's host key is none of the pinned ones.
+    HostKeyMismatch,
+    /// The target did not take the certificate.
+    CertificateRejected,
+    /// No certificate could be signed.
+    SigningFailed,
+    /// The log cannot be written.
+    RecorderFailed,
+    /// The proxy is shutting down.
+    Shutdown,
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EndReason {
+    /// The client said goodbye or closed its connection.
+    ClientDisconnected,
+    /// The target said goodbye or closed its connection.
+    TargetDisconnected,
+    /// The client broke the protocol.
+    ClientMisbehaved,
+    /// The target broke the protocol.
+    TargetMisbehaved,
+    /// The target showed another host key in the middle of the session.
+    HostKeyChanged,
+    /// The log cannot be written.
+    RecorderFailed,
+    /// Nothing passed for as long as the policy allows.
+    IdleTimeout,
+    /// The session lasted as long as the policy allows.
+    MaxSession,
+    /// The proxy is shutting down.
+    Shutdown,
+}
+
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,138 @@
+//! What all sessions share, and what each is told at its start.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use hostkey_derive::{AccountSecret, Pins};
+use policy::PolicySet;
+use session_log::{Recipient, SigningIdentity, Suite, WriterConfig, WriterPolicy};
+use sshcert::{CaKey, CaPublicKey};
+
+/// The two clocks, as the driver reads them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Now {
+    /// Monotonic, from any origin: deadlines.
+    pub mono: Duration,
+    /// Since 1970: stamps and validity.
+    pub unix: Duration,
+}
+
+impl From<Now> for session_log::Now {
+    fn from(now: Now) -> Self {
+        Self { mono: now.mono, unix: now.unix }
+    }
+}
+
+/// Everything that is the same for all sessions of a proxy; share it in an [`Arc`].
+pub struct Gateway {
+    /// Who may do what.
+    pub policy: Arc<PolicySet>,
+    /// From which the client's host keys are derived.
+    pub account_secret: AccountSecret,
+    /// Who signs the certificates.
+    pub ca: Ca,
+    /// How logs are written.
+    pub log: WriterConfig,
+    /// Who signs the logs.
+    pub log_signer: SigningIdentity,
+    /// How long each step may take.
+    pub timeouts: Timeouts,
+}
+
+/// The certificate authority.
+pub enum Ca {
+    /// Its key is in memory.
+    Local(CaKey),
+    /// Its key is elsewhere (an agent, an HSM, a KMS): [`crate::Output::SignCertificate`] asks for each signature.
+    Remote(CaPublicKey),
+}
+
+impl Ca {
+    pub(crate) fn public(&self) -> &CaPublicKey {
+        match self {
+            Self::Local(key) => key.public(),
+            Self::Remote(key) => key,
+        }
+    }
+}
+
+impl Gateway {
+    /// A gateway with the default timeouts and log settings.
+    #[must_use]
+    pub fn new(
+        policy: Arc<PolicySet>,
+        account_secret: AccountSecret,
+        ca: Ca,
+        recipients: Vec<Recipient>,
+        log_signer: SigningIdentity,
+    ) -> Self {
+        Self {
+            policy,
+            account_secret,
+            ca,
+            log: WriterConfig { suite: Suite::default(), recipients, policy: WriterPolicy::default() },
+            log_signer,
+            timeouts: Timeouts::default(),
+        }
+    }
+}
+
+/// How long each step may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From the first byte to a login, the person's thoughts about a new host key included. 120 s, as OpenSSH.
+    pub login_grace: Duration,
+    /// For the driver to connect to the target. 10 s.
+    pub connect: Duration,
+    /// For the target's key exchange, and again for its login. 30 s.
+    pub target_login: Duration,
+    /// For a client that was refused to read why and go. 5 s.
+    pub farewell: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            login_grace: Duration::from_secs(120),
+            connect: Duration::from_secs(10),
+            target_login: Duration::from_secs(30),
+            farewell: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Where a connection goes.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// What the policy knows of it.
+    pub facts: policy::Target,
+    /// The keys of which the target must show one; `None` together with no `host_authorities` takes any key,
+    /// and leaves it to the client to notice a changed one.
+    pub host_keys: Option<Pins>,
+    /// Authorities one of which must have certified the target's host key for its host name.
+    pub host_authorities: Vec<CaPublicKey>,
+}
+
+/// Who came, and where they want to go: the driver's word, which the session trusts.
+#[derive(Debug, Clone)]
+pub struct ConnectionInfo {
+    /// The person or service, as the channel they came through says.
+    pub identity: policy::Identity,
+    /// Their device.
+    pub device: policy::Device,
+    /// The network they came from; its address is replaced by `client_addr` when it has none.
+    pub network: policy::Network,
+    /// The client's own address.
+    pub client_addr: SocketAddr,
+    /// The target they asked for.
+    pub target: Target,
+}
+
+impl ConnectionInfo {
+    pub(crate) fn identity_name(&self) -> String {
+        self.identity.email.clone().unwrap_or_else(|| self.identity.subject.clone())
+    }
+}

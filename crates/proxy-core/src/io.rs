@@ -1,0 +1,79 @@
+//! What goes in and what comes out.
+
+use bytes::Bytes;
+
+use crate::{AccessEvent, Leg};
+
+/// What the driver tells a session, with [`crate::Session::handle`].
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// This many bytes of the leg's peer were put at the front of [`crate::Session::read_buffer`].
+    Received(Leg, usize),
+    /// The leg's peer sends no more, or its connection broke.
+    Closed(Leg),
+    /// This many of the bytes of [`Output::Send`] were written to the leg's connection.
+    Written(Leg, usize),
+    /// [`Output::ConnectTarget`] succeeded.
+    TargetConnected,
+    /// [`Output::ConnectTarget`] did not succeed.
+    TargetUnreachable(ConnectFailure),
+    /// The oldest unanswered [`Output::Log`] stands where logs are kept.
+    LogWritten,
+    /// The oldest unanswered [`Output::Log`] could not be written, wholly or in part.
+    LogFailed,
+    /// The answer to [`Output::SignCertificate`]: an SSH signature blob (`string algorithm, string signature`).
+    Signed(&'a [u8]),
+    /// The signer refused or cannot be reached.
+    SigningFailed,
+    /// The proxy is shutting down; the session ends with a message to the person.
+    Shutdown,
+}
+
+/// Why the target could not be connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum ConnectFailure {
+    /// The host answered that nothing listens there.
+    #[error("connection refused")]
+    Refused,
+    /// No answer in time.
+    #[error("no answer in time")]
+    TimedOut,
+    /// No route to the host or network.
+    #[error("no route to the target")]
+    NoRoute,
+    /// The target's name has no address.
+    #[error("its name cannot be resolved")]
+    UnknownName,
+    /// Anything else.
+    #[error("the connection failed")]
+    Other,
+}
+
+/// What a session wants done. Execute outputs strictly in order: that order is the guarantee that
+/// nothing passes before it was recorded.
+#[derive(Debug)]
+pub enum Output {
+    /// Tell the operator.
+    Event(AccessEvent),
+    /// Open a connection to the target of [`crate::ConnectionInfo`]; answer [`Input::TargetConnected`] or
+    /// [`Input::TargetUnreachable`].
+    ConnectTarget,
+    /// Append to the session's log; answer [`Input::LogWritten`] or [`Input::LogFailed`] before any other input.
+    Log(Bytes),
+    /// Have this signed by the certificate authority; answer [`Input::Signed`] or [`Input::SigningFailed`].
+    /// Only with [`crate::Ca::Remote`].
+    SignCertificate(SigningRequest),
+    /// Write to the leg's connection; report progress with [`Input::Written`].
+    Send(Leg, Bytes),
+    /// Close the leg's connection once everything sent was written, or its peer takes too long.
+    Close(Leg),
+}
+
+/// What the certificate authority is asked to sign: exactly one certificate of one session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SigningRequest {
+    /// The bytes to sign.
+    pub to_be_signed: Bytes,
+    /// The SSH public key blob of the authority that must sign.
+    pub authority: Bytes,
+}

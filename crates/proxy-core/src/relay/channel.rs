@@ -1,0 +1,168 @@
+//! The table of channels, by each leg's own numbers.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use core::time::Duration;
+
+use crate::{Exit, Leg, PerLeg, RelayError};
+
+/// Most requests of one direction of one channel that may wait for their reply; no client sends more
+/// than a handful ahead.
+pub(crate) const MAX_PENDING_REPLIES: usize = 256;
+
+/// What the next reply to a request will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pending {
+    /// The peer's, as it comes.
+    FromPeer,
+    /// Ours, a refusal, when all earlier ones were answered.
+    Refusal,
+}
+
+/// Replies owed to one leg, in the order of its requests.
+#[derive(Debug, Default)]
+pub(crate) struct Replies(VecDeque<Pending>);
+
+impl Replies {
+    pub(crate) fn push(&mut self, pending: Pending) -> Result<(), RelayError> {
+        if self.0.len() >= MAX_PENDING_REPLIES {
+            return Err(RelayError::TooManyRequests { limit: MAX_PENDING_REPLIES });
+        }
+        self.0.push_back(pending);
+        Ok(())
+    }
+
+    /// The peer answered: true when it was asked.
+    pub(crate) fn peer_answered(&mut self) -> bool {
+        let asked = self.0.front() == Some(&Pending::FromPeer);
+        if asked {
+            self.0.pop_front();
+        }
+        asked
+    }
+
+    /// A refusal whose turn it is now.
+    pub(crate) fn next_refusal(&mut self) -> bool {
+        let due = self.0.front() == Some(&Pending::Refusal);
+        if due {
+            self.0.pop_front();
+        }
+        due
+    }
+}
+
+/// One channel between the client and the target.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    /// Its number in the log, from 1.
+    pub(crate) number: u32,
+    pub(crate) opener: Leg,
+    /// Its number at each end; `None` until that end gave one.
+    pub(crate) ids: PerLeg<Option<u32>>,
+    pub(crate) eof_from: PerLeg<bool>,
+    pub(crate) closed_by: PerLeg<bool>,
+    pub(crate) bytes_from: PerLeg<u64>,
+    pub(crate) replies_to: PerLeg<Replies>,
+    /// The target's EOF waits until then for the exit status.
+    pub(crate) held_eof_until: Option<Duration>,
+    /// Bytes of the client's window kept back for text of the proxy's own.
+    pub(crate) notice_credit: u32,
+    pub(crate) exit: Option<Exit>,
+}
+
+/// All channels of a session.
+#[derive(Debug, Default)]
+pub(crate) struct Channels {
+    open: BTreeMap<u32, Channel>,
+    by_id: PerLeg<BTreeMap<u32, u32>>,
+    last_number: u32,
+}
+
+impl Channels {
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    pub(crate) fn earliest_held_eof(&self) -> Option<Duration> {
+        self.open.values().filter_map(|channel| channel.held_eof_until).min()
+    }
+
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut Channel> {
+        self.open.values_mut()
+    }
+
+    /// A channel in the making, and its number in the log. The opener's numbers may be used again only after both
+    /// sides closed the channel.
+    pub(crate) fn open(&mut self, opener: Leg, id: u32, notice_credit: u32) -> Result<u32, RelayError> {
+        if self.by_id[opener].contains_key(&id) {
+            return Err(RelayError::ChannelReused { id });
+        }
+        self.last_number = self.last_number.wrapping_add(1).max(1);
+        let number = self.last_number;
+        let mut channel = Channel {
+            number,
+            opener,
+            ids: PerLeg::default(),
+            eof_from: PerLeg::default(),
+            closed_by: PerLeg::default(),
+            bytes_from: PerLeg::default(),
+            replies_to: PerLeg::default(),
+            held_eof_until: None,
+            notice_credit,
+            exit: None,
+        };
+        channel.ids[opener] = Some(id);
+        self.by_id[opener].insert(id, number);
+        self.open.insert(number, channel);
+        Ok(number)
+    }
+
+    pub(crate) fn is_used(&self, leg: Leg, id: u32) -> bool {
+        self.by_id[leg].contains_key(&id)
+    }
+
+    /// The side that did not open a channel gives its own number for it.
+    pub(crate) fn confirm(&mut self, from: Leg, recipient: u32, sender: u32) -> Result<&mut Channel, RelayError> {
+        if self.is_used(from, sender) {
+            return Err(RelayError::ChannelReused { id: sender });
+        }
+        let number = self.by_id[from.other()].get(&recipient).copied();
+        let channel = number
+            .and_then(|number| self.open.get_mut(&number))
+            .filter(|channel| channel.opener != from && channel.ids[from].is_none())
+            .ok_or(RelayError::UnknownChannel { id: recipient })?;
+        channel.ids[from] = Some(sender);
+        self.by_id[from].insert(sender, channel.number);
+        Ok(channel)
+    }
+
+    /// The open channel that a packet from `from` is about; `recipient` is the other end's number.
+    pub(crate) fn addressed(&mut self, from: Leg, recipient: u32) -> Result<&mut Channel, RelayError> {
+        self.by_id[from.other()]
+            .get(&recipient)
+            .and_then(|number| self.open.get_mut(number))
+            .filter(|channel| channel.ids[from].is_some())
+            .ok_or(RelayError::UnknownChannel { id: recipient })
+    }
+
+    /// Forgets a channel that was never confirmed.
+    pub(crate) fn refuse(&mut self, from: Leg, recipient: u32) -> Result<Channel, RelayError> {
+        let unknown = RelayError::UnknownChannel { id: recipient };
+        let number = self.by_id[from.other()].get(&recipient).copied();
+        let number = number
+            .filter(|number| {
+                self.open.get(number).is_some_and(|c| c.opener != from && c.ids[from].is_none())
+            })
+            .ok_or(unknown)?;
+        self.remove(number).ok_or(RelayError::UnknownChannel { id: recipient })
+    }
+
+    pub(crate) fn remove(&mut self, number: u32) -> Option<Channel> {
+        let channel = self.open.remove(&number)?;
+        for leg in [Leg::Client, Leg::Target] {
+            if let Some(id) = channel.ids[leg] {
+                self.by_id[leg].remove(&id);
+            }
+        }
+        Some(channel)
+    }
+}

@@ -1,0 +1,282 @@
+//! The connection protocol's messages (RFC 4254), read without copying.
+
+use super::RelayError;
+
+pub(crate) const GLOBAL_REQUEST: u8 = 80;
+pub(crate) const REQUEST_SUCCESS: u8 = 81;
+pub(crate) const REQUEST_FAILURE: u8 = 82;
+pub(crate) const CHANNEL_OPEN: u8 = 90;
+pub(crate) const CHANNEL_OPEN_CONFIRMATION: u8 = 91;
+pub(crate) const CHANNEL_OPEN_FAILURE: u8 = 92;
+pub(crate) const CHANNEL_WINDOW_ADJUST: u8 = 93;
+pub(crate) const CHANNEL_DATA: u8 = 94;
+pub(crate) const CHANNEL_EXTENDED_DATA: u8 = 95;
+pub(crate) const CHANNEL_EOF: u8 = 96;
+pub(crate) const CHANNEL_CLOSE: u8 = 97;
+pub(crate) const CHANNEL_REQUEST: u8 = 98;
+pub(crate) const CHANNEL_SUCCESS: u8 = 99;
+pub(crate) const CHANNEL_FAILURE: u8 = 100;
+
+/// Longest name of a channel type or request, in bytes (RFC 4251 section 6).
+pub(crate) const MAX_NAME_BYTES: usize = 64;
+/// Longest command, environment value or terminal name and modes taken from a request, in bytes.
+/// OpenSSH's own packets end at 256 KiB; a Linux `execve` argument ends at 128 KiB.
+pub(crate) const MAX_TEXT_BYTES: usize = 128 * 1024;
+
+/// One message, its fields borrowed from the packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Message<'a> {
+    GlobalRequest { name: &'a str, want_reply: bool },
+    RequestSuccess,
+    RequestFailure,
+    Open { kind: &'a str, sender: u32, window: u32, max_packet: u32, data: &'a [u8] },
+    OpenConfirmation { recipient: u32, sender: u32 },
+    OpenFailure { recipient: u32, reason: u32, text: &'a str },
+    WindowAdjust { recipient: u32 },
+    Data { recipient: u32, data: &'a [u8] },
+    ExtendedData { recipient: u32, code: u32, data: &'a [u8] },
+    Eof { recipient: u32 },
+    Close { recipient: u32 },
+    Request { recipient: u32, kind: &'a str, want_reply: bool, data: &'a [u8] },
+    Success { recipient: u32 },
+    Failure { recipient: u32 },
+    /// A number in 80..=127 that RFC 4254 gives no meaning.
+    Unknown { number: u8 },
+}
+
+impl<'a> Message<'a> {
+    /// Reads a whole payload; anything missing, and anything left over where the message has a fixed
+    /// shape, is malformed.
+    pub(crate) fn parse(payload: &'a [u8]) -> Result<Self, RelayError> {
+        let mut r = Fields(payload);
+        let number = r.u8()?;
+        let message = match number {
+            GLOBAL_REQUEST => {
+                // What follows depends on the name; only the peer that understands it reads on.
+                return Ok(Self::GlobalRequest { name: r.name()?, want_reply: r.bool()? });
+            }
+            REQUEST_SUCCESS => return Ok(Self::RequestSuccess),
+            REQUEST_FAILURE => Self::RequestFailure,
+            CHANNEL_OPEN => {
+                let (kind, sender, window, max_packet) = (r.name()?, r.u32()?, r.u32()?, r.u32()?);
+                return Ok(Self::Open { kind, sender, window, max_packet, data: r.0 });
+            }
+            CHANNEL_OPEN_CONFIRMATION => {
+                let (recipient, sender, _window, _max_packet) = (r.u32()?, r.u32()?, r.u32()?, r.u32()?);
+                return Ok(Self::OpenConfirmation { recipient, sender });
+            }
+            CHANNEL_OPEN_FAILURE => {
+                let (recipient, reason, text) = (r.u32()?, r.u32()?, r.utf8()?);
+                return Ok(Self::OpenFailure { recipient, reason, text });
+            }
+            CHANNEL_WINDOW_ADJUST => {
+                let (recipient, _bytes) = (r.u32()?, r.u32()?);
+                Self::WindowAdjust { recipient }
+            }
+            CHANNEL_DATA => Self::Data { recipient: r.u32()?, data: r.string()? },
+            CHANNEL_EXTENDED_DATA => {
+                Self::ExtendedData { recipient: r.u32()?, code: r.u32()?, data: r.string()? }
+            }
+            CHANNEL_EOF => Self::Eof { recipient: r.u32()? },
+            CHANNEL_CLOSE => Self::Close { recipient: r.u32()? },
+            CHANNEL_REQUEST => {
+                let (recipient, kind, want_reply) = (r.u32()?, r.name()?, r.bool()?);
+                return Ok(Self::Request { recipient, kind, want_reply, data: r.0 });
+            }
+            CHANNEL_SUCCESS => Self::Success { recipient: r.u32()? },
+            CHANNEL_FAILURE => Self::Failure { recipient: r.u32()? },
+            _ => return Ok(Self::Unknown { number }),
+        };
+        r.end()?;
+        Ok(message)
+    }
+}
+
+/// A channel request by its meaning (RFC 4254 section 6, OpenSSH PROTOCOL section 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChannelRequest<'a> {
+    Pty { term: &'a str, columns: u32, rows: u32, pixel_width: u32, pixel_height: u32, modes: &'a [u8] },
+    Env { name: &'a [u8], value: &'a [u8] },
+    Shell,
+    Exec { command: &'a [u8] },
+    Subsystem { name: &'a str },
+    WindowChange { columns: u32, rows: u32, pixel_width: u32, pixel_height: u32 },
+    Signal { name: &'a str },
+    Break { millis: u32 },
+    ExitStatus { code: u32 },
+    ExitSignal { name: &'a str, core_dumped: bool, message: &'a str, language: &'a str },
+    XonXoff,
+    EndOfWrite,
+    Keepalive,
+    AgentForwarding,
+    X11Forwarding,
+    Unknown,
+}
+
+impl<'a> ChannelRequest<'a> {
+    pub(crate) fn parse(kind: &str, data: &'a [u8]) -> Result<Self, RelayError> {
+        let mut r = Fields(data);
+        let request = match kind {
+            "pty-req" => Self::Pty {
+                term: r.text()?,
+                columns: r.u32()?,
+                rows: r.u32()?,
+                pixel_width: r.u32()?,
+                pixel_height: r.u32()?,
+                modes: r.bounded()?,
+            },
+            "env" => Self::Env { name: r.bounded()?, value: r.bounded()? },
+            "shell" => Self::Shell,
+            "exec" => Self::Exec { command: r.bounded()? },
+            "subsystem" => Self::Subsystem { name: r.text()? },
+            "window-change" => Self::WindowChange {
+                columns: r.u32()?,
+                rows: r.u32()?,
+                pixel_width: r.u32()?,
+                pixel_height: r.u32()?,
+            },
+            "signal" => Self::Signal { name: r.text()? },
+            "break" => Self::Break { millis: r.u32()? },
+            "exit-status" => Self::ExitStatus { code: r.u32()? },
+            "exit-signal" => Self::ExitSignal {
+                name: r.text()?,
+                core_dumped: r.bool()?,
+                message: r.utf8()?,
+                language: r.utf8()?,
+            },
+            "xon-xoff" => {
+                r.bool()?;
+                Self::XonXoff
+            }
+            "eow@openssh.com" => Self::EndOfWrite,
+            "keepalive@openssh.com" => return Ok(Self::Keepalive),
+            "auth-agent-req@openssh.com" | "auth-agent-req" => return Ok(Self::AgentForwarding),
+            "x11-req" => return Ok(Self::X11Forwarding),
+            _ => return Ok(Self::Unknown),
+        };
+        r.end()?;
+        Ok(request)
+    }
+}
+
+/// The rest of a message that is being read from the front.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], RelayError> {
+        let (head, rest) = self.0.split_at_checked(len).ok_or(RelayError::Malformed)?;
+        self.0 = rest;
+        Ok(head)
+    }
+
+    fn u8(&mut self) -> Result<u8, RelayError> {
+        self.take(1)?.first().copied().ok_or(RelayError::Malformed)
+    }
+
+    /// Any value but zero is true (RFC 4251 section 5).
+    fn bool(&mut self) -> Result<bool, RelayError> {
+        Ok(self.u8()? != 0)
+    }
+
+    fn u32(&mut self) -> Result<u32, RelayError> {
+        let bytes = self.take(4)?.try_into().map_err(|_| RelayError::Malformed)?;
+        Ok(u32::from_be_bytes(bytes))
+    }
+
+    fn string(&mut self) -> Result<&'a [u8], RelayError> {
+        let len = usize::try_from(self.u32()?).map_err(|_| RelayError::Malformed)?;
+        self.take(len)
+    }
+
+    fn bounded(&mut self) -> Result<&'a [u8], RelayError> {
+        let bytes = self.string()?;
+        if bytes.len() > MAX_TEXT_BYTES {
+            return Err(RelayError::TooLong { limit_bytes: MAX_TEXT_BYTES, got_bytes: bytes.len() });
+        }
+        Ok(bytes)
+    }
+
+    /// A name of RFC 4251 section 6: printable US-ASCII, 1 to 64 bytes.
+    fn name(&mut self) -> Result<&'a str, RelayError> {
+        let bytes = self.string()?;
+        if bytes.is_empty() || bytes.len() > MAX_NAME_BYTES || !bytes.iter().all(u8::is_ascii_graphic) {
+            return Err(RelayError::Malformed);
+        }
+        core::str::from_utf8(bytes).map_err(|_| RelayError::Malformed)
+    }
+
+    /// A short printable text that some server sends with spaces or empty: terminal, signal, subsystem.
+    fn text(&mut self) -> Result<&'a str, RelayError> {
+        let bytes = self.string()?;
+        if bytes.len() > 4 * MAX_NAME_BYTES || !bytes.iter().all(|b| (0x20..0x7f).contains(b)) {
+            return Err(RelayError::Malformed);
+        }
+        core::str::from_utf8(bytes).map_err(|_| RelayError::Malformed)
+    }
+
+    /// A text for people (RFC 4251 section 9): UTF-8, or nothing worth keeping.
+    fn utf8(&mut self) -> Result<&'a str, RelayError> {
+        let bytes = self.string()?;
+        Ok(core::str::from_utf8(bytes.get(..bytes.len().min(1024)).unwrap_or_default()).unwrap_or_default())
+    }
+
+    fn end(&self) -> Result<(), RelayError> {
+        if self.0.is_empty() { Ok(()) } else { Err(RelayError::Malformed) }
+    }
+}
+
+/// A packet of the relay's own.
+pub(crate) mod own {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    /// `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED` (RFC 4254 section 5.1).
+    pub(crate) const ADMINISTRATIVELY_PROHIBITED: u32 = 1;
+    /// `SSH_OPEN_RESOURCE_SHORTAGE`.
+    pub(crate) const RESOURCE_SHORTAGE: u32 = 4;
+    /// `SSH_EXTENDED_DATA_STDERR` (RFC 4254 section 5.2).
+    pub(crate) const STDERR: u32 = 1;
+
+    pub(crate) fn bare(number: u8) -> Vec<u8> {
+        alloc::vec![number]
+    }
+
+    pub(crate) fn to_channel(number: u8, recipient: u32) -> Vec<u8> {
+        let mut packet = bare(number);
+        packet.extend_from_slice(&recipient.to_be_bytes());
+        packet
+    }
+
+    pub(crate) fn open_failure(recipient: u32, reason: u32, text: &str) -> Vec<u8> {
+        let mut packet = to_channel(CHANNEL_OPEN_FAILURE, recipient);
+        packet.extend_from_slice(&reason.to_be_bytes());
+        put_string(&mut packet, text.as_bytes());
+        put_string(&mut packet, b"en");
+        packet
+    }
+
+    /// The same `CHANNEL_OPEN` with another initial window.
+    pub(crate) fn with_window(open: &[u8], kind: &str, window: u32) -> Vec<u8> {
+        let mut packet = open.to_vec();
+        // number, string kind, sender, window
+        let at = 1 + 4 + kind.len() + 4;
+        if let Some(field) = packet.get_mut(at..at + 4) {
+            field.copy_from_slice(&window.to_be_bytes());
+        }
+        packet
+    }
+
+    pub(crate) fn stderr(recipient: u32, text: &[u8]) -> Vec<u8> {
+        let mut packet = to_channel(CHANNEL_EXTENDED_DATA, recipient);
+        packet.extend_from_slice(&STDERR.to_be_bytes());
+        put_string(&mut packet, text);
+        packet
+    }
+
+    fn put_string(packet: &mut Vec<u8>, bytes: &[u8]) {
+        // A text of the relay's own is far below 4 GiB.
+        packet.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(0).to_be_bytes());
+        packet.extend_from_slice(bytes);
+    }
+}

@@ -1,0 +1,472 @@
+//! One proxied SSH session.
+//!
+//! ```text
+//!              may this identity reach this target?
+//!   ClientIdentification ──no──> told in clear ──> Over
+//!        │ yes: ConnectTarget
+//!   TargetConnection ──> TargetHostKey ── pins, derived keys ──> ClientLogin
+//!                                                                    │ may it be this user?
+//!                          Farewell <──no── banner, failure ─────────┤
+//!                             │                                      │ yes: the log's first page
+//!                             v                                  LogOpened
+//!                            Over                                    │ mint
+//!                             ^                                  Certificate
+//!                             │                                      │ present
+//!                             │                                  TargetLogin
+//!                             │                                      │ accepted: the client is let in
+//!                         LogClosed <──── the log's last page ───── End   (packets pass)
+//! ```
+//!
+//! A batch is what one read brought. Its packets are decrypted where they lie, decided and recorded; the
+//! records are sealed and handed out; and only when the driver says that they are written are the packets
+//! sealed for the other leg. So a log that fails leaves nothing half sent, and the person can still be told.
+
+mod batch;
+mod buffer;
+mod ending;
+mod login;
+mod recorder;
+mod seeds;
+mod stage;
+
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::Range;
+use core::time::Duration;
+
+use bytes::Bytes;
+use hostkey_derive::DerivedHostKey;
+use ssh_transport::{Client, ClientEvent, Ed25519Key, Identification, KeyExchange, Server, ServerConfig, ServerEvent};
+
+use self::buffer::ReceiveBuffer;
+use self::recorder::Recorder;
+use self::seeds::Seeds;
+use self::stage::{Denied, Stage};
+use crate::event::{EventKind, Subject, millis};
+use crate::{
+    AccessEvent, ConnectionInfo, Gateway, Input, Leg, Now, Output, PerLeg, Refusal, SessionId,
+};
+
+/// While more than this waits to be written to one leg, the other leg is not read.
+pub const MAX_BACKLOG_BYTES: usize = 1024 * 1024;
+/// While more than this waits to be written to a leg, that leg itself is not read either: its own requests
+/// made the rest.
+pub const MAX_OWN_BACKLOG_BYTES: usize = 4 * MAX_BACKLOG_BYTES;
+/// Refusals told as events one by one; the log has them all.
+pub const MAX_REFUSAL_EVENTS: u32 = 64;
+
+/// What both sides are told the proxy is. The prefix makes OpenSSH send its extensions
+/// (`eow@openssh.com`, `no-more-sessions@openssh.com`), which then pass end to end.
+const IDENTIFICATION_OPENSSH: &str = "SSH-2.0-OpenSSH_10.0 Portreeve";
+const IDENTIFICATION: &str = "SSH-2.0-Portreeve";
+
+/// One accepted connection, from its first byte to its last.
+///
+/// Feed it with [`Self::handle`] and [`Self::handle_timeout`]; after each, drain [`Self::poll_output`] and then
+/// ask [`Self::poll_timeout`]. It never blocks, reads no clock and draws no randomness but from its seed.
+pub struct Session {
+    gateway: Arc<Gateway>,
+    info: ConnectionInfo,
+    id: SessionId,
+    subject: Arc<Subject>,
+    user: Option<Arc<str>>,
+    seeds: Seeds,
+    stage: Stage,
+    client: Server,
+    target: Option<Client>,
+    io: PerLeg<LegIo>,
+    known: Known,
+    session_key: Ed25519Key,
+    recorder: Option<Recorder>,
+    /// `Output::Log`s without an answer.
+    unanswered_logs: u32,
+    held: VecDeque<Held>,
+    outputs: VecDeque<Output>,
+    refusal_events: u32,
+}
+
+/// A leg's connection as seen from here.
+#[derive(Default)]
+struct LegIo {
+    buffer: ReceiveBuffer,
+    /// Bytes handed out and not yet reported as written.
+    unwritten_bytes: usize,
+    peer_closed: bool,
+    /// `Output::Close` was given.
+    closed: bool,
+}
+
+/// What was learnt on the way.
+#[derive(Default)]
+struct Known {
+    client_ident: Option<Identification>,
+    target_ident: Option<Identification>,
+    client_algorithms: Option<String>,
+    target_algorithms: Option<String>,
+    target_host_key: Vec<u8>,
+    derived: Vec<DerivedHostKey>,
+    target_ready: bool,
+    certificate_serial: u64,
+}
+
+/// Something that goes out once the records before it are written.
+enum Held {
+    /// The decrypted payload at this place of the receive buffer of `from`.
+    Packet { from: Leg, at: Range<usize> },
+    /// A packet of the relay's own.
+    Own { to: Leg, payload: Vec<u8> },
+}
+
+impl Session {
+    /// A session for a connection that was just accepted. `seed` must be fresh and secret.
+    #[must_use]
+    pub fn new(gateway: Arc<Gateway>, mut info: ConnectionInfo, seed: &[u8; 32], now: Now) -> Self {
+        info.network.client_addr.get_or_insert(info.client_addr.ip());
+        let seeds = Seeds::new(seed);
+        let id = seeds.session_id();
+        let subject = Arc::new(Subject {
+            session: id,
+            identity: info.identity_name(),
+            client_addr: info.client_addr.to_string(),
+            target: info.target.facts.id.clone(),
+            hostname: info.target.facts.hostname.clone(),
+            port: info.target.facts.port,
+        });
+        let config = ServerConfig {
+            identification: IDENTIFICATION_OPENSSH.into(),
+            login_grace: gateway.timeouts.login_grace,
+            ..ServerConfig::default()
+        };
+        let client = Server::new(Arc::new(config), *seeds.bytes_32("client leg"), now.mono);
+        let session_key = Ed25519Key::from_seed(seeds.bytes_32("session key"));
+        let mut session = Self {
+            gateway,
+            info,
+            id,
+            subject,
+            user: None,
+            stage: Stage::ClientIdentification { refused: None },
+            client,
+            target: None,
+            io: PerLeg::default(),
+            known: Known { certificate_serial: seeds.certificate_serial(), ..Known::default() },
+            session_key,
+            seeds,
+            recorder: None,
+            unanswered_logs: 0,
+            held: VecDeque::new(),
+            outputs: VecDeque::new(),
+            refusal_events: 0,
+        };
+        session.decide_target(now);
+        session.collect_output();
+        session
+    }
+
+    /// The connection's name in events, messages and logs.
+    #[must_use]
+    pub const fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// True when nothing more will come out and nothing is awaited.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Over)
+    }
+
+    /// Where the next bytes of a leg's peer go; `None` while that leg is not to be read. That is the back-pressure:
+    /// the peer's own TCP window fills up. Follow with [`Input::Received`].
+    pub fn read_buffer(&mut self, leg: Leg) -> Option<&mut [u8]> {
+        let not_started = leg == Leg::Target && self.target.is_none();
+        let behind = self.backlog_bytes(leg.other()) > MAX_BACKLOG_BYTES
+            || self.backlog_bytes(leg) > MAX_OWN_BACKLOG_BYTES;
+        let io = &mut self.io[leg];
+        if not_started || behind || io.peer_closed || io.closed || self.unanswered_logs > 0 {
+            return None;
+        }
+        Some(io.buffer.free()).filter(|free| !free.is_empty())
+    }
+
+    /// Copies bytes of a leg's peer in, as many as fit, and handles them; returns how many.
+    pub fn receive(&mut self, leg: Leg, bytes: &[u8], now: Now) -> usize {
+        let Some(free) = self.read_buffer(leg) else { return 0 };
+        let taken = bytes.iter().zip(free).map(|(byte, place)| *place = *byte).count();
+        self.handle(Input::Received(leg, taken), now);
+        taken
+    }
+
+    /// One thing that happened. Drain [`Self::poll_output`] afterwards.
+    pub fn handle(&mut self, input: Input<'_>, now: Now) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.set_now(now);
+        }
+        match input {
+            Input::Received(leg, len) => self.io[leg].buffer.received(len),
+            Input::Closed(leg) => self.io[leg].peer_closed = true,
+            Input::Written(leg, len) => {
+                let io = &mut self.io[leg];
+                io.unwritten_bytes = io.unwritten_bytes.saturating_sub(len);
+            }
+            Input::TargetConnected => self.target_connected(now),
+            Input::TargetUnreachable(failure) => self.target_unreachable(failure, now),
+            Input::LogWritten => self.log_answered(true, now),
+            Input::LogFailed => self.log_answered(false, now),
+            Input::Signed(signature) => self.certificate_signed(signature, now),
+            Input::SigningFailed => self.signing_failed(now),
+            Input::Shutdown => self.shut_down(now),
+        }
+        self.advance(now);
+    }
+
+    /// The next thing to do; `None` when it is the driver's turn to bring input.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`Self::handle_timeout`]; on the monotonic clock.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        let own = match &self.stage {
+            Stage::TargetConnection { deadline }
+            | Stage::TargetHostKey { deadline }
+            | Stage::Certificate { deadline, .. }
+            | Stage::TargetLogin { deadline, .. }
+            | Stage::Farewell { deadline } => Some(*deadline),
+            Stage::End(relaying) => relaying.poll_timeout(),
+            Stage::LogClosed(_) | Stage::Over => return None,
+            _ => None,
+        };
+        let target = self.target.as_ref().and_then(Client::poll_timeout);
+        let recorder = self.recorder.as_ref().and_then(Recorder::poll_timeout);
+        [own, self.client.poll_timeout(), target, recorder].into_iter().flatten().min()
+    }
+
+    /// Acts on every deadline that has passed; early calls do nothing.
+    pub fn handle_timeout(&mut self, now: Now) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.set_now(now);
+            if recorder.poll_timeout().is_some_and(|at| at <= now.mono) {
+                recorder.handle_timeout();
+            }
+        }
+        if let Err(error) = self.client.handle_timeout(now.mono) {
+            self.leg_failed(Leg::Client, &error, now);
+        }
+        if let Some(Err(error)) = self.target.as_mut().map(|target| target.handle_timeout(now.mono)) {
+            self.leg_failed(Leg::Target, &error, now);
+        }
+        self.own_timeout(now);
+        self.advance(now);
+    }
+
+    fn own_timeout(&mut self, now: Now) {
+        match &self.stage {
+            Stage::TargetConnection { deadline } if *deadline <= now.mono => {
+                self.target_unreachable(crate::ConnectFailure::TimedOut, now);
+            }
+            Stage::TargetHostKey { deadline } | Stage::TargetLogin { deadline, .. } if *deadline <= now.mono => {
+                self.refuse(
+                    Denied {
+                        reason: Refusal::TargetTimeout,
+                        detail: "the target did not answer in time".into(),
+                        advice: "the target does not answer; try again later or ask who runs it".into(),
+                    },
+                    now,
+                );
+            }
+            Stage::Certificate { deadline, .. } if *deadline <= now.mono => self.signing_failed(now),
+            Stage::Farewell { deadline } if *deadline <= now.mono => self.say_goodbye(),
+            Stage::End(_) => self.relay_timeout(now),
+            _ => {}
+        }
+    }
+
+    /// Does all that can be done now: processes what was received, seals what was recorded, lets go of what was written.
+    fn advance(&mut self, now: Now) {
+        loop {
+            self.hand_out_records();
+            if self.recorder.as_ref().is_some_and(Recorder::has_failed) && self.recorder_failed(now) {
+                continue;
+            }
+            if self.unanswered_logs > 0 {
+                break;
+            }
+            self.release(now);
+            // A batch of one leg is released before the other leg's begins.
+            if self.process(Leg::Target, now) || self.process(Leg::Client, now) {
+                continue;
+            }
+            if !self.notice_closed_peers(now) {
+                break;
+            }
+        }
+        self.collect_output();
+    }
+
+    /// Handles the packets that a leg has brought; true when anything happened.
+    fn process(&mut self, leg: Leg, now: Now) -> bool {
+        let mut progressed = false;
+        while !self.io[leg].closed && self.held_bytes_allow_more() {
+            let (input, begin) = self.io[leg].buffer.unread();
+            let result = match (leg, &mut self.target) {
+                (Leg::Client, _) => self.client.handle_input(input, now.mono),
+                (Leg::Target, Some(target)) => target.handle_input(input, now.mono),
+                (Leg::Target, None) => return progressed,
+            };
+            let (consumed, payload) = match result {
+                Ok(progress) => (progress.consumed, progress.payload),
+                Err(error) => {
+                    self.drain_events(leg, now);
+                    self.leg_failed(leg, &error, now);
+                    return true;
+                }
+            };
+            self.io[leg].buffer.consume(consumed);
+            let told = self.drain_events(leg, now);
+            if let Some(payload) = payload {
+                self.relay_packet(leg, begin + payload.start..begin + payload.end, now);
+            }
+            progressed |= consumed > 0 || told;
+            if consumed == 0 && !told {
+                break;
+            }
+            // Whoever was let in or turned away by an event waits for the log before more is looked at.
+            if self.unanswered_logs > 0 {
+                break;
+            }
+        }
+        progressed
+    }
+
+    /// One batch is at most what the receive buffer holds.
+    fn held_bytes_allow_more(&self) -> bool {
+        self.held.len() < batch::MAX_HELD_PACKETS
+    }
+
+    fn drain_events(&mut self, leg: Leg, now: Now) -> bool {
+        let mut any = false;
+        match leg {
+            Leg::Client => {
+                while let Some(event) = self.client.poll_event() {
+                    any = true;
+                    self.client_event(event, now);
+                }
+            }
+            Leg::Target => {
+                while let Some(event) = self.target.as_mut().and_then(Client::poll_event) {
+                    any = true;
+                    self.target_event(event, now);
+                }
+            }
+        }
+        any
+    }
+
+    fn client_event(&mut self, event: ServerEvent, now: Now) {
+        match event {
+            ServerEvent::PeerIdentified(ident) => self.client_identified(ident, now),
+            ServerEvent::SignExchangeHash(request) => self.sign_exchange_hash(request, now),
+            ServerEvent::KeyExchanged(exchanged) => {
+                self.known.client_algorithms.get_or_insert_with(|| algorithms(&exchanged));
+            }
+            ServerEvent::AuthAttempt(attempt) => self.login_attempted(attempt, now),
+            ServerEvent::Authenticated => {}
+            ServerEvent::Disconnected { text, .. } => self.peer_said_goodbye(Leg::Client, &text, now),
+            _ => {}
+        }
+    }
+
+    fn target_event(&mut self, event: ClientEvent, now: Now) {
+        match event {
+            ClientEvent::PeerIdentified(ident) => self.known.target_ident = Some(ident),
+            ClientEvent::HostKey(question) => self.target_host_key(question, now),
+            ClientEvent::KeyExchanged(exchanged) => {
+                self.known.target_algorithms.get_or_insert_with(|| algorithms(&exchanged));
+                self.known.target_ready = true;
+                self.present_certificate(now);
+            }
+            ClientEvent::SignAuth(request) => {
+                let signature = self.session_key.sign(&request.data);
+                if let Some(Err(error)) =
+                    self.target.as_mut().map(|target| target.signed(request.id, &signature, now.mono))
+                {
+                    self.leg_failed(Leg::Target, &error, now);
+                }
+            }
+            ClientEvent::Banner(text) => self.client.banner(&text),
+            ClientEvent::Authenticated => self.target_accepted(now),
+            ClientEvent::AuthFailed { .. } => self.certificate_rejected(now),
+            ClientEvent::Disconnected { text, .. } => self.peer_said_goodbye(Leg::Target, &text, now),
+            _ => {}
+        }
+    }
+
+    /// Seals what was recorded and asks the driver to write it.
+    fn hand_out_records(&mut self) {
+        if let Some(sealed) = self.recorder.as_mut().and_then(Recorder::seal) {
+            self.hand_out_log(sealed);
+        }
+    }
+
+    fn hand_out_log(&mut self, sealed: Bytes) {
+        self.unanswered_logs += 1;
+        self.outputs.push_back(Output::Log(sealed));
+    }
+
+    fn collect_output(&mut self) {
+        if let Some(bytes) = self.client.poll_output() {
+            self.send(Leg::Client, bytes);
+        }
+        if let Some(bytes) = self.target.as_mut().and_then(Client::poll_output) {
+            self.send(Leg::Target, bytes);
+        }
+        for leg in [Leg::Target, Leg::Client] {
+            let closed = match leg {
+                Leg::Client => self.client.is_closed(),
+                Leg::Target => self.target.as_ref().is_some_and(Client::is_closed),
+            };
+            if closed && !core::mem::replace(&mut self.io[leg].closed, true) {
+                self.outputs.push_back(Output::Close(leg));
+            }
+        }
+    }
+
+    fn send(&mut self, leg: Leg, bytes: Bytes) {
+        if !self.io[leg].closed {
+            self.io[leg].unwritten_bytes += bytes.len();
+            self.outputs.push_back(Output::Send(leg, bytes));
+        }
+    }
+
+    fn backlog_bytes(&self, leg: Leg) -> usize {
+        let queued = match leg {
+            Leg::Client => self.client.queued_bytes(),
+            Leg::Target => self.target.as_ref().map_or(0, Client::queued_bytes),
+        };
+        self.io[leg].unwritten_bytes + queued
+    }
+
+    fn event(&mut self, kind: EventKind, now: Now) {
+        self.outputs.push_back(Output::Event(AccessEvent {
+            time_unix_ms: millis(now.unix),
+            kind,
+            subject: Arc::clone(&self.subject),
+            user: self.user.clone(),
+        }));
+    }
+}
+
+fn algorithms(exchanged: &KeyExchange) -> String {
+    format!(
+        "{} {} in {} out {}{}",
+        exchanged.kex,
+        exchanged.host_key_algorithm.name(),
+        exchanged.cipher_in,
+        exchanged.cipher_out,
+        if exchanged.strict { " strict" } else { "" },
+    )
+}

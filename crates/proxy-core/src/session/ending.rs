@@ -1,0 +1,299 @@
+//! Every way a connection ends: one `access.denied`, or one `session.end` after its start.
+
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt::Display;
+use core::time::Duration;
+
+use session_log::Record;
+use ssh_transport::{AuthId, DisconnectReason};
+
+use super::Session;
+use super::stage::{Denied, Ending, Stage};
+use crate::event::{EventKind, millis};
+use crate::{EndReason, Leg, Now, Refusal};
+
+impl Session {
+    /// Ends a connection that has no session yet; the person is told as well as the client's state allows.
+    pub(super) fn refuse(&mut self, denied: Denied, now: Now) {
+        match core::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::LogOpened(login) | Stage::Certificate { login, .. } | Stage::TargetLogin { login, .. } => {
+                self.refuse_login(login.attempt, denied, now);
+            }
+            Stage::ClientIdentification { refused: None }
+            | Stage::TargetConnection { .. }
+            | Stage::TargetHostKey { .. }
+            | Stage::ClientLogin => {
+                self.tell_denied(&denied, now);
+                self.turn_away(&denied);
+            }
+            // The event of this refusal is out already.
+            Stage::ClientIdentification { refused: Some(earlier) } => self.turn_away(&earlier),
+            Stage::Farewell { .. } => self.say_goodbye(),
+            other @ (Stage::End(_) | Stage::LogClosed(_) | Stage::Over) => self.stage = other,
+        }
+    }
+
+    /// Answers a login with the reason, as text that every client shows.
+    pub(super) fn refuse_login(&mut self, attempt: AuthId, denied: Denied, now: Now) {
+        self.tell_denied(&denied, now);
+        self.close_log("refused", &denied.detail);
+        self.client.banner(&format!("{}\r\n", self.message(&denied)));
+        self.client.reject(attempt, &[], now.mono);
+        self.disconnect_target("access denied");
+        let deadline = now.mono.saturating_add(self.gateway.timeouts.farewell);
+        self.stage = Stage::Farewell { deadline };
+    }
+
+    fn tell_denied(&mut self, denied: &Denied, now: Now) {
+        self.event(EventKind::AccessDenied { reason: denied.reason, detail: denied.detail.clone() }, now);
+    }
+
+    fn message(&self, denied: &Denied) -> String {
+        format!("access denied: {} (request {})", denied.advice, self.id)
+    }
+
+    /// Tells the reason in a disconnect message, which OpenSSH and PuTTY show even before key exchange.
+    pub(super) fn turn_away(&mut self, denied: &Denied) {
+        let text = self.message(denied);
+        self.disconnect_target("access denied");
+        self.client.disconnect(DisconnectReason::ByApplication, &text);
+        self.stage = Stage::Over;
+    }
+
+    pub(super) fn say_goodbye(&mut self) {
+        self.client.disconnect(DisconnectReason::ByApplication, "access denied");
+        self.stage = Stage::Over;
+    }
+
+    /// Ends a session: the log's last page first.
+    pub(super) fn end(&mut self, reason: EndReason, detail: &str, now: Now) {
+        let farewell = reason.farewell();
+        if let Some((relaying, mut outlet, _)) = self.split(Leg::Target, &(0..0), now) {
+            // Nothing will follow that a held EOF could wait for.
+            relaying.relay.handle_timeout(Duration::MAX, &mut outlet);
+            if matches!(reason, EndReason::IdleTimeout | EndReason::MaxSession | EndReason::Shutdown) {
+                relaying.relay.notify_all(&format!("\r\n{farewell}\r\n"), &mut outlet);
+            }
+        }
+        match core::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::End(relaying) => {
+                self.close_log(reason.name(), detail);
+                let ending =
+                    Ending { relaying: *relaying, reason, detail: detail.to_owned(), farewell };
+                self.stage = Stage::LogClosed(Box::new(ending));
+            }
+            other => self.stage = other,
+        }
+    }
+
+    fn close_log(&mut self, reason: &str, detail: &str) {
+        if let Some(mut recorder) = self.recorder.take() {
+            recorder.record(0, &Record::End { reason: &format!("{reason}: {detail}") });
+            if let Some(sealed) = recorder.finish() {
+                self.hand_out_log(sealed);
+            }
+            // One that failed at its last words answers like a store that failed.
+            if recorder.has_failed() {
+                self.recorder = Some(recorder);
+            }
+        }
+    }
+
+    /// The driver's word on the oldest page that it was given.
+    pub(super) fn log_answered(&mut self, written: bool, now: Now) {
+        self.unanswered_logs = self.unanswered_logs.saturating_sub(1);
+        if !written {
+            self.recorder_failed(now);
+        } else if self.unanswered_logs == 0 {
+            match core::mem::replace(&mut self.stage, Stage::Over) {
+                Stage::LogOpened(login) => self.log_opened(login, now),
+                Stage::LogClosed(ending) => self.over(*ending, true, now),
+                other => self.stage = other,
+            }
+        }
+    }
+
+    /// Nothing more can be recorded, so nothing more passes; true when that changed anything.
+    pub(super) fn recorder_failed(&mut self, now: Now) -> bool {
+        self.recorder = None;
+        self.unanswered_logs = 0;
+        // What was not written never happened for the other side.
+        self.held.clear();
+        match core::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::LogOpened(login) | Stage::Certificate { login, .. } | Stage::TargetLogin { login, .. } => {
+                let denied = Denied::by_recorder("the log cannot be written".into());
+                self.refuse_login(login.attempt, denied, now);
+            }
+            Stage::End(relaying) => {
+                let reason = EndReason::RecorderFailed;
+                let detail = "the log cannot be written".into();
+                let farewell = reason.farewell();
+                self.over(Ending { relaying: *relaying, reason, detail, farewell }, false, now);
+            }
+            Stage::LogClosed(ending) => self.over(*ending, false, now),
+            other => {
+                self.stage = other;
+                return false;
+            }
+        }
+        true
+    }
+
+    fn over(&mut self, ending: Ending, log_complete: bool, now: Now) {
+        self.release(now);
+        let Ending { relaying, reason, detail, farewell } = ending;
+        let bytes = relaying.relay.bytes_from();
+        let kind = EventKind::SessionEnd {
+            reason,
+            detail,
+            duration_ms: millis(now.mono.saturating_sub(relaying.started.mono)),
+            bytes_from_client: bytes.client,
+            bytes_from_target: bytes.target,
+            exit: relaying.relay.last_exit().cloned(),
+            log_complete,
+        };
+        self.event(kind, now);
+        let text = format!("{farewell} (session {})", self.id);
+        self.client.disconnect(DisconnectReason::ByApplication, &text);
+        self.disconnect_target(farewell);
+        self.stage = Stage::Over;
+    }
+
+    fn disconnect_target(&mut self, text: &str) {
+        if let Some(target) = &mut self.target {
+            target.disconnect(DisconnectReason::ByApplication, text);
+        }
+    }
+
+    /// A leg's transport gave up on its peer.
+    pub(super) fn leg_failed(&mut self, leg: Leg, error: &ssh_transport::Error, now: Now) {
+        use ssh_transport::Error;
+        let gone = matches!(error, Error::Disconnected);
+        let late = matches!(error, Error::TimedOut(_));
+        match leg {
+            _ if gone => self.leg_gone(leg, &error.to_string(), now),
+            Leg::Client => {
+                let reason = if late { Refusal::LoginTimeout } else { Refusal::ClientProtocol };
+                self.leg_broke(reason, EndReason::ClientMisbehaved, error, now);
+            }
+            Leg::Target => {
+                let reason = if late { Refusal::TargetTimeout } else { Refusal::TargetProtocol };
+                self.leg_broke(reason, EndReason::TargetMisbehaved, error, now);
+            }
+        }
+    }
+
+    /// A leg broke the connection protocol.
+    pub(super) fn leg_misbehaved(&mut self, leg: Leg, error: &crate::RelayError, now: Now) {
+        match leg {
+            Leg::Client => self.leg_broke(Refusal::ClientProtocol, EndReason::ClientMisbehaved, error, now),
+            Leg::Target => self.leg_broke(Refusal::TargetProtocol, EndReason::TargetMisbehaved, error, now),
+        }
+    }
+
+    fn leg_broke(&mut self, refusal: Refusal, end: EndReason, error: &dyn Display, now: Now) {
+        let detail = error.to_string();
+        if matches!(self.stage, Stage::End(_)) {
+            self.end(end, &detail, now);
+        } else {
+            let advice = match refusal {
+                Refusal::LoginTimeout => "the login took too long; connect again".into(),
+                Refusal::ClientProtocol => format!("your SSH client and this proxy do not understand each other: {detail}"),
+                _ => format!("the target and this proxy do not understand each other: {detail}; ask who runs it"),
+            };
+            self.refuse(Denied { reason: refusal, detail, advice }, now);
+        }
+    }
+
+    pub(super) fn peer_said_goodbye(&mut self, leg: Leg, text: &str, now: Now) {
+        self.leg_gone(leg, text, now);
+    }
+
+    fn leg_gone(&mut self, leg: Leg, detail: &str, now: Now) {
+        let in_session = matches!(self.stage, Stage::End(_));
+        match leg {
+            Leg::Client if in_session => self.end(EndReason::ClientDisconnected, detail, now),
+            Leg::Target if in_session => self.end(EndReason::TargetDisconnected, detail, now),
+            Leg::Client => self.refuse(
+                Denied { reason: Refusal::ClientLeft, detail: detail.to_owned(), advice: "goodbye".into() },
+                now,
+            ),
+            Leg::Target => self.refuse(
+                Denied {
+                    reason: Refusal::TargetProtocol,
+                    detail: format!("the target went away: {detail}"),
+                    advice: "the target closed the connection; try again later or ask who runs it".into(),
+                },
+                now,
+            ),
+        }
+    }
+
+    /// A peer that closed its connection is gone once everything it sent was handled.
+    pub(super) fn notice_closed_peers(&mut self, now: Now) -> bool {
+        for leg in [Leg::Target, Leg::Client] {
+            let io = &mut self.io[leg];
+            if io.peer_closed && !io.closed && !matches!(self.stage, Stage::Over | Stage::LogClosed(_)) {
+                // Once is enough: the end that follows closes the leg.
+                io.peer_closed = false;
+                io.closed = true;
+                self.outputs.push_back(crate::Output::Close(leg));
+                self.leg_gone(leg, "the connection was closed", now);
+                return true;
+            }
+        }
+        false
+    }
+
+    pub(super) fn shut_down(&mut self, now: Now) {
+        if matches!(self.stage, Stage::End(_)) {
+            self.end(EndReason::Shutdown, "the proxy is shutting down", now);
+        } else {
+            let denied = Denied {
+                reason: Refusal::Shutdown,
+                detail: "the proxy is shutting down".into(),
+                advice: "this proxy is shutting down; connect again in a moment".into(),
+            };
+            self.refuse(denied, now);
+        }
+    }
+
+    /// Takes the stage when it is the one asked for; otherwise leaves it and gives `Over`.
+    pub(super) fn take_stage_if(&mut self, is: impl FnOnce(&Stage) -> bool) -> Stage {
+        if is(&self.stage) { core::mem::replace(&mut self.stage, Stage::Over) } else { Stage::Over }
+    }
+}
+
+impl EndReason {
+    /// What the person reads when it ends.
+    const fn farewell(self) -> &'static str {
+        match self {
+            Self::ClientDisconnected => "goodbye",
+            Self::TargetDisconnected => "the target closed the connection",
+            Self::ClientMisbehaved => "the client broke the SSH protocol",
+            Self::TargetMisbehaved => "the target broke the SSH protocol",
+            Self::HostKeyChanged => "the target showed another host key in the middle of the session",
+            Self::RecorderFailed => "this session can no longer be recorded, so it ends",
+            Self::IdleTimeout => "this session ends: nothing happened for too long",
+            Self::MaxSession => "this session ends: it reached its maximum length",
+            Self::Shutdown => "this session ends: the proxy is shutting down",
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::ClientDisconnected => "client_disconnected",
+            Self::TargetDisconnected => "target_disconnected",
+            Self::ClientMisbehaved => "client_misbehaved",
+            Self::TargetMisbehaved => "target_misbehaved",
+            Self::HostKeyChanged => "host_key_changed",
+            Self::RecorderFailed => "recorder_failed",
+            Self::IdleTimeout => "idle_timeout",
+            Self::MaxSession => "max_session",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
