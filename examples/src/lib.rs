@@ -3,5 +3,8 @@
 
 #![cfg(unix)]
 
+pub mod arrival;
+pub mod connect;
 pub mod self_test_client;
 pub mod target;
+pub mod token;
