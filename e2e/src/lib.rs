@@ -1,11 +1,4 @@
 #![doc = include_str!("../README.md")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "this crate is a test harness: a failure of it is a failed test"
-)]
 
 pub mod client;
 pub mod events;

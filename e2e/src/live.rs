@@ -181,6 +181,11 @@ impl Live {
         String::from_utf8_lossy(&self.said.heard().bytes).into_owned()
     }
 
+    /// As [`heard`](Self::heard), byte for byte.
+    pub fn heard_bytes(&self) -> Vec<u8> {
+        self.said.heard().bytes.clone()
+    }
+
     /// Types or writes text to it.
     ///
     /// # Panics

@@ -72,7 +72,7 @@ impl Sshd {
             // A group of its own, so that its sessions end with it.
             std::os::unix::process::CommandExt::process_group(&mut command, 0);
             let child = command.spawn().expect("a started sshd");
-            let mut server = Self {
+            let server = Self {
                 child: Mutex::new(child),
                 port,
                 folder: folder.clone(),

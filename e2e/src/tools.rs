@@ -25,30 +25,36 @@ pub fn path(tool: &str) -> PathBuf {
     find(tool).unwrap_or_else(|| panic!("`{tool}` is used without having been asked for"))
 }
 
-/// Whether all tools of a test are installed.
-///
-/// When one is missing, a line `SKIPPED <test>: <tool> not found` goes to the real standard error (past the
-/// capture of the test runner), so that a skipped test never looks like a passed one.
+/// Whether all tools of a test are installed. When one is missing, the test is [skipped](skip).
 ///
 /// # Panics
 ///
-/// With `PORTREEVE_NO_SKIP=1` in the environment a missing tool fails the test.
+/// As [`skip`].
 pub fn need(tools: &[&str]) -> bool {
-    let Some(missing) = tools.iter().find(|tool| find(tool).is_none()) else {
-        return true;
-    };
+    let missing = tools.iter().find(|tool| find(tool).is_none());
+    if let Some(missing) = missing {
+        skip(&format!("{missing} not found"));
+    }
+    missing.is_none()
+}
+
+/// Says that the running test is skipped, or a part of it, in a line `SKIPPED <test>: <why>`.
+///
+/// It goes to the real standard error, past the capture of the test runner, so that a skipped test never looks like
+/// one that passed.
+///
+/// # Panics
+///
+/// With `PORTREEVE_NO_SKIP=1` in the environment a skipped test is a failed one.
+pub fn skip(why: &str) {
     let thread = thread::current();
-    let line = format!(
-        "SKIPPED {}: {missing} not found\n",
-        thread.name().unwrap_or("test")
-    );
+    let line = format!("SKIPPED {}: {why}\n", thread.name().unwrap_or("test"));
     assert!(
-        env::var_os("PORTREEVE_NO_SKIP").is_none_or(|v| v != "1"),
+        env::var_os("PORTREEVE_NO_SKIP").is_none_or(|value| value != "1"),
         "{line}"
     );
     // A closed standard error leaves nobody to tell.
     let _ = std::io::stderr().write_all(line.as_bytes());
-    false
 }
 
 /// The path of one of this package's own binaries, which Cargo builds beside the integration tests.
