@@ -123,12 +123,16 @@ impl<E: From<Common>> Core<E> {
             if is_first && self.is_strict && !is_exchange && number != number::DISCONNECT {
                 return Err(PeerMisbehaved::StrictKeyExchangeViolated { number }.into());
             }
-            let may_come = is_exchange
-                || matches!(number, 1..=19 | 22..=29)
-                    && !matches!(
-                        number,
-                        number::SERVICE_REQUEST | number::SERVICE_ACCEPT | number::EXT_INFO
-                    );
+            let is_generic = matches!(number, 1..=19 | 22..=29)
+                && !matches!(
+                    number,
+                    number::SERVICE_REQUEST | number::SERVICE_ACCEPT | number::EXT_INFO
+                );
+            // Against the RFC, PuTTY 0.78 may still send what was under way after its KEXINIT. OpenSSH takes it, too: it
+            // is authentic, and comes before the NEWKEYS that it has to come before.
+            let is_late = self.authenticated
+                && (number::CONNECTION_FIRST..=number::CONNECTION_LAST).contains(&number);
+            let may_come = is_exchange || is_generic || is_late;
             return if may_come { Ok(()) } else { unexpected };
         }
         let may_come = match number {

@@ -1,0 +1,334 @@
+//! Our client against the real `sshd`, started for one connection at a time (`sshd -i`).
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may fail"
+)]
+
+mod common;
+
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use common::channel::{Outcome, exec, pattern};
+use common::{ClientEnd, Login, TestKey, tools};
+use ssh_transport::{CipherAlgorithm, ClientConfig, Ed25519Key, HostKeyAlgorithm, KexAlgorithm};
+use zeroize::Zeroizing;
+
+/// A folder with keys and an `sshd_config` for the current user.
+struct Target {
+    sshd: PathBuf,
+    folder: tempfile::TempDir,
+    user: String,
+}
+
+const HOST_KEYS: [(&str, &[&str]); 5] = [
+    ("host_ed25519", &["-t", "ed25519"]),
+    ("host_p256", &["-t", "ecdsa", "-b", "256"]),
+    ("host_p384", &["-t", "ecdsa", "-b", "384"]),
+    ("host_p521", &["-t", "ecdsa", "-b", "521"]),
+    ("host_rsa", &["-t", "rsa", "-b", "2048"]),
+];
+
+impl Target {
+    /// `None` when there is no sshd. `extra` is added to the configuration.
+    fn new(extra: &str) -> Option<Self> {
+        let sshd = tools::find("sshd")?;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let user = text(&tools::run(Command::new("id").arg("-un")).stdout)
+            .trim()
+            .to_owned();
+        if user == "root" {
+            // Where sshd confines itself when it starts as root; packages make it when the service starts.
+            std::fs::create_dir_all("/run/sshd").unwrap();
+        }
+        for (name, kind) in HOST_KEYS {
+            tools::keygen(path, name, kind);
+        }
+        tools::keygen(path, "authority", &["-t", "ed25519"]);
+        tools::keygen(path, "user", &["-t", "ed25519"]);
+        let host_keys: String = HOST_KEYS
+            .iter()
+            .map(|(name, _)| format!("HostKey {}\n", path.join(name).display()))
+            .collect();
+        let config = format!(
+            "{extra}\n{host_keys}\
+             AuthorizedKeysFile {0}/authorized_keys\nTrustedUserCAKeys {0}/authority.pub\n\
+             StrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPidFile none\nLogLevel DEBUG1\n",
+            path.display()
+        );
+        std::fs::write(path.join("sshd_config"), config).unwrap();
+        std::fs::write(path.join("authorized_keys"), "").unwrap();
+        Some(Self { sshd, folder, user })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn authorize(&self, public_file: &Path) {
+        std::fs::copy(public_file, self.path("authorized_keys")).unwrap();
+    }
+
+    fn connect(&self) -> (TcpStream, Child) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.set_nodelay(true).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        let output = OwnedFd::from(server.try_clone().unwrap());
+        let log = std::fs::File::create(self.path("log")).unwrap();
+        let child = tools::bounded(&self.sshd)
+            .args(["-i", "-e", "-f"])
+            .arg(self.path("sshd_config"))
+            .stdin(Stdio::from(OwnedFd::from(server)))
+            .stdout(Stdio::from(output))
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        (client, child)
+    }
+
+    fn run(
+        &self,
+        config: ClientConfig,
+        login: Login,
+        command: &str,
+        input: &[u8],
+    ) -> (ClientEnd, Outcome) {
+        let (stream, mut child) = self.connect();
+        let mut end = ClientEnd::new(config, 3, login);
+        end.user.clone_from(&self.user);
+        let outcome = exec(stream, &mut end, command, input);
+        child.wait().unwrap();
+        (end, outcome)
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    fn key_login(&self) -> Login {
+        self.authorize(&self.path("user.pub"));
+        let key = Ed25519Key::from_seed(Zeroizing::new(tools::ed25519_seed(&self.path("user"))));
+        let blob = key.public_key_blob();
+        Login::Key {
+            algorithm: "ssh-ed25519".to_owned(),
+            blob,
+            sign: Box::new(move |data| key.sign(data)),
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn sshd_lets_a_plain_key_in_and_runs_a_command() {
+    let Some(target) = Target::new("") else {
+        return;
+    };
+    let (end, outcome) = target.run(
+        ClientConfig::default(),
+        target.key_login(),
+        "read line; echo got $line; exit 7",
+        b"hello\n",
+    );
+    assert_eq!(
+        (text(&outcome.stdout).as_str(), outcome.status),
+        ("got hello\n", Some(7)),
+        "{}",
+        target.log()
+    );
+    assert!(end.exchanges[0].strict || !target.log().contains("kex-strict"));
+    assert_eq!(end.exchanges[0].cipher_out, "aes256-gcm@openssh.com");
+    assert_eq!(
+        end.host_keys[0].public_key,
+        tools::blob_of(&target.path("host_ed25519.pub"))
+    );
+    assert!(!end.host_keys[0].rekey && !end.host_keys[0].changed);
+    assert!(
+        end.machine
+            .server_sig_algs()
+            .unwrap()
+            .contains("ssh-ed25519")
+    );
+}
+
+#[test]
+fn sshd_lets_a_certificate_in_that_ssh_keygen_signed() {
+    let Some(target) = Target::new("") else {
+        return;
+    };
+    let key = Ed25519Key::from_seed(Zeroizing::new(tools::ed25519_seed(&target.path("user"))));
+    tools::run(
+        Command::new("ssh-keygen")
+            .args([
+                "-q",
+                "-I",
+                "session",
+                "-n",
+                &target.user,
+                "-V",
+                "-1m:+3m",
+                "-s",
+            ])
+            .arg(target.path("authority"))
+            .arg(target.path("user.pub")),
+    );
+    let login = Login::Key {
+        algorithm: "ssh-ed25519-cert-v01@openssh.com".to_owned(),
+        blob: tools::blob_of(&target.path("user-cert.pub")),
+        sign: Box::new(move |data| key.sign(data)),
+    };
+    let (end, outcome) = target.run(ClientConfig::default(), login, "echo in", b"");
+    assert_eq!(
+        (text(&outcome.stdout).as_str(), outcome.status),
+        ("in\n", Some(0)),
+        "{}",
+        target.log()
+    );
+    assert!(end.failures.is_empty());
+}
+
+#[test]
+fn sshd_refuses_none_and_a_stranger_and_shows_its_banner() {
+    let Some(target) = Target::new("") else {
+        return;
+    };
+    let banner = target.path("banner");
+    std::fs::write(&banner, "Keep out\n").unwrap();
+    let Some(target) = Target::new(&format!("Banner {}", banner.display())) else {
+        return;
+    };
+    let (end, outcome) = target.run(ClientConfig::default(), Login::None, "echo in", b"");
+    assert!(outcome.refused && !end.authenticated);
+    assert_eq!(end.failures, [["publickey"]]);
+    assert_eq!(end.banners, ["Keep out\n"]);
+
+    let stranger = TestKey::ed25519(77);
+    let login = Login::Key {
+        algorithm: "ssh-ed25519".to_owned(),
+        blob: stranger.blob,
+        sign: stranger.sign,
+    };
+    let (end, outcome) = target.run(ClientConfig::default(), login, "echo in", b"");
+    assert!(outcome.refused && !end.authenticated, "{}", target.log());
+}
+
+#[test]
+fn sshd_takes_each_cipher_and_each_key_exchange() {
+    let Some(target) = Target::new("") else {
+        return;
+    };
+    let data: Vec<u8> = (0..300_000).map(pattern).collect();
+    for cipher in CipherAlgorithm::ALL {
+        for kex in [
+            KexAlgorithm::Curve25519Sha256,
+            KexAlgorithm::Curve25519Sha256Libssh,
+            KexAlgorithm::EcdhNistP256,
+        ] {
+            let mut config = ClientConfig::default();
+            config.algorithms.ciphers = vec![cipher];
+            config.algorithms.kex = vec![kex];
+            let (end, outcome) = target.run(config, target.key_login(), "cat", &data);
+            assert!(
+                outcome.stdout == data && outcome.status == Some(0),
+                "{cipher:?} {kex:?}: {}",
+                target.log()
+            );
+            assert_eq!(
+                (end.exchanges[0].cipher_in, end.exchanges[0].kex),
+                (cipher.name(), kex.name())
+            );
+        }
+    }
+}
+
+#[test]
+fn sshd_proves_each_kind_of_host_key_and_the_preference_decides() {
+    let Some(target) = Target::new("") else {
+        return;
+    };
+    let files = [
+        (HostKeyAlgorithm::EcdsaP256, "host_p256"),
+        (HostKeyAlgorithm::EcdsaP384, "host_p384"),
+        (HostKeyAlgorithm::EcdsaP521, "host_p521"),
+        (HostKeyAlgorithm::RsaSha512, "host_rsa"),
+        (HostKeyAlgorithm::RsaSha256, "host_rsa"),
+    ];
+    for (algorithm, file) in files {
+        let mut config = ClientConfig::default();
+        config.algorithms.host_keys = vec![algorithm, HostKeyAlgorithm::Ed25519];
+        let (end, outcome) = target.run(config, target.key_login(), "true", b"");
+        assert_eq!(outcome.status, Some(0), "{algorithm:?}: {}", target.log());
+        assert_eq!(
+            end.host_keys[0].public_key,
+            tools::blob_of(&target.path(&format!("{file}.pub")))
+        );
+    }
+}
+
+#[test]
+fn sshd_proves_its_host_certificate_when_the_client_asks_for_one() {
+    let Some(target) = Target::new("") else {
+        return;
+    };
+    let mut lines = String::new();
+    for (file, _) in HOST_KEYS {
+        tools::run(
+            Command::new("ssh-keygen")
+                .args(["-q", "-h", "-I", "host", "-n", "localhost", "-s"])
+                .arg(target.path("authority"))
+                .arg(target.path(&format!("{file}.pub"))),
+        );
+        lines += &format!(
+            "HostCertificate {}\n",
+            target.path(&format!("{file}-cert.pub")).display()
+        );
+    }
+    let config_file = target.path("sshd_config");
+    let config = std::fs::read_to_string(&config_file).unwrap();
+    std::fs::write(&config_file, config + &lines).unwrap();
+    for algorithm in HostKeyAlgorithm::ALL
+        .into_iter()
+        .filter(|a| a.is_certificate())
+    {
+        let mut config = ClientConfig::default();
+        config.algorithms.host_keys = vec![algorithm];
+        let (end, outcome) = target.run(config, target.key_login(), "true", b"");
+        assert_eq!(outcome.status, Some(0), "{algorithm:?}: {}", target.log());
+        assert_eq!(end.host_keys[0].algorithm, algorithm);
+        assert!(end.host_keys[0].public_key[4..].starts_with(algorithm.blob_type().as_bytes()));
+    }
+}
+
+#[test]
+fn data_is_whole_and_in_order_while_sshd_and_the_client_exchange_keys() {
+    let Some(target) = Target::new("RekeyLimit 1M") else {
+        return;
+    };
+    let data: Vec<u8> = (0..12 << 20).map(pattern).collect();
+    for cipher in CipherAlgorithm::ALL {
+        let mut config = ClientConfig::default();
+        config.rekey.max_bytes = 900_000;
+        config.algorithms.ciphers = vec![cipher];
+        let (end, outcome) = target.run(config, target.key_login(), "cat", &data);
+        assert!(
+            outcome.stdout == data && outcome.status == Some(0),
+            "{}",
+            target.log()
+        );
+        assert!(
+            end.exchanges.len() > 10,
+            "{} exchanges",
+            end.exchanges.len()
+        );
+        assert!(end.host_keys[1..].iter().all(|k| k.rekey && !k.changed));
+    }
+}
