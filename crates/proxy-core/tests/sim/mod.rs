@@ -1,0 +1,463 @@
+//! A world of three: a person's SSH client, the session under test, a target's SSH server; and a clock that only the
+//! test moves. Both peers are real `ssh-transport` machines; every byte they exchange with the session is visible here.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::expect_used, reason = "a test's help")]
+
+pub mod packets;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proxy_core::{
+    AccessEvent, Ca, ConnectFailure, ConnectionInfo, EventKind, Gateway, Input, Leg, Now, Output, Session, Target,
+};
+use session_log::{Identity, Kem, SigningIdentity};
+use ssh_transport::{
+    AuthMethod, Client, ClientAuth, ClientConfig, ClientEvent, Ed25519Key, HostKey, HostKeyAlgorithm, KeyProof,
+    Server, ServerConfig, ServerEvent,
+};
+
+pub const POLICY: &str = r#"
+[[application]]
+name = "lab"
+target = { include = [{ hostname = "web-1" }] }
+
+[[application.policy]]
+name = "engineers"
+action = "allow"
+include = [{ email = "ada@example.com" }]
+usernames = ["deploy"]
+"#;
+
+pub const CA_SEED: [u8; 32] = [7; 32];
+pub const START_UNIX: Duration = Duration::from_secs(1_800_000_000);
+
+/// How the world differs from the one in which everything goes well.
+#[derive(Clone)]
+pub struct Setup {
+    pub seed: [u8; 32],
+    pub email: &'static str,
+    pub user: &'static str,
+    pub policy: String,
+    pub account_secret: [u8; 32],
+    pub target_key: [u8; 32],
+    pub host_keys: Option<hostkey_derive::Pins>,
+    pub connect: Result<(), ConnectFailure>,
+    pub target_trusts_ca: bool,
+    /// The n-th page of the log, from 0, cannot be written, nor any after it.
+    pub log_fails_at: Option<usize>,
+    /// Most bytes that one read brings.
+    pub read_at_most: usize,
+    pub remote_ca: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            seed: [1; 32],
+            email: "ada@example.com",
+            user: "deploy",
+            policy: POLICY.into(),
+            account_secret: [2; 32],
+            target_key: [3; 32],
+            host_keys: None,
+            connect: Ok(()),
+            target_trusts_ca: true,
+            log_fails_at: None,
+            read_at_most: usize::MAX,
+            remote_ca: false,
+        }
+    }
+}
+
+/// One thing that the session asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    Event(EventKind),
+    Connect,
+    Log(Vec<u8>),
+    SignCertificate,
+    Send(Leg, Vec<u8>),
+    Close(Leg),
+}
+
+pub struct World {
+    pub setup: Setup,
+    pub session: Session,
+    pub now: Now,
+    pub person: Person,
+    pub target: Option<TargetHost>,
+    /// In the order in which the session asked.
+    pub steps: Vec<Step>,
+    /// All pages that could be written.
+    pub log: Vec<u8>,
+    pub recipient: Identity,
+    pages: usize,
+    in_flight: BTreeMap<Leg, Vec<u8>>,
+    ca: ssh_key::PrivateKey,
+    /// While set, bytes to that leg are not reported as written: its socket is full.
+    pub stuck: Option<Leg>,
+    pub unwritten_bytes: usize,
+    pub closed: Vec<Leg>,
+}
+
+/// The person's `ssh`.
+pub struct Person {
+    pub ssh: Client,
+    user: String,
+    pub host_keys: Vec<Vec<u8>>,
+    pub banners: Vec<String>,
+    pub is_in: bool,
+    pub was_refused: bool,
+    pub goodbye: Option<String>,
+    pub packets: Vec<Vec<u8>>,
+    incoming: Vec<u8>,
+}
+
+/// The target's `sshd`.
+pub struct TargetHost {
+    pub ssh: Server,
+    key: Ed25519Key,
+    trusts_ca: bool,
+    pub attempts: Vec<(String, AuthMethod)>,
+    pub goodbye: Option<String>,
+    pub packets: Vec<Vec<u8>>,
+    incoming: Vec<u8>,
+}
+
+pub fn ed25519(seed: [u8; 32]) -> Ed25519Key {
+    Ed25519Key::from_seed(zeroize::Zeroizing::new(seed))
+}
+
+impl World {
+    pub fn new(setup: Setup) -> Self {
+        let mut rng = rand_chacha::ChaCha20Rng::from_seed([9; 32]);
+        let recipient = Identity::generate(Kem::XWing, &mut rng);
+        let ca = ssh_key::PrivateKey::from(ssh_key::private::Ed25519Keypair::from_seed(&CA_SEED));
+        let authority = if setup.remote_ca {
+            Ca::Remote(sshcert::CaPublicKey::from_public_key(ca.public_key()).unwrap())
+        } else {
+            Ca::Local(sshcert::CaKey::from_private_key(ca.clone()).unwrap())
+        };
+        let gateway = Gateway::new(
+            Arc::new(policy::PolicySet::from_toml(&setup.policy).unwrap()),
+            hostkey_derive::AccountSecret::from_bytes(&setup.account_secret).unwrap(),
+            authority,
+            vec![recipient.recipient()],
+            SigningIdentity::from_seed([5; 32]),
+        );
+        let now = Now { mono: Duration::ZERO, unix: START_UNIX };
+        let info = ConnectionInfo {
+            identity: policy::Identity { email: Some(setup.email.into()), ..policy::Identity::default() },
+            device: policy::Device::default(),
+            network: policy::Network::default(),
+            client_addr: "198.51.100.7:50000".parse().unwrap(),
+            target: Target {
+                facts: policy::Target { id: "t1".into(), hostname: "web-1".into(), port: 22, ..Default::default() },
+                host_keys: setup.host_keys.clone(),
+                host_authorities: Vec::new(),
+            },
+        };
+        let session = Session::new(Arc::new(gateway), info, &setup.seed, now);
+        let config = ClientConfig { identification: "SSH-2.0-OpenSSH_9.2 test".into(), ..ClientConfig::default() };
+        let person = Person {
+            ssh: Client::new(Arc::new(config), [11; 32], now.mono),
+            user: setup.user.into(),
+            host_keys: Vec::new(),
+            banners: Vec::new(),
+            is_in: false,
+            was_refused: false,
+            goodbye: None,
+            packets: Vec::new(),
+            incoming: Vec::new(),
+        };
+        Self {
+            setup,
+            session,
+            now,
+            person,
+            target: None,
+            steps: Vec::new(),
+            log: Vec::new(),
+            recipient,
+            pages: 0,
+            in_flight: BTreeMap::new(),
+            ca,
+            stuck: None,
+            unwritten_bytes: 0,
+            closed: Vec::new(),
+        }
+    }
+
+    /// A world in which the person is logged in.
+    pub fn logged_in(setup: Setup) -> Self {
+        let mut world = Self::new(setup);
+        world.run();
+        assert!(world.person.is_in, "not let in: {:?} {:?}", world.person.banners, world.events());
+        world
+    }
+
+    pub fn events(&self) -> Vec<&EventKind> {
+        self.steps.iter().filter_map(|step| if let Step::Event(kind) = step { Some(kind) } else { None }).collect()
+    }
+
+    /// Moves bytes until nobody has any left.
+    pub fn run(&mut self) {
+        loop {
+            let mut moved = self.perform();
+            moved |= self.person.act(self.now.mono);
+            if let Some(bytes) = self.person.ssh.poll_output() {
+                self.in_flight.entry(Leg::Client).or_default().extend_from_slice(&bytes);
+            }
+            if let Some(target) = &mut self.target {
+                moved |= target.act(self.now.mono);
+                if let Some(bytes) = target.ssh.poll_output() {
+                    self.in_flight.entry(Leg::Target).or_default().extend_from_slice(&bytes);
+                }
+            }
+            for leg in [Leg::Client, Leg::Target] {
+                moved |= self.deliver(leg);
+            }
+            if !moved {
+                break;
+            }
+        }
+    }
+
+    fn deliver(&mut self, leg: Leg) -> bool {
+        let mut bytes = self.in_flight.remove(&leg).unwrap_or_default();
+        if bytes.is_empty() || self.closed.contains(&leg) {
+            return false;
+        }
+        let len = bytes.len().min(self.setup.read_at_most);
+        let taken = self.session.receive(leg, &bytes[..len], self.now);
+        bytes.drain(..taken);
+        self.in_flight.insert(leg, bytes);
+        taken > 0
+    }
+
+    /// Does what the session asks for, in its order.
+    fn perform(&mut self) -> bool {
+        let mut any = false;
+        while let Some(output) = self.session.poll_output() {
+            any = true;
+            match output {
+                Output::Event(AccessEvent { kind, .. }) => self.steps.push(Step::Event(kind)),
+                Output::ConnectTarget => {
+                    self.steps.push(Step::Connect);
+                    match self.setup.connect {
+                        Ok(()) => {
+                            self.target = Some(TargetHost::new(&self.setup, self.now.mono));
+                            self.session.handle(Input::TargetConnected, self.now);
+                        }
+                        Err(failure) => self.session.handle(Input::TargetUnreachable(failure), self.now),
+                    }
+                }
+                Output::Log(page) => {
+                    self.steps.push(Step::Log(page.to_vec()));
+                    let fails = self.setup.log_fails_at.is_some_and(|at| at <= self.pages);
+                    self.pages += 1;
+                    if fails {
+                        self.session.handle(Input::LogFailed, self.now);
+                    } else {
+                        self.log.extend_from_slice(&page);
+                        self.session.handle(Input::LogWritten, self.now);
+                    }
+                }
+                Output::SignCertificate(request) => {
+                    self.steps.push(Step::SignCertificate);
+                    let signature = ed25519(CA_SEED).sign(&request.to_be_signed);
+                    self.session.handle(Input::Signed(&signature), self.now);
+                }
+                Output::Send(leg, bytes) => {
+                    self.steps.push(Step::Send(leg, bytes.to_vec()));
+                    match leg {
+                        Leg::Client => self.person.incoming.extend_from_slice(&bytes),
+                        Leg::Target => self.target.as_mut().unwrap().incoming.extend_from_slice(&bytes),
+                    }
+                    if self.stuck == Some(leg) {
+                        self.unwritten_bytes += bytes.len();
+                    } else {
+                        self.session.handle(Input::Written(leg, bytes.len()), self.now);
+                    }
+                }
+                Output::Close(leg) => {
+                    self.steps.push(Step::Close(leg));
+                    self.closed.push(leg);
+                }
+            }
+        }
+        any
+    }
+
+    /// Lets time pass, with every deadline on the way.
+    pub fn pass(&mut self, time: Duration) {
+        let until = self.now.mono + time;
+        loop {
+            self.run();
+            let next = self.session.poll_timeout().unwrap_or(Duration::MAX).max(self.now.mono);
+            if next > until {
+                break;
+            }
+            self.set_mono(next);
+            self.session.handle_timeout(self.now);
+            if self.session.poll_timeout() == Some(next) {
+                self.set_mono(next + Duration::from_nanos(1));
+            }
+        }
+        self.set_mono(until);
+        self.run();
+    }
+
+    fn set_mono(&mut self, mono: Duration) {
+        self.now.unix += mono.saturating_sub(self.now.mono);
+        self.now.mono = mono;
+    }
+
+    pub fn person_sends(&mut self, payload: &[u8]) {
+        self.person.ssh.send_packet(payload, self.now.mono).unwrap();
+        self.run();
+    }
+
+    pub fn target_sends(&mut self, payload: &[u8]) {
+        self.target.as_mut().unwrap().ssh.send_packet(payload, self.now.mono).unwrap();
+        self.run();
+    }
+
+    pub fn peer_closes(&mut self, leg: Leg) {
+        self.session.handle(Input::Closed(leg), self.now);
+        self.run();
+    }
+
+    /// Everything that the target got since the last time.
+    pub fn target_got(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.target.as_mut().unwrap().packets)
+    }
+
+    /// Everything that the person got since the last time.
+    pub fn person_got(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.person.packets)
+    }
+
+    pub fn certificate_seen_by_target(&self) -> Option<Vec<u8>> {
+        self.target.as_ref()?.attempts.iter().find_map(|(_, method)| match method {
+            AuthMethod::PublicKey { public_key, .. } => Some(public_key.clone()),
+            _ => None,
+        })
+    }
+
+    pub fn ca_public(&self) -> sshcert::CaPublicKey {
+        sshcert::CaPublicKey::from_public_key(self.ca.public_key()).unwrap()
+    }
+}
+
+impl Person {
+    fn act(&mut self, now: Duration) -> bool {
+        let mut any = false;
+        loop {
+            let mut incoming = std::mem::take(&mut self.incoming);
+            let progress = match self.ssh.handle_input(&mut incoming, now) {
+                Ok(progress) => progress,
+                Err(error) => panic!("the person's client: {error}"),
+            };
+            if let Some(payload) = progress.payload {
+                self.packets.push(incoming[payload].to_vec());
+            }
+            incoming.drain(..progress.consumed);
+            self.incoming = incoming;
+            let mut told = false;
+            while let Some(event) = self.ssh.poll_event() {
+                told = true;
+                self.react(event, now);
+            }
+            if progress.consumed == 0 && !told {
+                return any;
+            }
+            any = true;
+        }
+    }
+
+    fn react(&mut self, event: ClientEvent, now: Duration) {
+        match event {
+            ClientEvent::HostKey(question) => {
+                self.host_keys.push(question.public_key);
+                self.ssh.accept_host_key(question.id, now).unwrap();
+            }
+            ClientEvent::KeyExchanged(exchange) if exchange.first => {
+                self.ssh.authenticate(&self.user, ClientAuth::None, now).unwrap();
+            }
+            ClientEvent::Banner(text) => self.banners.push(text),
+            ClientEvent::Authenticated => self.is_in = true,
+            ClientEvent::AuthFailed { .. } => self.was_refused = true,
+            ClientEvent::Disconnected { text, .. } => self.goodbye = Some(text),
+            _ => {}
+        }
+    }
+}
+
+impl TargetHost {
+    fn new(setup: &Setup, now: Duration) -> Self {
+        let key = ed25519(setup.target_key);
+        let mut ssh = Server::new(Arc::new(ServerConfig::default()), [13; 32], now);
+        let host_key = HostKey { algorithm: HostKeyAlgorithm::Ed25519, public_key: key.public_key_blob() };
+        ssh.start(&[host_key], now).unwrap();
+        Self {
+            ssh,
+            key,
+            trusts_ca: setup.target_trusts_ca,
+            attempts: Vec::new(),
+            goodbye: None,
+            packets: Vec::new(),
+            incoming: Vec::new(),
+        }
+    }
+
+    fn act(&mut self, now: Duration) -> bool {
+        let mut any = false;
+        loop {
+            let mut incoming = std::mem::take(&mut self.incoming);
+            let progress = match self.ssh.handle_input(&mut incoming, now) {
+                Ok(progress) => progress,
+                Err(error) => panic!("the target's server: {error}"),
+            };
+            if let Some(payload) = progress.payload {
+                self.packets.push(incoming[payload].to_vec());
+            }
+            incoming.drain(..progress.consumed);
+            self.incoming = incoming;
+            let mut told = false;
+            while let Some(event) = self.ssh.poll_event() {
+                told = true;
+                self.react(event, now);
+            }
+            if progress.consumed == 0 && !told {
+                return any;
+            }
+            any = true;
+        }
+    }
+
+    fn react(&mut self, event: ServerEvent, now: Duration) {
+        match event {
+            ServerEvent::SignExchangeHash(request) => {
+                let signature = self.key.sign(&request.data);
+                self.ssh.signed(request.id, &signature, now).unwrap();
+            }
+            ServerEvent::AuthAttempt(attempt) => {
+                let proven =
+                    matches!(attempt.method, AuthMethod::PublicKey { proof: KeyProof::Query | KeyProof::Verified, .. });
+                self.attempts.push((attempt.user, attempt.method));
+                if proven && self.trusts_ca {
+                    self.ssh.accept(attempt.id, now).unwrap();
+                } else {
+                    self.ssh.reject(attempt.id, &["publickey"], now);
+                }
+            }
+            ServerEvent::Disconnected { text, .. } => self.goodbye = Some(text),
+            _ => {}
+        }
+    }
+}
+
+use rand_core::SeedableRng as _;
