@@ -299,6 +299,52 @@ fn requests_that_are_not_a_small_connect_are_answered_and_closed() {
     });
 }
 
+#[test]
+fn each_of_two_targets_is_reached_by_its_name_and_has_a_host_key_of_its_own() {
+    need!("ssh", "sshd");
+    let second = std::cell::RefCell::new(None);
+    through_the_proxy_with(
+        |plan| {
+            connect_listeners(plan);
+            let other = SshdPlan {
+                trusts: plan.sshd.trusts.clone(),
+                ..SshdPlan::default()
+            };
+            let other = Sshd::start(&plan.room, "target-2", &other);
+            plan.proxy.more_tables = format!(
+                "[[target]]\nid = \"target-2\"\nhostname = \"{TARGET}\"\naddress = \"127.0.0.1\"\nport = {}\n",
+                other.port
+            );
+            second.replace(Some(other));
+        },
+        |house| {
+            let second = second.borrow();
+            let second = second.as_ref().expect("a second target");
+            let token = house.room.write("token", ADA_TOKEN);
+            for (number, (id, target)) in [(TARGET, &house.sshd), ("target-2", second)]
+                .into_iter()
+                .enumerate()
+            {
+                let lines = [
+                    format!("ProxyCommand {}", helper(house, &token)),
+                    format!("HostName {id}"),
+                    format!("Port {}", target.port),
+                ];
+                let door = Door::new(&house.room, id, target.port, &house.door.user, &lines);
+                let before = target.connections();
+                door.ssh().run("true").expect_code(0);
+                assert_eq!(target.connections(), before + 1, "{number}");
+            }
+            let known = fs::read_to_string(house.path("known_hosts")).expect("learnt keys");
+            let keys: std::collections::BTreeSet<_> = known
+                .lines()
+                .filter_map(|line| line.split_whitespace().nth(2))
+                .collect();
+            assert_eq!(keys.len(), 2, "{known}");
+        },
+    );
+}
+
 /// The PROXY protocol, version 2: a TCP connection over IPv4 from 203.0.113.7 port 4711.
 fn proxy_header() -> Vec<u8> {
     let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c".to_vec();

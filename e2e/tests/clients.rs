@@ -251,6 +251,76 @@ fn a_target_may_want_each_key_exchange_and_cipher() {
     }
 }
 
+#[test]
+fn the_authority_may_have_each_kind_of_key() {
+    need!("ssh", "sshd");
+    for kind in ["ed25519", "ecdsa", "rsa"] {
+        through_the_proxy_with(
+            |plan| {
+                for half in ["ca", "ca.pub"] {
+                    std::fs::remove_file(plan.room.path(half)).expect("the authority of the plan");
+                }
+                plan.room.key("ca", kind);
+            },
+            |house| works(house, kind),
+        );
+    }
+}
+
+#[test]
+fn each_side_is_shown_the_software_of_the_other() {
+    need!("ssh", "sshd");
+    // OpenSSH sends `eow`, `no-more-sessions` and `hostkeys-prove` to nobody but its own kind.
+    through_the_proxy(|house| {
+        let ended = house.ssh().arg("-v").run("true").expect_code(0);
+        assert!(
+            ended.err().contains("remote software version OpenSSH_"),
+            "{ended:?}"
+        );
+        assert!(
+            house
+                .sshd
+                .log()
+                .contains("client software version OpenSSH_"),
+            "{}",
+            house.sshd.log()
+        );
+    });
+}
+
+#[test]
+fn a_client_that_updates_its_host_keys_finds_nothing_wrong() {
+    need!("ssh", "sshd");
+    through_the_proxy_with(
+        |plan| plan.sshd.host_keys = vec!["ed25519", "ecdsa", "rsa"],
+        |house| {
+            let known =
+                || std::fs::read_to_string(house.path("known_hosts")).expect("a learnt key");
+            house.ssh().run("true").expect_code(0);
+            let first = known();
+            for _ in 0..2 {
+                let ended = house
+                    .ssh()
+                    .arg("-v")
+                    .option("UpdateHostKeys=yes")
+                    .run("echo ok; sleep 0.3")
+                    .expect_code(0);
+                assert_eq!(ended.out(), "ok\n");
+                for word in ["bad signature", "host key update failed", "hostkeys_find"] {
+                    assert!(!ended.err().contains(word), "{ended:?}");
+                }
+            }
+            // The key that the client trusts is still the one that it is shown.
+            assert!(known().contains(first.trim()));
+            house
+                .ssh()
+                .option("StrictHostKeyChecking=yes")
+                .run("true")
+                .expect_code(0);
+        },
+    );
+}
+
 #[track_caller]
 fn works(house: &House, what: &str) {
     assert_eq!(

@@ -96,6 +96,24 @@ fn a_person_who_may_not_reach_a_target_reads_why_and_the_target_sees_no_connecti
 }
 
 #[test]
+fn putty_shows_why_a_target_is_refused() {
+    need!("plink", "sshd", "ssh");
+    through_the_proxy_with(
+        |plan| plan.proxy.listeners.push(Listener::plain("mallory")),
+        |house| {
+            let port = house.proxy().ports[1].to_string();
+            let plink = Client::plain(&house.door, "plink").args(&["-ssh", "-batch", "-P", &port]);
+            let refused = plink
+                .to(format!("{}@127.0.0.1", house.door.user))
+                .run("echo never")
+                .expect_failure();
+            expect_denial(house, &refused, "policy");
+            assert_eq!(house.sshd.connections(), 0);
+        },
+    );
+}
+
+#[test]
 fn a_block_above_an_allow_refuses_the_person() {
     need!("ssh", "sshd");
     let block = "[[application.policy]]\nname = \"leavers\"\naction = \"block\"\ninclude = [{ group = { provider = \"test\", name = \"staff\" } }]\n";

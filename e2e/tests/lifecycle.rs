@@ -6,10 +6,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use e2e::client::Door;
 use e2e::house::{House, through_the_proxy, through_the_proxy_with};
+use e2e::live::Live;
 use e2e::need;
 use e2e::process::{Finished, Input, isolate, run, wait_until};
-use e2e::room::Room;
+use e2e::room::{Room, free_port};
 use e2e::tools;
 
 fn audit_proxy(arguments: &[&str], folder: &Path) -> Finished {
@@ -237,6 +239,28 @@ fn without_a_place_for_logs_the_proxy_does_not_start() {
             (refused.err() + &refused.out()).contains("logs"),
             "{refused:?}"
         );
+    });
+}
+
+#[test]
+fn events_go_to_standard_output_where_the_configuration_says_so() {
+    need!("ssh", "sshd");
+    through_the_proxy(|house| {
+        let config = house.proxy().folder().join("proxy.toml");
+        let text = fs::read_to_string(&config).expect("the configuration");
+        let port = free_port();
+        let text = text
+            .replace("\"events.jsonl\"", "\"-\"")
+            .replace(&house.proxy().port.to_string(), &port.to_string());
+        let other = house.proxy().folder().join("stdout.toml");
+        fs::write(&other, text).expect("a configuration");
+        let mut proxy = Command::new(tools::own("audit_proxy"));
+        let proxy = Live::piped(proxy.arg("--config").arg(other));
+        let door = Door::new(&house.room, "stdout_config", port, &house.door.user, &[]);
+        wait_until("the other proxy", Duration::from_secs(10), || {
+            door.ssh().run("true").code == Some(0)
+        });
+        proxy.hear("\"event\":\"session.end\"");
     });
 }
 

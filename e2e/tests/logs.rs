@@ -323,6 +323,44 @@ fn nothing_of_a_session_stands_readable_anywhere() {
 }
 
 #[test]
+fn the_log_of_the_target_names_the_person_the_session_and_the_certificate() {
+    need!("ssh", "sshd");
+    through_the_proxy(|house| {
+        house.ssh().run("true").expect_code(0);
+        let start = house.proxy().wait_for("session.start");
+        let accepted = house.sshd.log();
+        let accepted = accepted
+            .lines()
+            .find(|line| line.contains("Accepted publickey"))
+            .expect("a login");
+        for fact in [
+            "ada@example.com",
+            start.session(),
+            &format!("serial {}", start.number("certificate_serial")),
+        ] {
+            assert!(accepted.contains(fact), "`{fact}` is not in: {accepted}");
+        }
+        // Of each session its own.
+        house.ssh().run("true").expect_code(0);
+        let keys: std::collections::BTreeSet<_> = house
+            .sshd
+            .log()
+            .lines()
+            .filter(|line| line.contains("Accepted publickey"))
+            .map(|line| {
+                line.split("ED25519-CERT ")
+                    .nth(1)
+                    .expect("a certificate")
+                    .split(' ')
+                    .next()
+                    .map(str::to_owned)
+            })
+            .collect();
+        assert_eq!(keys.len(), 2, "a key was used twice");
+    });
+}
+
+#[test]
 fn logs_are_for_the_proxys_own_user_only() {
     need!("ssh", "sshd");
     through_the_proxy(|house| {

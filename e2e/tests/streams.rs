@@ -304,6 +304,44 @@ fn keepalives_of_the_target_are_answered() {
     );
 }
 
+#[test]
+fn keystrokes_come_back_without_delay() {
+    need!("ssh", "sshd");
+    by_both_ways(|house| {
+        let mut ssh = house.ssh().live("echo up; cat");
+        ssh.hear("up");
+        let mut times: Vec<_> = (0..60)
+            .map(|number| {
+                let key = format!("key {number}\n");
+                let started = Instant::now();
+                ssh.say(&key);
+                ssh.hear(&key);
+                started.elapsed()
+            })
+            .collect();
+        times.sort();
+        // A socket that waits for acknowledgements costs 40 ms a key; a proxy less than one.
+        assert!(
+            times[30] < Duration::from_millis(25),
+            "half of them took {:?} or more",
+            times[30]
+        );
+    });
+}
+
+#[test]
+fn many_small_writes_arrive_in_order() {
+    need!("ssh", "sshd");
+    by_both_ways(|house| {
+        let ended = house
+            .ssh()
+            .run("for i in $(seq 1 3000); do echo $i; done")
+            .expect_code(0);
+        let expected: String = (1..=3000).map(|number| format!("{number}\n")).collect();
+        assert_eq!(ended.out(), expected);
+    });
+}
+
 /// One OpenSSH connection that several clients share.
 struct Shared<'h> {
     client: Client,

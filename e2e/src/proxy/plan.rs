@@ -77,6 +77,8 @@ pub struct ProxyPlan {
     pub timeouts: Vec<String>,
     /// Lines of `[limits]`.
     pub limits: Vec<String>,
+    /// Further tables, as text.
+    pub more_tables: String,
     /// How many recipients can open the logs: their keys are `recipient`, `recipient2`, ….
     pub recipients: usize,
     /// Shell text that runs before the proxy in the same process, ending in `;`.
@@ -92,6 +94,7 @@ impl Default for ProxyPlan {
             target_port: None,
             timeouts: Vec::new(),
             limits: Vec::new(),
+            more_tables: String::new(),
             recipients: 1,
             before: String::new(),
         }
@@ -191,6 +194,7 @@ impl ProxyPlan {
                 sha256(token)
             );
         }
+        text += &format!("\n{}", self.more_tables);
         let path = folder.join("proxy.toml");
         fs::write(&path, text).expect("a configuration");
         path
