@@ -23,6 +23,8 @@ pub struct Closest {
     pub unmet: Vec<Unmet>,
     /// How many further rules stood against it.
     pub unlisted: usize,
+    /// Whether it names the user who was asked for; without one, whether it names any.
+    pub names_user: bool,
     advice: Advice,
 }
 
@@ -61,14 +63,25 @@ impl fmt::Display for Closest {
         if self.unlisted > 0 {
             write!(f, ", and {} more", self.unlisted)?;
         }
+        if !self.names_user {
+            f.write_str(", and it does not name the user")?;
+        }
         Ok(())
     }
 }
 
-/// Among the Allow policies of the applications that govern the target: an include matched before none did, then the fewest
-/// rules against it, then the first in the document.
+/// How far an Allow policy is from letting the request in; the least is the closest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Distance {
+    user_not_named: bool,
+    not_included: bool,
+    rules_against: usize,
+}
+
+/// Among the Allow policies that do not match, of the applications that govern the target: one that names the user before one that
+/// does not, then one whose include matches, then the fewest rules against it, then the first in the document.
 pub(crate) fn find(set: &PolicySet, facts: &Facts<'_>) -> Option<Closest> {
-    let mut best: Option<(bool, usize, &Application, &Policy)> = None;
+    let mut best: Option<(Distance, &Application, &Policy)> = None;
     for application in set
         .applications
         .iter()
@@ -80,25 +93,25 @@ pub(crate) fn find(set: &PolicySet, facts: &Facts<'_>) -> Option<Closest> {
             .filter(|attached| attached.policy.action == Action::Allow)
         {
             let policy = &*attached.policy;
-            let (foreign, against) = distance(policy, &set.groups, facts);
-            if best.is_none_or(|(best_foreign, best_against, ..)| {
-                (foreign, against) < (best_foreign, best_against)
-            }) {
-                best = Some((foreign, against, application, policy));
+            let distance = distance(policy, &set.groups, facts);
+            if distance.rules_against > 0 && best.is_none_or(|(least, ..)| distance < least) {
+                best = Some((distance, application, policy));
             }
         }
     }
-    let (foreign, against, application, policy) = best?;
+    let (distance, application, policy) = best?;
     let unmet: Vec<_> = unmet(policy, &set.groups, facts).take(MAX_QUOTED).collect();
+    let advice = if distance.user_not_named || distance.not_included {
+        Advice::AskForAccess
+    } else {
+        advice(unmet.iter().map(|(_, rule)| *rule), distance.rules_against)
+    };
     Some(Closest {
         application: Arc::clone(&application.name),
         policy: Arc::clone(&policy.name),
-        advice: if foreign {
-            Advice::AskForAccess
-        } else {
-            advice(unmet.iter().map(|(_, rule)| *rule), against)
-        },
-        unlisted: against.saturating_sub(unmet.len()),
+        advice,
+        names_user: !distance.user_not_named,
+        unlisted: distance.rules_against.saturating_sub(unmet.len()),
         unmet: unmet
             .into_iter()
             .map(|(list, rule)| Unmet {
@@ -110,12 +123,12 @@ pub(crate) fn find(set: &PolicySet, facts: &Facts<'_>) -> Option<Closest> {
     })
 }
 
-/// Whether no include matches, and how many rules stand against the policy.
-fn distance(policy: &Policy, groups: &[RuleGroup], facts: &Facts<'_>) -> (bool, usize) {
-    (
-        !is_included(policy, groups, facts),
-        unmet(policy, groups, facts).count(),
-    )
+fn distance(policy: &Policy, groups: &[RuleGroup], facts: &Facts<'_>) -> Distance {
+    Distance {
+        user_not_named: !policy.users.admits(facts.request.user, facts.email),
+        not_included: !is_included(policy, groups, facts),
+        rules_against: unmet(policy, groups, facts).count(),
+    }
 }
 
 fn is_included(policy: &Policy, groups: &[RuleGroup], facts: &Facts<'_>) -> bool {

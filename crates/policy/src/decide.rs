@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use core::time::Duration;
 
-use crate::closest;
+use crate::closest::{self, Closest};
 use crate::decision::{Advice, Decision, Denial, DenialReason, Grant};
 use crate::facts::Facts;
 use crate::request::Request;
@@ -41,32 +41,41 @@ pub fn decide(set: &PolicySet, request: &Request<'_>) -> Decision {
     if let Some((application, by)) = allowed {
         return Decision::Allow(grant(application, by, &set.groups, &facts));
     }
-    if let Some((application, by)) = user_missing {
-        return Decision::Deny(denial(DenialReason::UserNotAllowed, application, by));
-    }
     let closest = closest::find(set, &facts);
+    if let Some((application, by)) = user_missing {
+        // A policy that names the user is worth telling of; others are further away than the one that matched.
+        let closest = closest.filter(|closest| closest.names_user);
+        let advice = match closest.as_ref().map(Closest::advice) {
+            None | Some(Advice::AskForAccess) => Advice::AskForAnotherUser,
+            Some(remedy) => remedy,
+        };
+        let denial = denial(DenialReason::UserNotAllowed, application, by);
+        return Decision::Deny(Denial {
+            advice,
+            closest,
+            ..denial
+        });
+    }
+    let governing = || {
+        set.applications
+            .iter()
+            .find(|application| application.governs(request.target))
+    };
+    let application = match &closest {
+        Some(closest) => Some(Arc::clone(&closest.application)),
+        None => governing().map(|application| Arc::clone(&application.name)),
+    };
     Decision::Deny(Denial {
         reason: if governed {
             DenialReason::NoPolicyMatched
         } else {
             DenialReason::NoApplicationForTarget
         },
-        application: closest
-            .as_ref()
-            .map(|closest| Arc::clone(&closest.application))
-            .or_else(|| {
-                let mut governing = set
-                    .applications
-                    .iter()
-                    .filter(|application| application.governs(request.target));
-                governing
-                    .next()
-                    .map(|application| Arc::clone(&application.name))
-            }),
+        application,
         policy: None,
         advice: closest
             .as_ref()
-            .map_or(Advice::AskForAccess, |closest| closest.advice()),
+            .map_or(Advice::AskForAccess, Closest::advice),
         closest,
     })
 }
@@ -164,9 +173,6 @@ fn denial(reason: DenialReason, application: &Application, by: &Attached) -> Den
         application: Some(Arc::clone(&application.name)),
         policy: Some(Arc::clone(&by.policy.name)),
         closest: None,
-        advice: match reason {
-            DenialReason::UserNotAllowed => Advice::AskForAnotherUser,
-            _ => Advice::AskForAccess,
-        },
+        advice: Advice::AskForAccess,
     }
 }

@@ -60,7 +60,7 @@ pub struct Denial {
     pub application: Option<Arc<str>>,
     /// The policy that decided: the Block, or the Allow that matched but does not name the user.
     pub policy: Option<Arc<str>>,
-    /// The Allow policy that came closest, where no policy matched.
+    /// The Allow policy that came closest, where no policy matched, or where one that names the user nearly did.
     pub closest: Option<Closest>,
     /// What the person can do about it.
     pub advice: Advice,
@@ -147,14 +147,18 @@ impl Denial {
 
     fn write_for_log(&self, out: &mut String) -> fmt::Result {
         write!(out, "{}", self.reason)?;
-        if let (Some(application), Some(policy)) = (&self.application, &self.policy) {
-            write!(out, ": policy {policy:?} of application {application:?}")?;
+        match (&self.application, &self.policy) {
+            (Some(application), Some(policy)) => {
+                write!(out, ": policy {policy:?} of application {application:?}")?
+            }
+            (Some(application), None) if self.closest.is_none() => {
+                write!(out, ": application {application:?}")?
+            }
+            _ => {}
         }
-        if let Some(closest) = &self.closest {
-            write!(out, ": {closest}")?;
-        } else if let (Some(application), None) = (&self.application, &self.policy) {
-            write!(out, ": application {application:?}")?;
+        match &self.closest {
+            Some(closest) => write!(out, ": {closest}"),
+            None => Ok(()),
         }
-        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Rule groups: their names, what they use, circles, and how much one decision costs with all of them unfolded.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -213,12 +213,14 @@ fn report_circle(
     uses: &[Vec<usize>],
     open: &[usize],
 ) {
+    const MAX_SHOWN: usize = 8;
     let is_open = |index: &usize| open.get(*index).is_some_and(|count| *count > 0);
     let Some(mut at) = (0..groups.len()).find(is_open) else {
         return;
     };
     let mut way: Vec<usize> = Vec::new();
-    while !way.contains(&at) {
+    let mut visited = BTreeSet::new();
+    while visited.insert(at) {
         way.push(at);
         let Some(next) = uses
             .get(at)
@@ -231,14 +233,22 @@ fn report_circle(
         };
         at = next;
     }
-    let circle = way
-        .iter()
-        .skip_while(|index| **index != at)
-        .chain(core::iter::once(&at));
+    let circle: Vec<usize> = way
+        .into_iter()
+        .skip_while(|index| *index != at)
+        .chain([at])
+        .collect();
     let mut names = String::new();
-    for group in circle.filter_map(|index| groups.get(*index)) {
+    for group in circle
+        .iter()
+        .take(MAX_SHOWN)
+        .filter_map(|index| groups.get(*index))
+    {
         let separator = if names.is_empty() { "" } else { " uses " };
         names = format!("{names}{separator}{}", Quoted(&group.name));
+    }
+    if circle.len() > MAX_SHOWN {
+        names.push_str(" and so on");
     }
     if let Some(item) = items.get(at) {
         reader.problem(

@@ -216,6 +216,15 @@ fn action(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Action> {
             reader.problem(&node, what, "write `allow`, and whom");
             None
         }
+        "service_auth" | "non_identity" => {
+            let what = format!("there is no action {} for SSH", Quoted(text));
+            reader.problem(
+                &node,
+                what,
+                "write `allow` and include `{ service_token = \"…\" }`",
+            );
+            None
+        }
         _ => {
             reader.problem(
                 &node,

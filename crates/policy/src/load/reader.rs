@@ -94,7 +94,14 @@ impl<'p> Node<'p> {
     }
 
     fn type_name(&self) -> &'static str {
-        self.value.map_or("document", |value| value.type_str())
+        match self.value.map(|value| value.type_str()) {
+            Some("array") => "a list",
+            Some("boolean") => "a yes or no",
+            Some("datetime") => "a date",
+            Some("float" | "integer") => "a number",
+            Some("string") => "a text",
+            _ => "a table",
+        }
     }
 
     pub(super) fn as_str(&self) -> Option<&'p str> {
@@ -199,7 +206,7 @@ impl<'t> Reader<'t> {
         what: impl fmt::Display,
         help: impl fmt::Display,
     ) {
-        self.problem_at(&node.span, &node.path, what, help);
+        self.problem_at(&node.span, node.path, what, help);
     }
 
     fn problem_at(
@@ -294,7 +301,7 @@ impl<'t> Reader<'t> {
         let Some(table) = node.value.and_then(|value| value.as_table()) else {
             self.problem(
                 node,
-                format_args!("a table is expected here, not a {}", node.type_name()),
+                format_args!("a table is expected here, not {}", node.type_name()),
                 "write `{ field = value }`",
             );
             return None;
@@ -347,7 +354,7 @@ impl<'t> Reader<'t> {
         if text.is_none() {
             self.problem(
                 node,
-                format_args!("a text is expected here, not a {}", node.type_name()),
+                format_args!("a text is expected here, not {}", node.type_name()),
                 "write it in quotes: `\"…\"`",
             );
         }
@@ -359,7 +366,7 @@ impl<'t> Reader<'t> {
         if value.is_none() {
             self.problem(
                 node,
-                format_args!("a yes or no is expected here, not a {}", node.type_name()),
+                format_args!("a yes or no is expected here, not {}", node.type_name()),
                 "write `true` or `false`",
             );
         }
@@ -375,7 +382,7 @@ impl<'t> Reader<'t> {
         if value.is_none() {
             let what = match number {
                 Some(number) => format!("{} is out of range", Quoted(number.as_str())),
-                None => format!("a number is expected here, not a {}", node.type_name()),
+                None => format!("a number is expected here, not {}", node.type_name()),
             };
             self.problem(
                 node,
@@ -391,7 +398,7 @@ impl<'t> Reader<'t> {
         if node.as_array().is_none() {
             self.problem(
                 node,
-                format_args!("a list is expected here, not a {}", node.type_name()),
+                format_args!("a list is expected here, not {}", node.type_name()),
                 "write it in brackets: `[ … ]`",
             );
         }
@@ -446,8 +453,10 @@ impl fmt::Display for Listed<'_> {
 pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     const MAX_CHARS: usize = 40;
     const MAX_EDITS: usize = 2;
+    // Guessing costs a comparison with every name, for every unknown one.
+    const MAX_KNOWN: usize = 1000;
     let name = name.to_ascii_lowercase().replace('-', "_");
-    if name.chars().count() > MAX_CHARS {
+    if name.chars().count() > MAX_CHARS || known.len() > MAX_KNOWN {
         return None;
     }
     let candidates = known

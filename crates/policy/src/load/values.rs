@@ -94,10 +94,8 @@ pub(super) fn email_domain(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<B
 /// A range of addresses, or one address.
 pub(super) fn ip(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<IpNet> {
     let text = reader.string(node)?;
-    let range = text
-        .parse::<IpNet>()
-        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-    let Ok(range) = range else {
+    let range = parse_range(text);
+    let Some(range) = range else {
         reader.problem(
             node,
             format_args!("{} is no address range", Quoted(text)),
@@ -130,6 +128,17 @@ pub(super) fn ip(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<IpNet> {
         return None;
     }
     Some(range)
+}
+
+/// An address as `core` reads it (no leading zeros, which some programs take for octal), and perhaps a prefix length in plain digits.
+fn parse_range(text: &str) -> Option<IpNet> {
+    let Some((address, length)) = text.split_once('/') else {
+        return text.parse::<IpAddr>().ok().map(IpNet::from);
+    };
+    let is_plain = length == "0"
+        || (!length.starts_with('0') && length.bytes().all(|byte| byte.is_ascii_digit()));
+    let (address, length) = (address.parse().ok()?, length.parse().ok()?);
+    IpNet::new(address, length).ok().filter(|_| is_plain)
 }
 
 pub(super) fn country(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<[u8; 2]> {
