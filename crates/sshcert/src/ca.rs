@@ -41,7 +41,8 @@ impl CaKey {
             return Err(CaKeyError::Encrypted);
         }
         // From the private part: the public key in the clear part of the file is not what signs.
-        let public = ssh_key::public::KeyData::try_from(key.key_data()).map_err(|_| CaKeyError::Algorithm)?;
+        let public = ssh_key::public::KeyData::try_from(key.key_data())
+            .map_err(|_| CaKeyError::Algorithm)?;
         let public = CaPublicKey::from_public_key(&PublicKey::from(public))?;
         let signer = match key.key_data() {
             KeypairData::Ed25519(pair) => CaSigner::Ed25519((&pair.private).into()),
@@ -51,7 +52,9 @@ impl CaKey {
         // A key whose halves differ would fail at every certificate.
         let probe = b"portreeve sshcert key probe";
         let signature = ca.sign_bytes(probe).map_err(|_| CaKeyError::Inconsistent)?;
-        ca.public.verify(probe, &signature).map_err(|_| CaKeyError::Inconsistent)?;
+        ca.public
+            .verify(probe, &signature)
+            .map_err(|_| CaKeyError::Inconsistent)?;
         Ok(ca)
     }
 
@@ -101,6 +104,8 @@ impl CaKey {
 
 impl fmt::Debug for CaKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CaKey").field("public", &self.public.fingerprint()).finish_non_exhaustive()
+        f.debug_struct("CaKey")
+            .field("public", &self.public.fingerprint())
+            .finish_non_exhaustive()
     }
 }

@@ -42,7 +42,12 @@ impl<'a> CheckContext<'a> {
     /// The address is unknown, and the caller enforces no critical option, until they are given.
     #[must_use]
     pub fn new(name: &'a str, now_unix: Duration) -> Self {
-        Self { name, now_unix, address: None, enforced: &[] }
+        Self {
+            name,
+            now_unix,
+            address: None,
+            enforced: &[],
+        }
     }
 
     /// Presented from this address. IPv4 inside IPv6 counts as IPv4, as for sshd.
@@ -77,7 +82,11 @@ pub fn check_user_certificate(
 ) -> Result<Checked, Refusal> {
     let certificate = Unverified::parse(blob)?;
     let authority = check_common(&certificate, CertificateKind::User, trusted, context)?;
-    if !certificate.principals().iter().any(|name| name == context.name) {
+    if !certificate
+        .principals()
+        .iter()
+        .any(|name| name == context.name)
+    {
         return Err(Refusal::PrincipalNotListed);
     }
     let mut force_command = None;
@@ -104,7 +113,12 @@ pub fn check_user_certificate(
             check_flag(data)?;
         }
     }
-    Ok(Checked::new(certificate, authority, force_command, verification_required))
+    Ok(Checked::new(
+        certificate,
+        authority,
+        force_command,
+        verification_required,
+    ))
 }
 
 /// Whether a presented host certificate proves that its holder is a host, now.
@@ -121,7 +135,11 @@ pub fn check_host_certificate(
 ) -> Result<Checked, Refusal> {
     let certificate = Unverified::parse(blob)?;
     let authority = check_common(&certificate, CertificateKind::Host, trusted, context)?;
-    if !certificate.principals().iter().any(|name| name.eq_ignore_ascii_case(context.name)) {
+    if !certificate
+        .principals()
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(context.name))
+    {
         return Err(Refusal::PrincipalNotListed);
     }
     if !certificate.critical_options().is_empty() {
@@ -144,16 +162,24 @@ fn check_common(
         .iter()
         .find(|ca| ca.blob() == certificate.authority_blob())
         .ok_or(Refusal::UntrustedAuthority)?;
-    authority.verify(certificate.to_be_signed(), certificate.signature()).map_err(|_| Refusal::Signature)?;
+    authority
+        .verify(certificate.to_be_signed(), certificate.signature())
+        .map_err(|_| Refusal::Signature)?;
     if !acceptable_subject(certificate.subject().key_data()) {
         return Err(Refusal::Subject);
     }
     let now = context.now_unix.as_secs();
     if now < certificate.valid_after() {
-        return Err(Refusal::NotYetValid { valid_after: certificate.valid_after(), now });
+        return Err(Refusal::NotYetValid {
+            valid_after: certificate.valid_after(),
+            now,
+        });
     }
     if now >= certificate.valid_before() {
-        return Err(Refusal::Expired { valid_before: certificate.valid_before(), now });
+        return Err(Refusal::Expired {
+            valid_before: certificate.valid_before(),
+            now,
+        });
     }
     if certificate.principals().is_empty() {
         return Err(Refusal::NoPrincipals);
@@ -173,7 +199,11 @@ fn option_text(data: &[u8]) -> Result<&str, Refusal> {
 }
 
 fn check_flag(data: &[u8]) -> Result<(), Refusal> {
-    if data.is_empty() { Ok(()) } else { Err(Refusal::OptionValue) }
+    if data.is_empty() {
+        Ok(())
+    } else {
+        Err(Refusal::OptionValue)
+    }
 }
 
 fn check_source_address(data: &[u8], address: Option<IpAddr>) -> Result<(), Refusal> {

@@ -49,7 +49,9 @@ pub enum ValidityError {
         got_secs: u64,
     },
     /// Backdated by more than clocks differ.
-    #[error("certificate would be backdated by {got_secs} seconds: at most {limit_secs} are allowed")]
+    #[error(
+        "certificate would be backdated by {got_secs} seconds: at most {limit_secs} are allowed"
+    )]
     BackdatedTooFar {
         /// The most seconds allowed.
         limit_secs: u64,

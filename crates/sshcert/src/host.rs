@@ -5,8 +5,8 @@ use ssh_key::PublicKey;
 
 use crate::prepared::Draft;
 use crate::{
-    CaPublicKey, CertificateKind, CustomOption, HostValidity, KeyId, MintError, OptionError, Prepared,
-    Principals,
+    CaPublicKey, CertificateKind, CustomOption, HostValidity, KeyId, MintError, OptionError,
+    Prepared, Principals,
 };
 
 /// A host certificate to be: which hostnames this key may stand for, and when.
@@ -22,9 +22,24 @@ impl HostCertificate {
     ///
     /// Hostnames are written in lower case, as clients compare them.
     #[must_use]
-    pub fn new(subject: PublicKey, hostnames: Principals, validity: impl Into<HostValidity>) -> Self {
-        let names = hostnames.as_slice().iter().map(|name| name.to_ascii_lowercase()).collect();
-        Self { draft: Draft::new(CertificateKind::Host, subject, names, validity.into().span()) }
+    pub fn new(
+        subject: PublicKey,
+        hostnames: Principals,
+        validity: impl Into<HostValidity>,
+    ) -> Self {
+        let names = hostnames
+            .as_slice()
+            .iter()
+            .map(|name| name.to_ascii_lowercase())
+            .collect();
+        Self {
+            draft: Draft::new(
+                CertificateKind::Host,
+                subject,
+                names,
+                validity.into().span(),
+            ),
+        }
     }
 
     /// The number by which a revocation list can name it.
@@ -64,7 +79,11 @@ impl HostCertificate {
     ///
     /// # Errors
     /// As for [`prepare`](Self::prepare).
-    pub fn prepare_with_rng(self, ca: &CaPublicKey, rng: &mut impl CryptoRng) -> Result<Prepared, MintError> {
+    pub fn prepare_with_rng(
+        self,
+        ca: &CaPublicKey,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Prepared, MintError> {
         let mut nonce = [0; 32];
         rng.fill_bytes(&mut nonce);
         self.prepare(ca, nonce)

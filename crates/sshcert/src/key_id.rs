@@ -1,5 +1,5 @@
 use alloc::string::{String, ToString};
-use core::fmt;
+use core::fmt::{self, Write as _};
 
 use crate::KeyIdError;
 
@@ -23,7 +23,11 @@ impl KeyId {
     /// [`KeyIdError::Empty`] when a part is, [`KeyIdError::TooLong`] above [`MAX_KEY_ID_BYTES`].
     pub fn new(identity: &str, session: &str, decision: &str) -> Result<Self, KeyIdError> {
         let mut text = String::new();
-        for (name, part) in [("identity=", identity), (";session=", session), (";decision=", decision)] {
+        for (name, part) in [
+            ("identity=", identity),
+            (";session=", session),
+            (";decision=", decision),
+        ] {
             if part.is_empty() {
                 return Err(KeyIdError::Empty);
             }
@@ -55,7 +59,10 @@ impl KeyId {
 
     fn bounded(text: String) -> Result<Self, KeyIdError> {
         if text.len() > MAX_KEY_ID_BYTES {
-            return Err(KeyIdError::TooLong { limit: MAX_KEY_ID_BYTES, got: text.len() });
+            return Err(KeyIdError::TooLong {
+                limit: MAX_KEY_ID_BYTES,
+                got: text.len(),
+            });
         }
         Ok(Self(text))
     }
@@ -72,11 +79,8 @@ fn escape_into(out: &mut String, part: &str) {
         if byte.is_ascii_alphanumeric() || b"@._+-:/".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            for digit in [byte >> 4, byte & 15] {
-                let digit = char::from_digit(u32::from(digit), 16).unwrap_or('0');
-                out.push('%');
-                out.push(digit.to_ascii_uppercase());
-            }
+            // Writing into a String does not fail.
+            let _ = write!(out, "%{byte:02X}");
         }
     }
 }

@@ -20,16 +20,18 @@ mod wire;
 
 pub use ca::CaKey;
 pub use certificate::Certificate;
-pub use check::{CheckContext, Checked, EnforcedOption, check_host_certificate, check_user_certificate};
+pub use check::{
+    CheckContext, Checked, EnforcedOption, check_host_certificate, check_user_certificate,
+};
 pub use error::{
-    CaKeyError, KeyIdError, MintError, OptionError, ParseError, PrincipalsError, Refusal, SignError,
-    ValidityError,
+    CaKeyError, KeyIdError, MintError, OptionError, ParseError, PrincipalsError, Refusal,
+    SignError, ValidityError,
 };
 pub use host::HostCertificate;
 pub use key_id::{KeyId, MAX_KEY_ID_BYTES};
 pub use options::{
-    CustomOption, Extension, MAX_FORCE_COMMAND_BYTES, MAX_OPTION_NAME_BYTES, MAX_OPTION_VALUE_BYTES,
-    MAX_SOURCE_ADDRESSES,
+    CustomOption, Extension, MAX_FORCE_COMMAND_BYTES, MAX_OPTION_NAME_BYTES,
+    MAX_OPTION_VALUE_BYTES, MAX_SOURCE_ADDRESSES,
 };
 pub use parse::{CertificateKind, MAX_CERTIFICATE_BYTES, Unverified};
 pub use prepared::Prepared;

@@ -93,15 +93,22 @@ impl CustomOption {
 
     fn checked(name: &str, value: Option<&str>) -> Result<Self, OptionError> {
         if name.len() > MAX_OPTION_NAME_BYTES {
-            return Err(OptionError::TooLong { limit: MAX_OPTION_NAME_BYTES, got: name.len() });
+            return Err(OptionError::TooLong {
+                limit: MAX_OPTION_NAME_BYTES,
+                got: name.len(),
+            });
         }
         let word = |part: &str| {
-            !part.is_empty() && part.bytes().all(|b| b.is_ascii_graphic() && b != b',' && b != b'@')
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_graphic() && b != b',' && b != b'@')
         };
         match name.split_once('@') {
-            Some((local, domain)) if word(local) && word(domain) => {
-                Ok(Self { name: name.to_string(), value: value.map(ToString::to_string) })
-            }
+            Some((local, domain)) if word(local) && word(domain) => Ok(Self {
+                name: name.to_string(),
+                value: value.map(ToString::to_string),
+            }),
             _ => Err(OptionError::Name),
         }
     }
@@ -152,7 +159,10 @@ pub(crate) fn check_value(value: &str, limit: usize) -> Result<(), OptionError> 
         return Err(OptionError::Empty);
     }
     if value.len() > limit {
-        return Err(OptionError::TooLong { limit, got: value.len() });
+        return Err(OptionError::TooLong {
+            limit,
+            got: value.len(),
+        });
     }
     match value.char_indices().find(|(_, c)| c.is_control()) {
         Some((at, _)) => Err(OptionError::Character { at }),

@@ -58,7 +58,10 @@ impl Unverified {
     /// [`ParseError`] unless every field is there, once, in order, and nothing follows.
     pub fn parse(blob: &[u8]) -> Result<Self, ParseError> {
         if blob.len() > MAX_CERTIFICATE_BYTES {
-            return Err(ParseError::TooLong { limit: MAX_CERTIFICATE_BYTES, got: blob.len() });
+            return Err(ParseError::TooLong {
+                limit: MAX_CERTIFICATE_BYTES,
+                got: blob.len(),
+            });
         }
         let mut reader = Reader::new(blob);
         let name = reader.text()?;
@@ -194,7 +197,9 @@ fn subject(reader: &mut Reader<'_>, algorithm: &Algorithm) -> Result<PublicKey, 
         put_string(&mut blob, reader.string()?);
     }
     match PublicKey::from_bytes(&blob) {
-        Ok(key) if !matches!(key.key_data(), KeyData::Certificate(_) | KeyData::Other(_)) => Ok(key),
+        Ok(key) if !matches!(key.key_data(), KeyData::Certificate(_) | KeyData::Other(_)) => {
+            Ok(key)
+        }
         _ => Err(ParseError::Malformed),
     }
 }
@@ -203,7 +208,9 @@ fn principals(mut reader: Reader<'_>) -> Result<Vec<String>, ParseError> {
     let mut names = Vec::new();
     while !reader.is_empty() {
         if names.len() == MAX_PRINCIPALS {
-            return Err(ParseError::TooManyPrincipals { limit: MAX_PRINCIPALS });
+            return Err(ParseError::TooManyPrincipals {
+                limit: MAX_PRINCIPALS,
+            });
         }
         names.push(reader.text()?.to_string());
     }
@@ -216,7 +223,10 @@ fn options(mut reader: Reader<'_>) -> Result<Vec<(String, Vec<u8>)>, ParseError>
     while !reader.is_empty() {
         let name = reader.text()?;
         let data = reader.string()?;
-        if options.last().is_some_and(|(last, _)| last.as_str() >= name) {
+        if options
+            .last()
+            .is_some_and(|(last, _)| last.as_str() >= name)
+        {
             return Err(ParseError::OptionOrder);
         }
         options.push((name.to_string(), data.to_vec()));

@@ -7,7 +7,8 @@ use crate::options::OptionList;
 use crate::public::acceptable_subject;
 use crate::wire::{Reader, put_string};
 use crate::{
-    CaPublicKey, Certificate, CertificateKind, MAX_CERTIFICATE_BYTES, MintError, Unverified, Validity,
+    CaPublicKey, Certificate, CertificateKind, MAX_CERTIFICATE_BYTES, MintError, Unverified,
+    Validity,
 };
 
 /// Room left for the signature when the length is checked: RSA at its largest, with names and lengths.
@@ -54,7 +55,9 @@ impl Draft {
         let subject = self.subject.to_bytes().map_err(|_| MintError::Subject)?;
         let mut key_fields = Reader::new(&subject);
         key_fields.string().map_err(|_| MintError::Subject)?;
-        let key_fields = key_fields.take(key_fields.remaining()).map_err(|_| MintError::Subject)?;
+        let key_fields = key_fields
+            .take(key_fields.remaining())
+            .map_err(|_| MintError::Subject)?;
 
         let mut principals = Vec::new();
         for name in &self.principals {
@@ -62,7 +65,10 @@ impl Draft {
         }
 
         let mut tbs = Vec::with_capacity(512 + key_fields.len() + principals.len());
-        put_string(&mut tbs, key_data.algorithm().to_certificate_type().as_bytes());
+        put_string(
+            &mut tbs,
+            key_data.algorithm().to_certificate_type().as_bytes(),
+        );
         put_string(&mut tbs, nonce);
         tbs.extend_from_slice(key_fields);
         tbs.extend_from_slice(&self.serial.to_be_bytes());
@@ -78,9 +84,15 @@ impl Draft {
 
         let got = tbs.len() + MAX_SIGNATURE_BYTES;
         if got > MAX_CERTIFICATE_BYTES {
-            return Err(MintError::TooLong { limit: MAX_CERTIFICATE_BYTES, got });
+            return Err(MintError::TooLong {
+                limit: MAX_CERTIFICATE_BYTES,
+                got,
+            });
         }
-        Ok(Prepared { tbs, ca: ca.clone() })
+        Ok(Prepared {
+            tbs,
+            ca: ca.clone(),
+        })
     }
 }
 
@@ -124,7 +136,9 @@ impl Prepared {
         if self.ca.signature_name(signature_blob) != Some(self.signature_algorithm()) {
             return Err(MintError::Signature);
         }
-        self.ca.verify(&self.tbs, signature_blob).map_err(|_| MintError::Signature)?;
+        self.ca
+            .verify(&self.tbs, signature_blob)
+            .map_err(|_| MintError::Signature)?;
         let mut blob = self.tbs;
         blob.reserve_exact(4 + signature_blob.len());
         put_string(&mut blob, signature_blob);

@@ -37,7 +37,9 @@ impl Principals {
                 return Err(PrincipalsError::Duplicate);
             }
             if checked.len() == MAX_PRINCIPALS {
-                return Err(PrincipalsError::TooMany { limit: MAX_PRINCIPALS });
+                return Err(PrincipalsError::TooMany {
+                    limit: MAX_PRINCIPALS,
+                });
             }
             checked.push(name.to_string());
         }
@@ -59,7 +61,10 @@ fn check_name(name: &str) -> Result<(), PrincipalsError> {
         return Err(PrincipalsError::Empty);
     }
     if name.len() > MAX_PRINCIPAL_BYTES {
-        return Err(PrincipalsError::TooLong { limit: MAX_PRINCIPAL_BYTES, got: name.len() });
+        return Err(PrincipalsError::TooLong {
+            limit: MAX_PRINCIPAL_BYTES,
+            got: name.len(),
+        });
     }
     let allowed = |byte: u8| byte.is_ascii_graphic() && !b",*?!\"".contains(&byte);
     match name.bytes().position(|byte| !allowed(byte)) {

@@ -49,14 +49,24 @@ impl CaPublicKey {
             KeyData::Rsa(rsa) => {
                 let got = rsa.key_size();
                 if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&got) {
-                    return Err(CaKeyError::RsaBits { min: MIN_RSA_BITS, max: MAX_RSA_BITS, got });
+                    return Err(CaKeyError::RsaBits {
+                        min: MIN_RSA_BITS,
+                        max: MAX_RSA_BITS,
+                        got,
+                    });
                 }
             }
             KeyData::Certificate(_) => return Err(CaKeyError::Certificate),
             _ => return Err(CaKeyError::Algorithm),
         }
-        let blob = PublicKey::from(key.clone()).to_bytes().map_err(|_| CaKeyError::Malformed)?;
-        Ok(Self { key: key.clone(), blob, rsa_hash: HashAlg::Sha512 })
+        let blob = PublicKey::from(key.clone())
+            .to_bytes()
+            .map_err(|_| CaKeyError::Malformed)?;
+        Ok(Self {
+            key: key.clone(),
+            blob,
+            rsa_hash: HashAlg::Sha512,
+        })
     }
 
     /// Has an RSA authority sign with `rsa-sha2-256` instead of `rsa-sha2-512`. Changes nothing for other keys.
@@ -110,7 +120,9 @@ impl CaPublicKey {
     pub(crate) fn signature_name(&self, signature_blob: &[u8]) -> Option<&'static str> {
         let name = Reader::new(signature_blob).text().ok()?;
         match &self.key {
-            KeyData::Rsa(_) => ["rsa-sha2-512", "rsa-sha2-256"].into_iter().find(|known| *known == name),
+            KeyData::Rsa(_) => ["rsa-sha2-512", "rsa-sha2-256"]
+                .into_iter()
+                .find(|known| *known == name),
             _ => Some(self.signature_algorithm()).filter(|known| *known == name),
         }
     }
@@ -139,9 +151,10 @@ impl Eq for CaPublicKey {}
 /// Which keys may be certified: what OpenSSH certifies but DSA, weak RSA and certificates.
 pub(crate) fn acceptable_subject(key: &KeyData) -> bool {
     match key {
-        KeyData::Ed25519(_) | KeyData::Ecdsa(_) | KeyData::SkEd25519(_) | KeyData::SkEcdsaSha2NistP256(_) => {
-            true
-        }
+        KeyData::Ed25519(_)
+        | KeyData::Ecdsa(_)
+        | KeyData::SkEd25519(_)
+        | KeyData::SkEcdsaSha2NistP256(_) => true,
         KeyData::Rsa(rsa) => (MIN_RSA_BITS..=MAX_RSA_BITS).contains(&rsa.key_size()),
         _ => false,
     }

@@ -25,14 +25,18 @@ impl UserCertificate {
     #[must_use]
     pub fn new(subject: PublicKey, principals: Principals, validity: Validity) -> Self {
         let principals = principals.as_slice().to_vec();
-        Self { draft: Draft::new(CertificateKind::User, subject, principals, validity) }
+        Self {
+            draft: Draft::new(CertificateKind::User, subject, principals, validity),
+        }
     }
 
     /// Without principals. What that means is up to each server: sshd refuses it under `TrustedUserCAKeys`, but
     /// takes it for any user whose `authorized_keys` trusts the authority.
     #[must_use]
     pub fn dangerous_any_principal(subject: PublicKey, validity: Validity) -> Self {
-        Self { draft: Draft::new(CertificateKind::User, subject, [].into(), validity) }
+        Self {
+            draft: Draft::new(CertificateKind::User, subject, [].into(), validity),
+        }
     }
 
     /// The number by which a revocation list can name it.
@@ -118,7 +122,11 @@ impl UserCertificate {
     ///
     /// # Errors
     /// As for [`prepare`](Self::prepare).
-    pub fn prepare_with_rng(self, ca: &CaPublicKey, rng: &mut impl CryptoRng) -> Result<Prepared, MintError> {
+    pub fn prepare_with_rng(
+        self,
+        ca: &CaPublicKey,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Prepared, MintError> {
         let mut nonce = [0; 32];
         rng.fill_bytes(&mut nonce);
         self.prepare(ca, nonce)
@@ -126,11 +134,15 @@ impl UserCertificate {
 }
 
 /// Comma-separated, single addresses without a prefix length.
-fn source_address_list<A: Into<IpNet>>(ranges: impl IntoIterator<Item = A>) -> Result<String, OptionError> {
+fn source_address_list<A: Into<IpNet>>(
+    ranges: impl IntoIterator<Item = A>,
+) -> Result<String, OptionError> {
     let mut list = String::new();
     for (index, range) in ranges.into_iter().enumerate() {
         if index == MAX_SOURCE_ADDRESSES {
-            return Err(OptionError::TooMany { limit: MAX_SOURCE_ADDRESSES });
+            return Err(OptionError::TooMany {
+                limit: MAX_SOURCE_ADDRESSES,
+            });
         }
         let range: IpNet = range.into().trunc();
         let comma = if list.is_empty() { "" } else { "," };

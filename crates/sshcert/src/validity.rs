@@ -27,7 +27,11 @@ impl Validity {
     ///
     /// # Errors
     /// [`ValidityError`] when `ttl` is under a second or over [`MAX_TTL`], or `backdate` is over [`MAX_BACKDATE`].
-    pub fn starting(now_unix: Duration, ttl: Duration, backdate: Duration) -> Result<Self, ValidityError> {
+    pub fn starting(
+        now_unix: Duration,
+        ttl: Duration,
+        backdate: Duration,
+    ) -> Result<Self, ValidityError> {
         Self::within(now_unix, ttl, backdate, MAX_TTL)
     }
 
@@ -45,7 +49,10 @@ impl Validity {
     /// For all time: `always` to `forever` as `ssh-keygen` says. Such a certificate ends only by revocation.
     #[must_use]
     pub fn dangerous_forever() -> Self {
-        Self { after: 0, before: u64::MAX }
+        Self {
+            after: 0,
+            before: u64::MAX,
+        }
     }
 
     /// The first second at which it is valid, in unix seconds.
@@ -70,7 +77,10 @@ impl Validity {
             return Err(ValidityError::TooShort);
         }
         if ttl > max_ttl {
-            return Err(ValidityError::TooLong { limit_secs: max_ttl.as_secs(), got_secs: ttl.as_secs() });
+            return Err(ValidityError::TooLong {
+                limit_secs: max_ttl.as_secs(),
+                got_secs: ttl.as_secs(),
+            });
         }
         if backdate > MAX_BACKDATE {
             return Err(ValidityError::BackdatedTooFar {
@@ -79,12 +89,17 @@ impl Validity {
             });
         }
         let now = now_unix.as_secs();
-        let before = now.checked_add(ttl.as_secs()).ok_or(ValidityError::Reversed)?;
+        let before = now
+            .checked_add(ttl.as_secs())
+            .ok_or(ValidityError::Reversed)?;
         // The largest number means "forever" to OpenSSH.
         if before == u64::MAX {
             return Err(ValidityError::Reversed);
         }
-        Ok(Self { after: now.saturating_sub(backdate.as_secs()), before })
+        Ok(Self {
+            after: now.saturating_sub(backdate.as_secs()),
+            before,
+        })
     }
 }
 
@@ -97,7 +112,11 @@ impl HostValidity {
     ///
     /// # Errors
     /// [`ValidityError`] when `ttl` is under a second or over [`MAX_HOST_TTL`], or `backdate` is over [`MAX_BACKDATE`].
-    pub fn starting(now_unix: Duration, ttl: Duration, backdate: Duration) -> Result<Self, ValidityError> {
+    pub fn starting(
+        now_unix: Duration,
+        ttl: Duration,
+        backdate: Duration,
+    ) -> Result<Self, ValidityError> {
         Validity::within(now_unix, ttl, backdate, MAX_HOST_TTL).map(Self)
     }
 

@@ -20,7 +20,12 @@ impl Checked {
         force_command: Option<String>,
         verification_required: bool,
     ) -> Self {
-        Self { certificate, authority, force_command, verification_required }
+        Self {
+            certificate,
+            authority,
+            force_command,
+            verification_required,
+        }
     }
 
     /// The certified key: what the holder has to prove to have.
@@ -87,6 +92,8 @@ impl Checked {
     #[must_use]
     pub fn extension_data(&self, name: &str) -> Option<&[u8]> {
         let mut extensions = self.certificate.extensions().iter();
-        extensions.find(|(known, _)| known == name).map(|(_, data)| data.as_slice())
+        extensions
+            .find(|(known, _)| known == name)
+            .map(|(_, data)| data.as_slice())
     }
 }
