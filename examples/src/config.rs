@@ -1,0 +1,276 @@
+//! The configuration file of `audit_proxy`.
+//!
+//! Everything that can be wrong with it is told at once, with the file, the line and what to write
+//! instead. Relative paths start at the folder of the file. Unknown fields are errors.
+//!
+//! ```toml
+//! policy = "policy.toml"                # who may be whom where
+//!
+//! [account]
+//! secret_file = "account-secret"        # 32 bytes, hex or base64: clients' host keys are derived from it
+//!
+//! [ca]
+//! key_file = "ca"                       # OpenSSH private key that targets trust (TrustedUserCAKeys)
+//!
+//! [log]
+//! directory = "logs"                    # one file a session
+//! recipients = ["auditor.pub"]          # who can read the logs
+//! signing_key_file = "signing"          # OpenSSH Ed25519 private key that signs them
+//! sync = "write"                        # or "fsync": on the disk, not only written, before bytes pass
+//!
+//! [events]
+//! file = "events.jsonl"                 # access events as JSON lines; "-", the default, is standard output
+//!
+//! [limits]
+//! max_connections = 1000                # at once; more are closed
+//!
+//! [timeouts]
+//! arrival = "10s"                       # for the PROXY protocol and CONNECT headers
+//! login_grace = "120s"                  # for the client's login
+//! connect = "10s"                       # for the connection to the target
+//! target_login = "30s"                  # for the target's key exchange, and for its login
+//! farewell = "5s"                       # for a refused client to read why
+//! shutdown = "10s"                      # for sessions to end when the program does
+//!
+//! [[listen]]                            # as many as wanted
+//! address = "127.0.0.1:2222"
+//! kind = "plain"                        # SSH from the first byte, bound to one identity and one target
+//! identity = "alice"
+//! target = "web-1"
+//!
+//! [[listen]]
+//! address = "[::]:8443"
+//! kind = "connect"                      # HTTP CONNECT host:port with a bearer token
+//! proxy_protocol_from = ["10.0.0.0/8"]  # must send a PROXY protocol v2 header; others must not
+//! # identity = "guest"                  # who a client without a token is
+//!
+//! [[target]]
+//! id = "web-1"
+//! hostname = "web1.example.com"
+//! address = "192.0.2.10"                # left out: the host name is looked up
+//! port = 22                             # the default
+//! tags = { env = "prod" }
+//! host_keys = ["ssh-ed25519 AAAA…"]     # lines or files; left out together with host_ca: any key
+//! host_ca = ["host_ca.pub"]             # authorities of host certificates, lines or files
+//!
+//! [[identity]]
+//! name = "alice"
+//! email = "alice@example.com"
+//! groups = ["okta:ops"]                 # provider:name
+//! amr = ["hwk"]                         # RFC 8176 methods by which she logged in
+//! login_method = "okta"
+//! posture = ["disk_encryption"]         # checks that her device passes
+//! managed_device = true
+//! country = "PT"
+//! token_sha256 = "…"                    # of the token that `audit_proxy token` shows; or a list
+//! # kind = "service"                    # a program; "person" is the default
+//! ```
+
+pub mod files;
+mod keys;
+mod parts;
+mod reader;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hostkey_derive::AccountSecret;
+use policy::{PolicySet, Problem};
+use proxy_core::Timeouts;
+use session_log::{Recipient, SigningIdentity};
+use sshcert::CaKey;
+use toml::de::DeTable;
+
+use crate::arrival::{Directory, Listener};
+use crate::log_store::Sync;
+use reader::Reader;
+
+/// All that `audit_proxy` is told.
+pub struct Config {
+    /// Where clients arrive; at least one.
+    pub listeners: Vec<Listener>,
+    /// Whom tokens name, and what targets are called.
+    pub directory: Directory,
+    /// Who may come, by position.
+    pub identities: Vec<Who>,
+    /// Where they may want to go, by position.
+    pub targets: Vec<proxy_core::Target>,
+    /// Who may be whom where.
+    pub policy: Arc<PolicySet>,
+    /// From which the clients' host keys are derived.
+    pub account_secret: AccountSecret,
+    /// Who signs the certificates.
+    pub ca: CaKey,
+    /// Who can read the logs; at least one.
+    pub recipients: Vec<Recipient>,
+    /// Who signs the logs.
+    pub log_signer: SigningIdentity,
+    /// Where the logs go.
+    pub log_directory: PathBuf,
+    /// When a write to a log counts as done.
+    pub log_sync: Sync,
+    /// Where access events go; none is standard output.
+    pub events_file: Option<PathBuf>,
+    /// How many connections there may be at once.
+    pub max_connections: usize,
+    /// How long each step of a session may take.
+    pub timeouts: Timeouts,
+    /// How long a client may take until SSH begins.
+    pub arrival_timeout: Duration,
+    /// How long sessions may take to end when the program does.
+    pub shutdown_timeout: Duration,
+}
+
+/// An identity of the configuration, and its device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Who {
+    /// What listeners call it.
+    pub name: String,
+    /// What the policy knows of it.
+    pub identity: policy::Identity,
+    /// Whether its device is managed.
+    pub managed_device: bool,
+    /// The checks that its device passes, at any time: the configuration is the operator's word.
+    pub posture: Vec<String>,
+}
+
+impl Who {
+    /// The device, as if it had been checked now.
+    pub fn device_at(&self, now_unix: Duration) -> policy::Device {
+        policy::Device {
+            id: None,
+            managed: self.managed_device,
+            posture: self
+                .posture
+                .iter()
+                .map(|check| policy::PostureResult {
+                    check: check.clone(),
+                    passed: true,
+                    checked_at: now_unix,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// A configuration that cannot be used: every problem, by file and line.
+#[derive(Debug)]
+pub struct ConfigError {
+    problems: Vec<(PathBuf, Problem)>,
+}
+
+impl ConfigError {
+    /// The problems: first those of the file itself, then those of the files that it names.
+    pub fn problems(&self) -> &[(PathBuf, Problem)] {
+        &self.problems
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, (file, problem)) in self.problems.iter().enumerate() {
+            if position > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{}: {problem}", file.display())?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+const DEFAULT_MAX_CONNECTIONS: u64 = 1000;
+const DEFAULT_ARRIVAL: Duration = Duration::from_secs(10);
+const DEFAULT_SHUTDOWN: Duration = Duration::from_secs(10);
+
+impl Config {
+    /// Reads a configuration and the files that it names.
+    ///
+    /// # Errors
+    /// With everything that is wrong.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let text = files::read(file).map_err(|error| ConfigError {
+            problems: vec![(
+                file.to_owned(),
+                Problem {
+                    line: 1,
+                    column: None,
+                    path: String::new(),
+                    what: format!("cannot be read: {error}"),
+                    help: "name a file with --config; `audit_proxy init DIR` writes one".to_owned(),
+                },
+            )],
+        })?;
+        Self::from_toml(file, &text)
+    }
+
+    /// Reads a configuration whose text is known; `file` is its name in messages, and relative paths
+    /// start at its folder.
+    ///
+    /// # Errors
+    /// With everything that is wrong.
+    pub fn from_toml(file: &Path, text: &str) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(file, text);
+        let config = match DeTable::parse(text) {
+            Ok(table) => {
+                let table = table.get_ref();
+                let config = read(&mut reader, table);
+                let problems = reader.into_problems();
+                return match config {
+                    Some(config) if problems.is_empty() => Ok(config),
+                    _ => Err(ConfigError { problems }),
+                };
+            }
+            Err(error) => {
+                reader.syntax(&error);
+                reader.into_problems()
+            }
+        };
+        Err(ConfigError { problems: config })
+    }
+}
+
+const SECTIONS: [&str; 10] = [
+    "policy", "account", "ca", "log", "events", "limits", "timeouts", "listen", "target",
+    "identity",
+];
+
+/// Reads all parts, so that every problem is found, before it gives up for one.
+fn read<'d>(reader: &mut Reader<'d>, table: &'d DeTable<'d>) -> Option<Config> {
+    let document = reader.document(table, &SECTIONS);
+    let policy = keys::policy(reader, &document);
+    let account_secret = keys::account_secret(reader, &document);
+    let ca = keys::ca_key(reader, &document);
+    let log = parts::log(reader, &document);
+    let events_file = parts::events_file(reader, &document);
+    let limits = reader.table(&document, "limits", &["max_connections"]);
+    let max_connections = limits
+        .and_then(|limits| reader.number(&limits, "max_connections", 1..1_000_001))
+        .unwrap_or(DEFAULT_MAX_CONNECTIONS);
+    let timeouts = parts::timeouts(reader, &document);
+    let targets = parts::targets(reader, &document);
+    let identities = parts::identities(reader, &document);
+    let listeners = parts::listeners(reader, &document, &targets, &identities);
+    let log = log?;
+    Some(Config {
+        listeners,
+        directory: parts::directory(&targets, &identities),
+        identities: identities.into_iter().map(|known| known.who).collect(),
+        targets,
+        policy: policy?,
+        account_secret: account_secret?,
+        ca: ca?,
+        recipients: log.recipients,
+        log_signer: log.signer?,
+        log_directory: log.directory?,
+        log_sync: log.sync,
+        events_file,
+        max_connections: usize::try_from(max_connections).ok()?,
+        timeouts: timeouts.session,
+        arrival_timeout: timeouts.arrival,
+        shutdown_timeout: timeouts.shutdown,
+    })
+}
