@@ -46,7 +46,10 @@ pub fn decide(set: &PolicySet, request: &Request<'_>) -> Decision {
         // A policy that names the user is worth telling of; others are further away than the one that matched.
         let closest = closest.filter(|closest| closest.names_user);
         let advice = match closest.as_ref().map(Closest::advice) {
-            None | Some(Advice::AskForAccess) => Advice::AskForAnotherUser,
+            None | Some(Advice::AskForAccess) if request.user.is_some() => {
+                Advice::AskForAnotherUser
+            }
+            None => Advice::AskForAccess,
             Some(remedy) => remedy,
         };
         let denial = denial(DenialReason::UserNotAllowed, application, by);
