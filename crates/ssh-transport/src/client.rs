@@ -28,7 +28,7 @@ pub use auth::ClientAuth;
 /// After every call that takes `now`, drain [`Client::poll_event`] and [`Client::poll_output`], and ask
 /// [`Client::poll_timeout`] again. Calls in excess do nothing.
 pub struct Client {
-    core: Core<ClientEvent>,
+    pub(crate) core: Core<ClientEvent>,
     exchange: exchange::State,
     auth: auth::State,
 }

@@ -15,6 +15,8 @@
 mod exchange;
 mod input;
 mod output;
+#[cfg(test)]
+mod testing;
 
 use alloc::collections::VecDeque;
 use alloc::string::String;

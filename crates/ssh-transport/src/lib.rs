@@ -18,6 +18,8 @@ mod negotiation;
 mod packet;
 mod server;
 mod signing;
+#[cfg(test)]
+mod tests;
 mod text;
 mod wire;
 

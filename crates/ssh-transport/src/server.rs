@@ -30,9 +30,9 @@ use crate::message::{DisconnectReason, number};
 /// After every call that takes `now`, drain [`Server::poll_event`] and [`Server::poll_output`], and ask
 /// [`Server::poll_timeout`] again. Calls in excess do nothing.
 pub struct Server {
-    core: Core<ServerEvent>,
+    pub(crate) core: Core<ServerEvent>,
     config: Arc<ServerConfig>,
-    host_keys: Vec<HostKey>,
+    pub(crate) host_keys: Vec<HostKey>,
     exchange: exchange::State,
     auth: auth::State,
 }

@@ -1,0 +1,185 @@
+use super::*;
+use crate::connection::Phase;
+use crate::message::number;
+use crate::packet::Sealer;
+use crate::wire::Put as _;
+
+#[test]
+fn another_host_key_on_rekey_is_told() {
+    let mut pair = Pair::ready();
+    pair.key = key(8);
+    pair.server.host_keys = Vec::from([host_key(&pair.key)]);
+    pair.server.start_rekey(NOW);
+    pair.run().unwrap();
+    assert_eq!(pair.host_keys_changed, [false, true]);
+}
+
+#[test]
+fn a_second_kexinit_within_an_exchange_ends_the_connection() {
+    let mut pair = Pair::ready();
+    pair.client.start_rekey(NOW);
+    pair.run_server().unwrap();
+    let again = pair.client.core.kexinit_for_test();
+    assert_eq!(pair.server_gets(&again), unexpected(number::KEXINIT));
+}
+
+#[test]
+fn authentication_messages_between_kexinit_and_newkeys_end_the_connection() {
+    for number in [5, 7, 50, 192] {
+        let mut pair = Pair::ready();
+        pair.client.start_rekey(NOW);
+        pair.run_server().unwrap();
+        assert_eq!(pair.server_gets(&[number]), unexpected(number));
+    }
+}
+
+#[test]
+fn connection_packets_that_putty_sends_after_its_kexinit_are_taken() {
+    let mut pair = Pair::ready();
+    pair.client.start_rekey(NOW);
+    pair.client_sends(&[97, 0, 0, 0, 0]);
+    pair.run().unwrap();
+    assert_eq!(pair.server_received, [[97, 0, 0, 0, 0]]);
+    assert_eq!(pair.exchanges, 4);
+}
+
+/// A client whose KEXINIT says that a guessed packet follows, which does.
+fn guessing_client(pair: &mut Pair, guess: &[u8]) {
+    let line = pair.client.poll_output().unwrap();
+    let line_end = line.iter().position(|b| *b == b'\n').unwrap() + 1;
+    pair.to_server.extend_from_slice(&line[..line_end]);
+    pair.client.core.sealer_for_test(Sealer::default());
+    let kexinit = pair.client.core.change_kexinit_for_test(|kexinit| {
+        let flag = kexinit.len() - 5;
+        kexinit[flag] = 1;
+    });
+    pair.client_sends(&kexinit);
+    pair.client_sends(guess);
+}
+
+#[test]
+fn a_wrong_guess_is_dropped_and_the_exchange_goes_on() {
+    let mut config = ClientConfig::default();
+    config.algorithms.kex = Vec::from([KexAlgorithm::EcdhNistP256, KexAlgorithm::Curve25519Sha256]);
+    let mut pair = Pair::with(config, ServerConfig::default());
+    let mut guess = Vec::from([number::KEX_ECDH_INIT]);
+    guess.put_string(&[4; 65]);
+    guessing_client(&mut pair, &guess);
+    pair.run().unwrap();
+    assert_eq!(pair.exchanges, 2);
+}
+
+#[test]
+fn a_right_guess_is_used() {
+    let mut pair = Pair::new();
+    // The first choice of both: the guess counts, and this one is no key.
+    guessing_client(&mut pair, &[number::KEX_ECDH_INIT, 0, 0, 0, 1, 0]);
+    assert_eq!(pair.run_server(), misbehaved(PeerMisbehaved::BadEphemeralKey));
+}
+
+#[test]
+fn a_bad_ephemeral_key_ends_the_connection_for_each_method() {
+    let small_order = [0u8; 32];
+    let mut p256_not_on_curve = [7u8; 65];
+    p256_not_on_curve[0] = 4;
+    let mut mlkem_modulus = [0xffu8; 1184 + 32];
+    mlkem_modulus[1184..].fill(9);
+    let cases: [(KexAlgorithm, &[u8]); 8] = [
+        (KexAlgorithm::Curve25519Sha256, &small_order),
+        (KexAlgorithm::Curve25519Sha256, &[9; 31]),
+        (KexAlgorithm::Curve25519Sha256Libssh, &[9; 33]),
+        (KexAlgorithm::EcdhNistP256, &p256_not_on_curve),
+        (KexAlgorithm::EcdhNistP256, &[0]),
+        (KexAlgorithm::EcdhNistP256, &[2; 33]),
+        (KexAlgorithm::MlKem768X25519Sha256, &mlkem_modulus),
+        (KexAlgorithm::MlKem768X25519Sha256, &[0; 1184 + 32]),
+    ];
+    for (kex, public) in cases {
+        let mut config = ServerConfig::default();
+        config.algorithms.kex = Vec::from([kex]);
+        let mut pair = Pair::with(ClientConfig::default(), config);
+        let mut init = Vec::from([number::KEX_ECDH_INIT]);
+        init.put_string(public);
+        pair.client_sends(&init);
+        assert_eq!(pair.run_server(), misbehaved(PeerMisbehaved::BadEphemeralKey), "{kex:?}");
+        assert!(pair.server.is_closed());
+    }
+}
+
+#[test]
+fn a_host_key_of_another_kind_or_a_wrong_signature_ends_the_connection() {
+    let mut pair = Pair::new();
+    pair.key = key(99);
+    assert_eq!(pair.run(), misbehaved(PeerMisbehaved::BadHostKeySignature));
+    let mut pair = Pair::new();
+    // An RSA blob where Ed25519 was agreed on.
+    let mut blob = Vec::new();
+    blob.put_string(b"ssh-rsa");
+    blob.put_mpint(&[1, 0, 1]);
+    blob.put_mpint(&[0xc1; 256]);
+    pair.server.host_keys[0].public_key = blob;
+    assert_eq!(pair.run(), misbehaved(PeerMisbehaved::BadHostKey));
+}
+
+#[test]
+fn a_signature_of_another_algorithm_is_refused_and_the_question_stays_open() {
+    let mut pair = Pair::new();
+    let mut bytes = pair.client.poll_output().unwrap().to_vec();
+    let request = loop {
+        let consumed = pair.server.handle_input(&mut bytes, NOW).unwrap().consumed;
+        bytes.drain(..consumed);
+        if consumed == 0 {
+            let hello = pair.server.poll_output().unwrap();
+            pair.to_client.extend_from_slice(&hello);
+            pair.run_client().unwrap();
+            bytes.extend(pair.client.poll_output().unwrap());
+        }
+        if let Some(ServerEvent::SignExchangeHash(request)) = pair.server.poll_event() {
+            break request;
+        }
+    };
+    let mut wrong = Vec::new();
+    wrong.put_string(b"ssh-rsa");
+    wrong.put_string(&[0; 64]);
+    let copy = SignId(request.id.0);
+    assert_eq!(
+        pair.server.signed(request.id, &wrong, NOW),
+        Err(Error::ApiMisuse(ApiMisuse::SignatureMismatch))
+    );
+    assert!(!pair.server.is_closed());
+    let signature = pair.key.sign(&request.data);
+    pair.server.signed(copy, &signature, NOW).unwrap();
+    pair.run().unwrap();
+    assert_eq!(pair.exchanges, 2);
+}
+
+#[test]
+fn a_peer_without_strict_exchange_is_taken_and_sequence_numbers_go_on() {
+    let mut pair = Pair::new();
+    let line = pair.client.poll_output().unwrap();
+    let line_end = line.iter().position(|b| *b == b'\n').unwrap() + 1;
+    pair.to_server.extend_from_slice(&line[..line_end]);
+    pair.client.core.sealer_for_test(Sealer::default());
+    let kexinit = pair.client.core.change_kexinit_for_test(|kexinit| {
+        let at = kexinit.windows(12).position(|w| w == b"kex-strict-c").unwrap();
+        kexinit[at] = b'x';
+    });
+    // Without strict exchange an IGNORE may come first.
+    pair.client_sends(&[number::IGNORE, 0, 0, 0, 0]);
+    pair.client_sends(&kexinit);
+    pair.run_server().unwrap();
+    // The client saw the server's mark and believes in it: so do not let it.
+    pair.to_client.extend(pair.server.poll_output().unwrap());
+    while !matches!(pair.client.core.phase_for_test(), Phase::Exchanging { .. }) {
+        let consumed = pair.client.handle_input(&mut pair.to_client, NOW).unwrap().consumed;
+        pair.to_client.drain(..consumed);
+    }
+    pair.client.core.forget_strict_for_test();
+    pair.run().unwrap();
+    pair.client.authenticate("alice", ClientAuth::None, NOW).unwrap();
+    pair.run().unwrap();
+    assert_eq!(pair.authenticated, (true, true));
+    pair.client.start_rekey(NOW);
+    pair.run().unwrap();
+    assert_eq!(pair.exchanges, 4);
+}
