@@ -11,6 +11,15 @@ use crate::{CaKeyError, CaPublicKey, Prepared, SignError};
 /// An authority's private key in memory, erased on drop.
 ///
 /// It signs certificates that this crate prepared for it, and nothing else.
+///
+/// ```compile_fail,E0599
+/// # let ca = sshcert::CaKey::from_openssh("").unwrap();
+/// let copy = ca.clone();
+/// ```
+/// ```compile_fail,E0308
+/// # let ca = sshcert::CaKey::from_openssh("").unwrap();
+/// let signature = ca.sign(b"anything");
+/// ```
 pub struct CaKey {
     signer: CaSigner,
     public: CaPublicKey,

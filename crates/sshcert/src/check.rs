@@ -52,7 +52,7 @@ impl<'a> CheckContext<'a> {
 
     /// Presented from this address. IPv4 inside IPv6 counts as IPv4, as for sshd.
     #[must_use]
-    pub fn from_address(mut self, address: IpAddr) -> Self {
+    pub fn address(mut self, address: IpAddr) -> Self {
         self.address = Some(address.to_canonical());
         self
     }

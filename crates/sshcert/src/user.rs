@@ -14,7 +14,19 @@ use crate::{
 
 /// A user certificate to be: who may log in with this key, when, and with what.
 ///
-/// It permits nothing but running commands until an [`Extension`] is added.
+/// It permits nothing but running commands until an [`Extension`] is added. It cannot be made for nobody in particular or
+/// for ever by leaving something out:
+///
+/// ```compile_fail,E0061
+/// # fn f(key: ssh_key::PublicKey, principals: sshcert::Principals) {
+/// let certificate = sshcert::UserCertificate::new(key, principals);
+/// # }
+/// ```
+/// ```compile_fail,E0308
+/// # fn f(key: ssh_key::PublicKey, principals: sshcert::Principals, year: sshcert::HostValidity) {
+/// let certificate = sshcert::UserCertificate::new(key, principals, year);
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct UserCertificate {
     draft: Draft,

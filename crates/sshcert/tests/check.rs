@@ -253,7 +253,7 @@ fn every_critical_option_is_understood_or_refuses_the_certificate() {
     // Options of users mean nothing for hosts.
     let mut host = critical("source-address", Some("10.0.0.0/8"));
     host.kind = 2;
-    let context = context.from_address(LOCAL.into());
+    let context = context.address(LOCAL.into());
     let refused = check_host_certificate(&host.sign(), &trusted, &context);
     assert_eq!(refused.unwrap_err(), Refusal::CriticalOption);
 }
@@ -264,7 +264,7 @@ fn source_address_admits_its_ranges_and_refuses_what_it_cannot_read() {
         let blob = critical("source-address", Some(list)).sign();
         let mut context = CheckContext::new("deploy", NOW);
         if let Some(address) = address {
-            context = context.from_address(address.parse::<IpAddr>().unwrap());
+            context = context.address(address.parse::<IpAddr>().unwrap());
         }
         check_user_certificate(&blob, &[ca(1).public().clone()], &context).map(|_| ())
     };

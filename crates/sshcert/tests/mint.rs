@@ -226,7 +226,7 @@ proptest! {
 
         let from = address.map_or([10, 0, 0, 1], u32::to_be_bytes);
         let context = CheckContext::new(&names[0], NOW)
-            .from_address(from.into())
+            .address(from.into())
             .enforcing(&[EnforcedOption::ForceCommand]);
         let checked =
             check_user_certificate(certificate.blob(), &[ca.public().clone()], &context).unwrap();

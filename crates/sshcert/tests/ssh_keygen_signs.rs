@@ -44,7 +44,7 @@ fn certificates_that_ssh_keygen_signs_are_checked_option_by_option() {
     let now = NOW;
     let both = [EnforcedOption::ForceCommand, EnforcedOption::VerifyRequired];
     let context = CheckContext::new("deploy", now)
-        .from_address(IpAddr::from([10, 1, 2, 3]))
+        .address(IpAddr::from([10, 1, 2, 3]))
         .enforcing(&both);
     let check = |blob: &[u8]| check_user_certificate(blob, &trusted, &context);
 

@@ -52,7 +52,7 @@ fn trusted_file(authorities: &[&CaKey]) -> String {
 /// Whether our own check takes what sshd with the same trust is asked to take.
 fn our_verdict(certificate: &[u8], trusted: &[CaPublicKey], user: &str) -> bool {
     let context = CheckContext::new(user, unix_now())
-        .from_address(LOCAL)
+        .address(LOCAL)
         .enforcing(&[EnforcedOption::ForceCommand]);
     check_user_certificate(certificate, trusted, &context).is_ok()
 }

@@ -52,7 +52,7 @@ impl Checked {
         self.certificate.serial()
     }
 
-    /// Its key id, as the authority wrote it.
+    /// Its key id, as the authority wrote it, line breaks and terminal controls included.
     #[must_use]
     pub fn key_id(&self) -> &str {
         self.certificate.key_id()

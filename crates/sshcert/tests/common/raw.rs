@@ -95,7 +95,7 @@ pub(crate) const LOCAL: [u8; 4] = [10, 1, 2, 3];
 
 pub(crate) fn check(blob: &[u8]) -> Result<Checked, Refusal> {
     let context = CheckContext::new("deploy", NOW)
-        .from_address(LOCAL.into())
+        .address(LOCAL.into())
         .enforcing(&[EnforcedOption::ForceCommand, EnforcedOption::VerifyRequired]);
     check_user_certificate(
         blob,
