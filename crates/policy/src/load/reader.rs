@@ -1,160 +1,21 @@
 //! A parsed document with the place of every value, and the problems found on the way.
 
+mod node;
+mod text;
+
 use alloc::format;
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use crate::error::{LoadError, Problem};
 use crate::limits::MAX_PROBLEMS;
-
-/// The way from the document to a value, turned into text only when there is something to say about it.
-#[derive(Clone, Copy)]
-struct Path<'p> {
-    parent: Option<&'p Path<'p>>,
-    step: Step<'p>,
-}
-
-#[derive(Clone, Copy)]
-enum Step<'p> {
-    Document,
-    Key(&'p str),
-    Index(usize),
-}
-
-impl fmt::Display for Path<'_> {
-    /// Values nest no deeper than the TOML parser allows (80).
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(parent) = self.parent {
-            parent.fmt(f)?;
-        }
-        match self.step {
-            Step::Document => Ok(()),
-            Step::Index(index) => write!(f, "[{index}]"),
-            Step::Key(key) => {
-                let is_first = self
-                    .parent
-                    .is_none_or(|parent| matches!(parent.step, Step::Document));
-                write!(
-                    f,
-                    "{}{}",
-                    if is_first { "" } else { "." },
-                    key.escape_debug()
-                )
-            }
-        }
-    }
-}
-
-/// A place in the document.
-#[derive(Clone)]
-pub(super) struct Node<'p> {
-    path: Path<'p>,
-    span: Range<usize>,
-    /// Absent where the place is the document itself.
-    value: Option<&'p DeValue<'p>>,
-}
-
-impl<'p> Node<'p> {
-    fn item<'n>(&'n self, index: usize, value: &'n Spanned<DeValue<'n>>) -> Node<'n> {
-        self.child(Step::Index(index), value)
-    }
-
-    fn child<'n>(&'n self, step: Step<'n>, value: &'n Spanned<DeValue<'n>>) -> Node<'n> {
-        Node {
-            path: Path {
-                parent: Some(&self.path),
-                step,
-            },
-            span: value.span(),
-            value: Some(value.get_ref()),
-        }
-    }
-
-    /// The items of an array, none if it is something else.
-    pub(super) fn items<'n>(&'n self) -> Vec<Node<'n>> {
-        let items = self.as_array().unwrap_or_default();
-        items
-            .iter()
-            .enumerate()
-            .map(|(index, item)| self.item(index, item))
-            .collect()
-    }
-
-    /// The field of a table, if it is one and has it.
-    pub(super) fn field<'n>(&'n self, name: &'n str) -> Option<Node<'n>> {
-        let table = self.value.and_then(|value| value.as_table())?;
-        table
-            .get(name)
-            .map(|value| self.child(Step::Key(name), value))
-    }
-
-    fn type_name(&self) -> &'static str {
-        match self.value.map(|value| value.type_str()) {
-            Some("array") => "a list",
-            Some("boolean") => "a yes or no",
-            Some("datetime") => "a date",
-            Some("float" | "integer") => "a number",
-            Some("string") => "a text",
-            _ => "a table",
-        }
-    }
-
-    pub(super) fn as_str(&self) -> Option<&'p str> {
-        self.value.and_then(|value| value.as_str())
-    }
-
-    pub(super) fn as_array(&self) -> Option<&'p [Spanned<DeValue<'p>>]> {
-        self.value
-            .and_then(|value| value.as_array())
-            .map(|array| &**array)
-    }
-
-    pub(super) fn is_table(&self) -> bool {
-        self.value.is_none_or(|value| value.is_table())
-    }
-
-    pub(super) fn is_integer(&self) -> bool {
-        self.value.is_some_and(|value| value.is_integer())
-    }
-}
-
-/// A table whose fields are known.
-pub(super) struct Fields<'p> {
-    node: Node<'p>,
-    table: &'p DeTable<'p>,
-}
-
-impl<'p> Fields<'p> {
-    /// Where the table stands.
-    pub(super) fn node(&self) -> Node<'p> {
-        self.node.clone()
-    }
-
-    pub(super) fn get<'n>(&'n self, name: &'n str) -> Option<Node<'n>> {
-        self.table
-            .get(name)
-            .map(|value| self.node.child(Step::Key(name), value))
-    }
-
-    /// The keys as written, with their places.
-    pub(super) fn entries<'n>(&'n self) -> impl Iterator<Item = (&'n str, Node<'n>)> {
-        self.table.iter().map(|(key, value)| {
-            (
-                &**key.get_ref(),
-                self.node.child(Step::Key(key.get_ref()), value),
-            )
-        })
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.table.len()
-    }
-}
+pub(super) use node::{Fields, Node};
+use node::{Path, Step};
+pub(super) use text::{Listed, Quoted, nearest};
 
 /// Collects problems and warnings.
 pub(super) struct Reader<'t> {
@@ -420,70 +281,4 @@ impl<'t> Reader<'t> {
         }
         items
     }
-}
-
-/// A text of the document inside a message, harmless and short.
-pub(super) struct Quoted<'a>(pub(super) &'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const MAX_CHARS: usize = 60;
-        let mut rest = self.0.chars();
-        f.write_str("`")?;
-        for character in rest.by_ref().take(MAX_CHARS) {
-            write!(f, "{}", character.escape_debug())?;
-        }
-        f.write_str(if rest.next().is_some() { "…`" } else { "`" })
-    }
-}
-
-/// Names as an enumeration.
-pub(super) struct Listed<'a>(pub(super) &'a [&'a str]);
-
-impl fmt::Display for Listed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, name) in self.0.iter().enumerate() {
-            write!(f, "{}`{name}`", if index == 0 { "" } else { ", " })?;
-        }
-        Ok(())
-    }
-}
-
-/// The known name that `name` is probably a slip of.
-pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    const MAX_CHARS: usize = 40;
-    const MAX_EDITS: usize = 2;
-    // Guessing costs a comparison with every name, for every unknown one.
-    const MAX_KNOWN: usize = 1000;
-    let name = name.to_ascii_lowercase().replace('-', "_");
-    if name.chars().count() > MAX_CHARS || known.len() > MAX_KNOWN {
-        return None;
-    }
-    let candidates = known
-        .iter()
-        .map(|candidate| (edits(&name, candidate), *candidate));
-    candidates
-        .min()
-        .filter(|(distance, _)| *distance <= MAX_EDITS)
-        .map(|(_, candidate)| candidate)
-}
-
-/// The Levenshtein distance.
-fn edits(left: &str, right: &str) -> usize {
-    let mut row: Vec<usize> = (0..=right.chars().count()).collect();
-    for (index, one) in left.chars().enumerate() {
-        let mut diagonal = index;
-        let mut previous = index.saturating_add(1);
-        let mut next = alloc::vec![previous];
-        for (other, above) in right.chars().zip(row.iter().skip(1)) {
-            let replaced = diagonal.saturating_add(usize::from(one != other));
-            previous = replaced
-                .min(above.saturating_add(1))
-                .min(previous.saturating_add(1));
-            diagonal = *above;
-            next.push(previous);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
 }
