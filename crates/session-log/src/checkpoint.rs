@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::sshsig::{BLOB_BYTES, blob, parse_blob};
+use crate::sshsig::{blob, parse_blob};
 use crate::suite::{Digest, HASH_BYTES, PUBLIC_KEY_BYTES, SIGNATURE_BYTES};
 
 /// Why a checkpoint was written.
@@ -111,9 +111,6 @@ pub(crate) enum OpenKind {
     /// The previous segment: its last checkpoint names the key that signs here.
     Continued,
 }
-
-/// Length of an OPEN body, bytes.
-pub(crate) const OPEN_BYTES: usize = 1 + HASH_BYTES + BLOB_BYTES;
 
 /// The body of an OPEN frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

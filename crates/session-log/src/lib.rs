@@ -11,9 +11,11 @@ mod header;
 mod keyfile;
 pub mod limits;
 mod ratchet;
+mod reader;
 mod record;
 mod secret;
 mod signer;
+mod signers;
 mod sshsig;
 mod suite;
 mod summary;
@@ -27,8 +29,14 @@ pub use error::{CreateError, KeyFileError, RecordError, SignersError, WriteError
 pub use frame::FrameKind;
 pub use header::LogId;
 pub use keyfile::{Identity, Kem, Recipient};
+pub use reader::{
+    Authenticity, CheckpointInfo, Completeness, Decryption, Event, Fault, FrameInfo, GapInfo,
+    Integrity, Position, ReadMode, Reader, ReaderConfig, RecipientInfo, SegmentInfo, Statement,
+    Strength, Verdict,
+};
 pub use record::{Clock, Record, RecordView, SessionMeta, Side, Value, kind_name};
 pub use signer::SigningIdentity;
+pub use signers::Signers;
 pub use sshsig::NAMESPACE;
 pub use suite::{Digest, Suite};
 pub use summary::{ChannelSummary, Exit, Summary};

@@ -13,7 +13,7 @@ pub use kinds::kind_name;
 
 use alloc::vec::Vec;
 
-pub(crate) use decode::{RawRecord, next_raw};
+pub(crate) use decode::next_raw;
 pub(crate) use encode::{
     DataKind, check_limits, data_overhead, encode_cold, encoded_len, write_data,
 };

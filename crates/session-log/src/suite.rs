@@ -1,5 +1,7 @@
 //! The cryptographic suites, one row each, and the few operations that the rest of the crate asks of them.
 
+use alloc::vec::Vec;
+
 use aws_lc_rs::aead::{
     AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey,
 };
@@ -114,18 +116,27 @@ impl Suite {
         tag.as_ref().try_into().map_err(|_| CryptoFailed)
     }
 
-    /// Decrypts ciphertext and tag in place. On failure the bytes are unspecified and must not be used.
-    pub(crate) fn open_in_place(
+    /// Decrypts ciphertext and tag into `plain`, which is cleared first and holds nothing after a failure.
+    pub(crate) fn open_into(
         self,
         key: &[u8; FRAME_KEY_BYTES],
         nonce: [u8; NONCE_BYTES],
         aad: &[u8],
-        data: &mut [u8],
+        sealed: &[u8],
+        plain: &mut Vec<u8>,
     ) -> Result<(), CryptoFailed> {
-        self.key(key)?
-            .open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(aad), data)
-            .map(|_| ())
-            .map_err(|_| CryptoFailed)
+        plain.clear();
+        let split = sealed.len().checked_sub(TAG_BYTES).ok_or(CryptoFailed)?;
+        let (ciphertext, tag) = sealed.split_at_checked(split).ok_or(CryptoFailed)?;
+        plain.resize(split, 0);
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let opened =
+            self.key(key)?
+                .open_separate_gather(nonce, Aad::from(aad), ciphertext, tag, plain);
+        if opened.is_err() {
+            plain.clear();
+        }
+        opened.map_err(|_| CryptoFailed)
     }
 }
 

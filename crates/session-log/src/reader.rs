@@ -1,0 +1,539 @@
+//! Reading a log: bytes in, events out, a verdict at any time.
+//!
+//! ```text
+//! Preamble ──▶ Frames ──▶ (rotated checkpoint) ──▶ Preamble …
+//!    │            │ └────▶ (final or abort checkpoint) ──▶ Ended
+//!    └── fault ───┴─ strict: Stopped       salvage: look for the next frame or segment that can be trusted
+//! ```
+
+mod event;
+mod scan;
+mod segment;
+mod verdict;
+
+pub use event::{CheckpointInfo, Event, FrameInfo, GapInfo, RecipientInfo, SegmentInfo, Statement};
+pub use verdict::{
+    Authenticity, Completeness, Decryption, Fault, Integrity, Position, Strength, Verdict,
+};
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Range;
+
+use zeroize::Zeroize;
+
+use crate::checkpoint::{CheckpointKind, OpenKind};
+use crate::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, SYNC};
+use crate::header::{PREAMBLE_BYTES, Preamble, PreambleFault};
+use crate::keyfile::Identity;
+use crate::limits::MAX_SEGMENT_BYTES;
+use crate::record::{RecordView, next_raw};
+use crate::signers::{Signers, fingerprint};
+use crate::summary::Summary;
+use scan::Scan;
+use segment::{Acceptance, Accepted, Prior, Segment};
+
+/// What to do at a place that is not as it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ReadMode {
+    /// Stop there.
+    #[default]
+    Strict,
+    /// Skip it, say so with [`Event::Gap`], and go on with what can be read.
+    Salvage,
+}
+
+/// How to read.
+#[derive(Debug, Default)]
+pub struct ReaderConfig {
+    /// Keys to decrypt with, at most [`crate::limits::MAX_IDENTITIES`] are tried. None: verify only.
+    pub identities: Vec<Identity>,
+    /// Whom to trust. `None`: every signer is untrusted.
+    pub signers: Option<Signers>,
+    /// What to do at a fault.
+    pub mode: ReadMode,
+}
+
+/// Reads one log from bytes pushed in pieces of any size.
+///
+/// Call [`Self::poll`] after each [`Self::push`] until it gives `None`: then at most one frame (1 MiB) and one header (320 KiB) are held besides
+/// the last piece. After the last piece call [`Self::finish`] and drain once more; then [`Self::verdict`] is final.
+pub struct Reader {
+    config: ReaderConfig,
+    input: Vec<u8>,
+    /// Where in `input` the unread bytes begin, and where in the log that is.
+    at: usize,
+    offset: u64,
+    ended: bool,
+    stage: Stage,
+    segment: Option<Segment>,
+    segment_began: u64,
+    prior: Option<Prior>,
+    events: VecDeque<Event<'static>>,
+    /// The decrypted frame, and which part of it still holds records.
+    plain: Vec<u8>,
+    records: Range<usize>,
+    t_us: u64,
+    frame_offset: u64,
+    scan: Option<Scan>,
+    found: Found,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Preamble,
+    Frames,
+    Ended,
+    Stopped,
+}
+
+/// What goes into the verdict.
+struct Found {
+    frames: u64,
+    attested_frames: u64,
+    end: Option<CheckpointKind>,
+    integrity: Integrity,
+    authenticity: Authenticity,
+    decryption: Option<Decryption>,
+    strength: Strength,
+}
+
+/// A record's place in the decrypted frame.
+struct RecordAt {
+    range: Range<usize>,
+    t_us: u64,
+}
+
+/// Bytes that are kept in front of the unread ones before they are moved away.
+const COMPACT_BYTES: usize = 65_536;
+
+impl Reader {
+    /// A reader at the beginning of a log.
+    #[must_use]
+    pub fn new(config: ReaderConfig) -> Reader {
+        Reader {
+            config,
+            input: Vec::new(),
+            at: 0,
+            offset: 0,
+            ended: false,
+            stage: Stage::Preamble,
+            segment: None,
+            segment_began: 0,
+            prior: None,
+            events: VecDeque::new(),
+            plain: Vec::new(),
+            records: 0..0,
+            t_us: 0,
+            frame_offset: 0,
+            scan: None,
+            found: Found {
+                frames: 0,
+                attested_frames: 0,
+                end: None,
+                integrity: Integrity::Intact,
+                authenticity: Authenticity::Unsigned,
+                decryption: None,
+                strength: Strength::Unknown,
+            },
+        }
+    }
+
+    /// Takes further bytes of the log. A reader that stopped passes over them.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if self.stage == Stage::Stopped {
+            return;
+        }
+        if self.at >= COMPACT_BYTES || self.at == self.input.len() {
+            self.input.drain(..self.at);
+            self.at = 0;
+        }
+        self.input.extend_from_slice(bytes);
+    }
+
+    /// Says that no bytes follow. Drain [`Self::poll`] once more afterwards.
+    pub fn finish(&mut self) {
+        self.ended = true;
+    }
+
+    /// The next event, or `None` when more bytes are needed or the reader is done.
+    pub fn poll(&mut self) -> Option<Event<'_>> {
+        let record = self.advance()?;
+        let Some(RecordAt { range, t_us }) = record else {
+            return self.events.pop_front();
+        };
+        // `advance` decoded this very record, so neither step fails.
+        let (raw, _) = next_raw(self.plain.get(range)?).ok()?;
+        Some(Event::Record(RecordView {
+            t_us,
+            channel: raw.channel,
+            kind: raw.kind,
+            record: raw.decode().ok()?,
+        }))
+    }
+
+    /// What is known so far; final after [`Self::finish`] and the last event.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        let frames = self.found.frames;
+        let completeness = match self.found.end {
+            Some(CheckpointKind::Final) => Completeness::Complete,
+            Some(_) => Completeness::Aborted { frames },
+            None if self.ended || self.stage == Stage::Stopped => Completeness::Truncated {
+                attested_frames: self.found.attested_frames,
+                frames,
+            },
+            None => Completeness::InProgress,
+        };
+        let no_key = if self.config.identities.is_empty() {
+            Decryption::NotAttempted
+        } else {
+            Decryption::NoMatchingIdentity
+        };
+        Verdict {
+            completeness,
+            integrity: self.found.integrity,
+            authenticity: self.found.authenticity.clone(),
+            decryption: self.found.decryption.unwrap_or(no_key),
+            strength: self.found.strength,
+        }
+    }
+
+    /// `Some(None)`: an event stands in the queue. `Some(Some(_))`: a record. `None`: nothing to be had now.
+    fn advance(&mut self) -> Option<Option<RecordAt>> {
+        loop {
+            if !self.events.is_empty() {
+                return Some(None);
+            }
+            if !self.records.is_empty() {
+                match self.next_record() {
+                    Some(record) => return Some(Some(record)),
+                    None => continue,
+                }
+            }
+            let moved = match self.stage {
+                Stage::Preamble => self.read_header(),
+                Stage::Frames => self.read_frame(),
+                Stage::Ended => self.refuse_more(),
+                Stage::Stopped => false,
+            };
+            if !moved && self.events.is_empty() {
+                return None;
+            }
+        }
+    }
+
+    fn unread(&self) -> &[u8] {
+        self.input.get(self.at..).unwrap_or_default()
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.input.len().saturating_sub(self.at));
+        self.at += bytes;
+        self.offset += bytes as u64;
+    }
+
+    fn next_record(&mut self) -> Option<RecordAt> {
+        let start = self.records.start;
+        let content = self.plain.get(self.records.clone()).unwrap_or_default();
+        let checked =
+            next_raw(content).and_then(|(raw, len)| raw.decode().map(|_| (raw.dt_us, len)));
+        if let Ok((dt_us, len)) = checked {
+            self.t_us = self.t_us.saturating_add(dt_us);
+            self.records.start = start + len;
+            return Some(RecordAt {
+                range: start..start + len,
+                t_us: self.t_us,
+            });
+        }
+        self.records = 0..0;
+        // The frame itself was authentic, so this is what its writer signed for: no bytes are skipped, the records behind it are.
+        self.fault_at(Fault::Record, self.frame_offset);
+        if self.config.mode == ReadMode::Salvage {
+            self.events.push_back(Event::Gap(GapInfo {
+                offset: self.frame_offset,
+                bytes: 0,
+                frames: 0,
+                fault: Fault::Record,
+            }));
+        }
+        None
+    }
+
+    /// Whether anything moved.
+    fn read_header(&mut self) -> bool {
+        if self.scan.is_some() {
+            return self.scan_on();
+        }
+        let unread = self.input.get(self.at..).unwrap_or_default();
+        let Some((preamble_bytes, rest)) = unread.split_first_chunk::<PREAMBLE_BYTES>() else {
+            // A wrong first byte is not the beginning of anything that more bytes could complete.
+            if !unread.is_empty()
+                && !crate::header::MAGIC
+                    .starts_with(unread.get(..unread.len().min(8)).unwrap_or_default())
+            {
+                return self.fault(Fault::Magic);
+            }
+            return false;
+        };
+        let preamble = match Preamble::parse(preamble_bytes) {
+            Ok(preamble) => preamble,
+            Err(PreambleFault::Magic) => return self.fault(Fault::Magic),
+            Err(PreambleFault::Version(version)) => return self.fault(Fault::Version(version)),
+            Err(PreambleFault::Suite(suite)) => return self.fault(Fault::Suite(suite)),
+            Err(PreambleFault::Limit) => return self.fault(Fault::HeaderLimit),
+        };
+        let (core_len, wraps_len) = (preamble.core_len as usize, preamble.wraps_len as usize);
+        let Some((core, rest)) = rest.split_at_checked(core_len) else {
+            return self.cut_short();
+        };
+        let Some((wraps, _)) = rest.split_at_checked(wraps_len) else {
+            return self.cut_short();
+        };
+        let identities = &self.config.identities;
+        match Segment::open(
+            (preamble_bytes, preamble),
+            core,
+            wraps,
+            identities,
+            self.prior,
+        ) {
+            Ok((segment, info, decryption, strength)) => {
+                self.segment_began = self.offset;
+                self.consume(PREAMBLE_BYTES + core_len + wraps_len);
+                self.segment = Some(segment);
+                self.stage = Stage::Frames;
+                self.events.push_back(Event::Segment(info));
+                let worse = self
+                    .found
+                    .decryption
+                    .is_none_or(|so_far| so_far == Decryption::Ok);
+                if worse {
+                    self.found.decryption = Some(decryption);
+                }
+                if self.found.strength != Strength::Classical {
+                    self.found.strength = strength;
+                }
+                true
+            }
+            Err(fault) => self.fault(fault),
+        }
+    }
+
+    /// Whether anything moved.
+    fn read_frame(&mut self) -> bool {
+        if self.scan.is_some() {
+            return self.scan_on();
+        }
+        let unread = self.input.get(self.at..).unwrap_or_default();
+        let Some(head) = unread.first_chunk::<FRAME_HEADER_BYTES>() else {
+            if !SYNC.starts_with(unread.get(..unread.len().min(2)).unwrap_or_default()) {
+                return self.fault(Fault::Sync);
+            }
+            return false;
+        };
+        let Some(segment) = &self.segment else {
+            return false;
+        };
+        let header = match FrameHeader::parse(head) {
+            Ok(header) => header,
+            Err(fault) => return self.fault(fault.into()),
+        };
+        let missing = match segment.place(&header, self.config.mode == ReadMode::Salvage) {
+            Ok(missing) => missing,
+            Err(fault) => return self.fault(fault),
+        };
+        if self.offset + header.frame_len() as u64 - self.segment_began > MAX_SEGMENT_BYTES {
+            return self.fault(Fault::SegmentTooLarge);
+        }
+        if unread.len() < header.frame_len() {
+            return self.cut_short();
+        }
+        match self.try_frame(&header, missing) {
+            Ok(()) => true,
+            Err(fault) => self.fault(fault),
+        }
+    }
+
+    /// Accepts the whole frame at the front of the unread bytes, or leaves everything as it was.
+    fn try_frame(&mut self, header: &FrameHeader, missing: u64) -> Result<(), Fault> {
+        let len = header.frame_len();
+        let frame = self
+            .input
+            .get(self.at..self.at + len)
+            .ok_or(Fault::FrameLength)?;
+        let segment = self.segment.as_mut().ok_or(Fault::Sync)?;
+        let Acceptance {
+            accepted,
+            missing,
+            leaf,
+        } = segment.accept(header, frame, missing, &mut self.plain)?;
+        self.frame_offset = self.offset;
+        self.consume(len);
+        self.found.frames += 1;
+        if missing > 0 && self.scan.is_none() {
+            self.fault_at(Fault::FramesMissing, self.frame_offset);
+            self.scan = Some(Scan::new(self.frame_offset, Fault::FramesMissing, true));
+        }
+        let content_bytes = match &accepted {
+            Accepted::Content { range, .. } => u32::try_from(range.len()).ok(),
+            _ => None,
+        };
+        self.close_scan(self.frame_offset, missing);
+        self.events.push_back(Event::Frame(FrameInfo {
+            kind: header.kind,
+            offset: self.frame_offset,
+            bytes: len as u32,
+            seq: header.seq,
+            epoch: header.epoch,
+            content_bytes,
+            leaf,
+        }));
+        self.take_accepted(header.kind, accepted);
+        Ok(())
+    }
+
+    fn take_accepted(&mut self, kind: FrameKind, accepted: Accepted) {
+        match accepted {
+            Accepted::Opaque => {}
+            Accepted::Content { t0_us, range } if kind == FrameKind::Data => {
+                self.t_us = t0_us;
+                self.records = range;
+            }
+            Accepted::Content { range, .. } => {
+                match Summary::decode(self.plain.get(range).unwrap_or_default()) {
+                    Ok(summary) => self.events.push_back(Event::Summary(summary)),
+                    Err(_) => self.fault_at(Fault::Record, self.frame_offset),
+                }
+            }
+            Accepted::Open { kind, statement } => {
+                self.judge_signer(kind, &statement);
+                self.events.push_back(Event::Open(statement));
+            }
+            Accepted::Checkpoint(info) => self.take_checkpoint(info),
+        }
+    }
+
+    fn take_checkpoint(&mut self, info: CheckpointInfo) {
+        if info.statement.is_some() {
+            self.found.attested_frames = self.found.frames.saturating_sub(1);
+        }
+        self.events.push_back(Event::Checkpoint(info));
+        match self.segment.as_ref().and_then(Segment::end) {
+            Some(CheckpointKind::Rotated) => {
+                self.prior = self.segment.take().map(Segment::into_prior);
+                self.stage = Stage::Preamble;
+            }
+            Some(kind) => {
+                self.found.end = Some(kind);
+                self.stage = Stage::Ended;
+            }
+            None => {}
+        }
+    }
+
+    fn judge_signer(&mut self, kind: OpenKind, statement: &Statement) {
+        let first = self.found.authenticity == Authenticity::Unsigned && self.prior.is_none();
+        let judged = match kind {
+            // Its key was named by a checkpoint of the segment before, so the judgement over that one stands.
+            OpenKind::Continued if self.segment.as_ref().is_some_and(Segment::continues_trust) => {
+                return;
+            }
+            OpenKind::Continued => Authenticity::Unsigned,
+            OpenKind::Identity => {
+                let principals = self
+                    .config
+                    .signers
+                    .as_ref()
+                    .and_then(|signers| signers.principals(&statement.public));
+                match principals {
+                    Some(signer) => Authenticity::Verified {
+                        signer: String::from(signer),
+                    },
+                    None => Authenticity::UntrustedSigner {
+                        fingerprint: fingerprint(&statement.public),
+                    },
+                }
+            }
+        };
+        // A log is as trustworthy as its least trustworthy segment.
+        if first || matches!(self.found.authenticity, Authenticity::Verified { .. }) {
+            self.found.authenticity = judged;
+        }
+    }
+
+    /// Bytes after the end.
+    fn refuse_more(&mut self) -> bool {
+        if self.unread().is_empty() {
+            return false;
+        }
+        self.fault_at(Fault::DataAfterEnd, self.offset);
+        let rest = self.unread().len();
+        self.consume(rest);
+        false
+    }
+
+    /// The bytes end inside something. In salvage a damaged length may be the reason, so the rest is searched.
+    fn cut_short(&mut self) -> bool {
+        if self.ended && self.config.mode == ReadMode::Salvage {
+            self.scan = Some(Scan::new(self.offset, Fault::FrameLength, false));
+            return true;
+        }
+        false
+    }
+
+    /// A fault at the unread bytes: stops, or begins to look for something readable.
+    fn fault(&mut self, fault: Fault) -> bool {
+        self.fault_at(fault, self.offset);
+        if self.config.mode == ReadMode::Salvage && self.stage != Stage::Stopped {
+            self.scan = Some(Scan::new(self.offset, fault, true));
+            return true;
+        }
+        false
+    }
+
+    fn fault_at(&mut self, fault: Fault, offset: u64) {
+        if matches!(fault, Fault::OpenSignature | Fault::CheckpointSignature) {
+            self.found.authenticity = Authenticity::BadSignature;
+        }
+        let at = Position {
+            offset,
+            segment: self.segment.as_ref().map_or(0, Segment::number),
+            frame: self.segment.as_ref().map_or(0, Segment::next_seq),
+        };
+        let strict = self.config.mode == ReadMode::Strict;
+        self.found.integrity = match self.found.integrity {
+            tampered @ Integrity::Tampered { .. } => tampered,
+            _ if strict || fault.is_deliberate() => Integrity::Tampered { at, why: fault },
+            Integrity::Damaged { gaps } => Integrity::Damaged {
+                gaps: gaps.saturating_add(1),
+            },
+            Integrity::Intact => Integrity::Damaged { gaps: 1 },
+        };
+        if strict {
+            self.stage = Stage::Stopped;
+            self.input.clear();
+            self.at = 0;
+            self.records = 0..0;
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.plain.zeroize();
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader")
+            .field("offset", &self.offset)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,439 @@
+//! One segment being read: what must come next, and whether a frame is that.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use subtle::ConstantTimeEq as _;
+
+use super::event::{CheckpointInfo, RecipientInfo, SegmentInfo, Statement};
+use super::verdict::{Decryption, Fault, Strength};
+use crate::checkpoint::{Checkpoint, CheckpointKind, Open, OpenKind};
+use crate::frame::{
+    FRAME_HEADER_BYTES, FrameHeader, FrameKind, HeaderFault, NO_INDEX, aad, open_prefix,
+};
+use crate::header::{Core, CoreFault, LogId, PREAMBLE_BYTES, Preamble, header_hash};
+use crate::keyfile::Identity;
+use crate::limits::{MAX_IDENTITIES, MAX_SALVAGE_STEPS, MAX_SEGMENT_FRAMES};
+use crate::ratchet::{Ratchet, commitment};
+use crate::signers::fingerprint;
+use crate::sshsig;
+use crate::suite::{Digest, PUBLIC_KEY_BYTES, Suite};
+use crate::tree::{Tree, leaf};
+use crate::wrap::{Stanza, parse_all, recipients_digest};
+
+/// What the next segment must refer to.
+#[derive(Clone, Copy)]
+pub(super) struct Prior {
+    log_id: [u8; 16],
+    no: u32,
+    /// Root and size of its tree, unless it had gaps.
+    tree: Option<(Digest, u64)>,
+    /// The key that its last checkpoint names, if that was seen and good.
+    next_public: Option<[u8; PUBLIC_KEY_BYTES]>,
+}
+
+/// A segment being read.
+pub(super) struct Segment {
+    suite: Suite,
+    core: Core,
+    header_hash: Digest,
+    wraps_hash: Digest,
+    recipients_match: bool,
+    prior: Option<Prior>,
+    ratchet: Option<Ratchet>,
+    tree: Tree,
+    next_seq: u64,
+    epoch: u32,
+    index: u32,
+    /// Nothing was skipped, so the tree is the writer's.
+    intact: bool,
+    /// The epoch key that signs next; unknown after a checkpoint was lost.
+    public: Option<[u8; PUBLIC_KEY_BYTES]>,
+    after_summary: bool,
+    /// Ratchet steps that frames which were not authentic may still cost.
+    steps_left: u64,
+    end: Option<CheckpointKind>,
+}
+
+/// A frame that is what must come next.
+pub(super) enum Accepted {
+    /// Records, or the summary: `plain` was filled from 16 on when the key is there.
+    Content {
+        t0_us: u64,
+        range: core::ops::Range<usize>,
+    },
+    /// Encrypted, and there is no key or no interest.
+    Opaque,
+    /// The opening signature.
+    Open {
+        kind: OpenKind,
+        statement: Statement,
+    },
+    /// A checkpoint.
+    Checkpoint(CheckpointInfo),
+}
+
+/// An accepted frame with what was missing before it.
+pub(super) struct Acceptance {
+    pub(super) accepted: Accepted,
+    pub(super) missing: u64,
+    pub(super) leaf: Digest,
+}
+
+impl From<CoreFault> for Fault {
+    fn from(fault: CoreFault) -> Fault {
+        match fault {
+            CoreFault::Malformed => Fault::Header,
+            CoreFault::UnknownCritical => Fault::CriticalExtension,
+        }
+    }
+}
+
+impl From<HeaderFault> for Fault {
+    fn from(fault: HeaderFault) -> Fault {
+        match fault {
+            HeaderFault::Sync => Fault::Sync,
+            HeaderFault::Kind => Fault::FrameKind,
+            HeaderFault::Flags => Fault::FrameFlags,
+            HeaderFault::Length => Fault::FrameLength,
+            HeaderFault::Index => Fault::FramePlace,
+        }
+    }
+}
+
+impl Segment {
+    /// Reads the header that follows a parsed preamble, and unlocks the segment when one of the identities is a recipient.
+    pub(super) fn open(
+        preamble: (&[u8; PREAMBLE_BYTES], Preamble),
+        core_bytes: &[u8],
+        wraps: &[u8],
+        identities: &[Identity],
+        prior: Option<Prior>,
+    ) -> Result<(Segment, SegmentInfo, Decryption, Strength), Fault> {
+        let (preamble_bytes, preamble) = preamble;
+        let core = Core::parse(core_bytes)?;
+        let follows = match (&prior, &core.previous) {
+            (None, None) => true,
+            (Some(prior), Some(previous)) => {
+                prior.log_id == core.log_id
+                    && prior.no.checked_add(1) == Some(core.segment_no)
+                    && prior.tree.is_none_or(|tree| tree == *previous)
+            }
+            _ => false,
+        };
+        if !follows {
+            return Err(Fault::SegmentNotContinued);
+        }
+        let stanzas = parse_all(wraps).ok_or(Fault::Wraps)?;
+        let header_hash = header_hash(preamble_bytes, core_bytes);
+        let (ratchet, decryption) =
+            unlock(preamble.suite, &stanzas, identities, &core, &header_hash);
+        let strength = if stanzas.iter().all(Stanza::is_post_quantum) {
+            Strength::PostQuantum
+        } else {
+            Strength::Classical
+        };
+        let info = SegmentInfo {
+            log_id: LogId(core.log_id),
+            number: core.segment_no,
+            suite: preamble.suite,
+            created_unix_ms: core.created_unix_ms,
+            recipients: stanzas
+                .iter()
+                .map(|stanza| RecipientInfo {
+                    kem_id: stanza.kem_id,
+                    key_id: stanza.key_id.to_vec(),
+                })
+                .collect(),
+        };
+        let segment = Segment {
+            suite: preamble.suite,
+            recipients_match: recipients_digest(stanzas.iter().map(|stanza| stanza.key_id))
+                == core.recipients_digest,
+            header_hash,
+            wraps_hash: Digest::of(&[wraps]),
+            prior,
+            ratchet,
+            tree: Tree::default(),
+            next_seq: 0,
+            epoch: 0,
+            index: 0,
+            intact: true,
+            public: Some(core.epoch0_public),
+            after_summary: false,
+            steps_left: MAX_SALVAGE_STEPS,
+            end: None,
+            core,
+        };
+        Ok((segment, info, decryption, strength))
+    }
+
+    /// Its number.
+    pub(super) fn number(&self) -> u32 {
+        self.core.segment_no
+    }
+
+    /// The number of the next frame.
+    pub(super) fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// How it ended, if it did.
+    pub(super) fn end(&self) -> Option<CheckpointKind> {
+        self.end
+    }
+
+    /// Something in it was skipped.
+    pub(super) fn note_gap(&mut self) {
+        self.intact = false;
+    }
+
+    /// What the next segment must refer to.
+    pub(super) fn into_prior(self) -> Prior {
+        let closed = self.end == Some(CheckpointKind::Rotated);
+        Prior {
+            log_id: self.core.log_id,
+            no: self.core.segment_no,
+            tree: (self.intact && closed).then(|| (self.tree.root(), self.tree.size())),
+            next_public: self.public.filter(|_| closed),
+        }
+    }
+
+    /// Whether a header may stand here: what can be said before the body is there. Gives how many frames are missing before it.
+    pub(super) fn place(&self, header: &FrameHeader, skip_allowed: bool) -> Result<u64, Fault> {
+        let missing = header
+            .seq
+            .checked_sub(self.next_seq)
+            .ok_or(Fault::FrameRepeated)?;
+        if header.seq >= MAX_SEGMENT_FRAMES {
+            return Err(Fault::TooManyFrames);
+        }
+        if missing > 0 && !skip_allowed {
+            return Err(Fault::FramesMissing);
+        }
+        let encrypted = header.index != NO_INDEX;
+        let in_place = if missing == 0 && self.intact {
+            header.epoch == self.epoch && (!encrypted || header.index == self.index)
+        } else {
+            let index_reached = header.epoch > self.epoch || header.index >= self.index;
+            let possible = u64::from(header.epoch) <= header.seq
+                && (!encrypted || u64::from(header.index) <= header.seq);
+            header.epoch >= self.epoch && index_reached && possible
+        };
+        if !in_place {
+            return Err(Fault::FramePlace);
+        }
+        match header.kind {
+            FrameKind::Open if header.seq != 0 => Err(Fault::Open),
+            FrameKind::Open => Ok(missing),
+            _ if header.seq == 0 => Err(Fault::OpenMissing),
+            FrameKind::Checkpoint => Ok(missing),
+            _ if self.after_summary => Err(Fault::Summary),
+            _ => Ok(missing),
+        }
+    }
+
+    /// Checks a whole frame whose place is good, and moves past it when it is authentic. `plain` is filled when it was decrypted.
+    pub(super) fn accept(
+        &mut self,
+        header: &FrameHeader,
+        frame: &[u8],
+        missing: u64,
+        plain: &mut Vec<u8>,
+    ) -> Result<Acceptance, Fault> {
+        let (head, body) = frame
+            .split_first_chunk::<FRAME_HEADER_BYTES>()
+            .ok_or(Fault::FrameLength)?;
+        let leaf = leaf(frame);
+        let accepted = match header.kind {
+            FrameKind::Open => self.check_open(body)?,
+            FrameKind::Checkpoint => {
+                Accepted::Checkpoint(self.check_checkpoint(header, body, missing)?)
+            }
+            FrameKind::Attestation | FrameKind::Skippable(_) => Accepted::Opaque,
+            FrameKind::Data | FrameKind::Index | FrameKind::Summary => {
+                let content = self.decrypt(header, head, body, plain)?;
+                match content {
+                    Some((t0_us, range)) if header.kind != FrameKind::Index => {
+                        Accepted::Content { t0_us, range }
+                    }
+                    _ => Accepted::Opaque,
+                }
+            }
+        };
+        if missing > 0 {
+            self.intact = false;
+        }
+        if self.intact {
+            self.tree.push(leaf);
+        }
+        self.next_seq = header.seq + 1;
+        self.after_summary |= header.kind == FrameKind::Summary;
+        if header.epoch != self.epoch {
+            self.epoch = header.epoch;
+            self.index = 0;
+            self.public = None;
+        }
+        if header.index != NO_INDEX {
+            self.index = header.index.saturating_add(1);
+        }
+        if let Accepted::Checkpoint(info) = &accepted {
+            self.finish_epoch(info, body);
+        }
+        Ok(Acceptance {
+            accepted,
+            missing,
+            leaf,
+        })
+    }
+
+    fn finish_epoch(&mut self, info: &CheckpointInfo, body: &[u8]) {
+        self.epoch = self.epoch.saturating_add(1);
+        self.index = 0;
+        self.public = match (&info.statement, Checkpoint::parse(body)) {
+            (Some(_), Some((checkpoint, _))) => Some(checkpoint.next_public),
+            _ => None,
+        };
+        let ends = info.kind.ends_log() || info.kind == CheckpointKind::Rotated;
+        if ends && info.statement.is_some() {
+            self.end = Some(info.kind);
+        }
+    }
+
+    fn check_open(&self, body: &[u8]) -> Result<Accepted, Fault> {
+        let open = Open::parse(body).ok_or(Fault::Open)?;
+        let message = Open::message(&self.header_hash, &open.wraps_hash);
+        if !sshsig::verify(&open.public, &message, &open.signature) {
+            return Err(Fault::OpenSignature);
+        }
+        if open.wraps_hash != self.wraps_hash || !self.recipients_match {
+            return Err(Fault::WrapsReplaced);
+        }
+        match (open.kind, &self.prior) {
+            (OpenKind::Identity, _) => {}
+            (OpenKind::Continued, Some(prior)) => {
+                let named = prior.next_public.is_none_or(|public| public == open.public);
+                if !named || open.public != self.core.epoch0_public {
+                    return Err(Fault::SegmentNotContinued);
+                }
+            }
+            (OpenKind::Continued, None) => return Err(Fault::Open),
+        }
+        Ok(Accepted::Open {
+            kind: open.kind,
+            statement: statement(message, open.public, open.signature),
+        })
+    }
+
+    /// Whether the predecessor names this segment's key, so that its signatures stand for the predecessor's signer.
+    pub(super) fn continues_trust(&self) -> bool {
+        self.prior
+            .is_some_and(|prior| prior.next_public == Some(self.core.epoch0_public))
+    }
+
+    fn check_checkpoint(
+        &self,
+        header: &FrameHeader,
+        body: &[u8],
+        missing: u64,
+    ) -> Result<CheckpointInfo, Fault> {
+        let (checkpoint, signature) = Checkpoint::parse(body).ok_or(Fault::Checkpoint)?;
+        let names_next = checkpoint.next_public != [0; PUBLIC_KEY_BYTES];
+        if checkpoint.kind.ends_log() == names_next {
+            return Err(Fault::Checkpoint);
+        }
+        let message = checkpoint.message(&self.header_hash);
+        // After a lost checkpoint the key of a later epoch is not known, and its signature says nothing.
+        let public = self.public.filter(|_| header.epoch == self.epoch);
+        if public.is_some_and(|public| !sshsig::verify(&public, &message, &signature)) {
+            return Err(Fault::CheckpointSignature);
+        }
+        if checkpoint.size != header.seq {
+            return Err(Fault::Checkpoint);
+        }
+        let whole = self.intact && missing == 0;
+        if whole && checkpoint.root != self.tree.root() {
+            return Err(Fault::RootMismatch);
+        }
+        if whole && (checkpoint.kind == CheckpointKind::Final) != self.after_summary {
+            return Err(Fault::Summary);
+        }
+        Ok(CheckpointInfo {
+            kind: checkpoint.kind,
+            frames: checkpoint.size,
+            unix_ms: checkpoint.unix_ms,
+            statement: public.map(|public| statement(message, public, signature)),
+        })
+    }
+
+    fn decrypt(
+        &mut self,
+        header: &FrameHeader,
+        head: &[u8; FRAME_HEADER_BYTES],
+        body: &[u8],
+        plain: &mut Vec<u8>,
+    ) -> Result<Option<(u64, core::ops::Range<usize>)>, Fault> {
+        let Some(ratchet) = &self.ratchet else {
+            return Ok(None);
+        };
+        // A copy goes forward, and takes the ratchet's place only when the frame proves to be the writer's.
+        let mut trial = ratchet.clone();
+        let steps = trial
+            .steps_to(header.epoch, header.index)
+            .ok_or(Fault::FramePlace)?;
+        if steps > self.steps_left {
+            return Err(Fault::FramePlace);
+        }
+        trial.skip_to(header.epoch, header.index);
+        let nonce = trial.nonce(header.seq);
+        let key = trial.next_key();
+        if self
+            .suite
+            .open_into(&key, nonce, &aad(&self.header_hash, head), body, plain)
+            .is_err()
+        {
+            self.steps_left = self.steps_left.saturating_sub(steps + 1);
+            return Err(Fault::NotAuthentic);
+        }
+        let (t0_us, content) = open_prefix(plain).ok_or(Fault::FrameContent)?;
+        let range = plain.len().min(16)..plain.len().min(16 + content.len());
+        self.ratchet = Some(trial);
+        Ok(Some((t0_us, range)))
+    }
+}
+
+fn statement(message: Vec<u8>, public: [u8; PUBLIC_KEY_BYTES], signature: [u8; 64]) -> Statement {
+    let fingerprint: String = fingerprint(&public);
+    Statement {
+        message,
+        fingerprint,
+        public,
+        signature,
+    }
+}
+
+fn unlock(
+    suite: Suite,
+    stanzas: &[Stanza<'_>],
+    identities: &[Identity],
+    core: &Core,
+    header_hash: &Digest,
+) -> (Option<Ratchet>, Decryption) {
+    if identities.is_empty() {
+        return (None, Decryption::NotAttempted);
+    }
+    let mut outcome = Decryption::NoMatchingIdentity;
+    for identity in identities.iter().take(MAX_IDENTITIES) {
+        for stanza in stanzas.iter().filter(|stanza| stanza.may_be_for(identity)) {
+            let Some(secret) = stanza.open(suite, identity, header_hash) else {
+                continue;
+            };
+            let committed = commitment(&secret, &core.log_id, core.segment_no);
+            if bool::from(committed.ct_eq(&core.commitment)) {
+                return (Some(Ratchet::new(&secret, header_hash)), Decryption::Ok);
+            }
+            outcome = Decryption::KeyCommitmentMismatch;
+        }
+    }
+    (None, outcome)
+}
