@@ -1,4 +1,5 @@
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
 
 use crate::KeyIdError;
@@ -17,7 +18,7 @@ impl KeyId {
     /// Names who logs in, in which session, by which decision: `identity=…;session=…;decision=…`.
     ///
     /// Bytes other than ASCII letters, digits and `@ . _ + - : /` are written as `%XX`, so that
-    /// different parts always give different texts, and the parts can be read back.
+    /// different parts always give different texts, and [`KeyIdParts::parse`] reads them back.
     ///
     /// # Errors
     /// [`KeyIdError::Empty`] when a part is, [`KeyIdError::TooLong`] above [`MAX_KEY_ID_BYTES`].
@@ -72,6 +73,49 @@ impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// What a key id made by [`KeyId::new`] says, read back from a certificate or a server's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyIdParts {
+    /// Who logged in.
+    pub identity: String,
+    /// In which session.
+    pub session: String,
+    /// By which decision.
+    pub decision: String,
+}
+
+impl KeyIdParts {
+    /// Reads `identity=…;session=…;decision=…`. None for any text that [`KeyId::new`] does not write.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut fields = text.splitn(3, ';');
+        let mut part = |name| unescape(fields.next()?.strip_prefix(name)?);
+        let parts = Self {
+            identity: part("identity=")?,
+            session: part("session=")?,
+            decision: part("decision=")?,
+        };
+        // Exactly one spelling is right, so that logs can be searched for it.
+        let written = KeyId::new(&parts.identity, &parts.session, &parts.decision).ok()?;
+        (written.as_str() == text).then_some(parts)
+    }
+}
+
+fn unescape(part: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut rest = part.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let high = char::from(rest.next()?).to_digit(16)?;
+            let low = char::from(rest.next()?).to_digit(16)?;
+            bytes.push(u8::try_from(high << 4 | low).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
 }
 
 fn escape_into(out: &mut String, part: &str) {

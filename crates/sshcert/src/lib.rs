@@ -28,7 +28,7 @@ pub use error::{
     SignError, ValidityError,
 };
 pub use host::HostCertificate;
-pub use key_id::{KeyId, MAX_KEY_ID_BYTES};
+pub use key_id::{KeyId, KeyIdParts, MAX_KEY_ID_BYTES};
 pub use options::{
     CustomOption, Extension, MAX_FORCE_COMMAND_BYTES, MAX_OPTION_NAME_BYTES,
     MAX_OPTION_VALUE_BYTES, MAX_SOURCE_ADDRESSES,

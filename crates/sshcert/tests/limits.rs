@@ -8,10 +8,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use common::{NOW, user};
+use proptest::prelude::*;
 use sshcert::{
-    CustomOption, HostValidity, KeyId, KeyIdError, MAX_BACKDATE, MAX_HOST_TTL, MAX_KEY_ID_BYTES,
-    MAX_PRINCIPALS, MAX_SOURCE_ADDRESSES, MAX_TTL, OptionError, Principals, PrincipalsError,
-    Validity, ValidityError,
+    CustomOption, HostValidity, KeyId, KeyIdError, KeyIdParts, MAX_BACKDATE, MAX_HOST_TTL,
+    MAX_KEY_ID_BYTES, MAX_PRINCIPALS, MAX_SOURCE_ADDRESSES, MAX_TTL, OptionError, Principals,
+    PrincipalsError, Validity, ValidityError,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -203,4 +204,43 @@ fn option_values_that_mean_something_else_are_refused() {
         .unwrap()
         .custom_extension(&custom);
     assert_eq!(twice.unwrap_err(), OptionError::Duplicate);
+}
+
+#[test]
+fn text_that_key_id_does_not_write_has_no_parts() {
+    for text in [
+        "",
+        "host-7",
+        "identity=a;session=b",
+        "identity=a;session=b;decision=",
+        "identity=a;session=b;decision=c;more=d",
+        "session=b;identity=a;decision=c",
+        "identity=a%4;session=b;decision=c",
+        "identity=a%zz;session=b;decision=c",
+        "identity=%61;session=b;decision=c",
+        "identity=%3d;session=b;decision=c",
+        "identity=%FF;session=b;decision=c",
+        "identity=a b;session=b;decision=c",
+    ] {
+        assert_eq!(KeyIdParts::parse(text), None, "{text:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn parts_of_a_key_id_read_back(identity in "\\PC{1,30}", session in ".{1,9}", decision in ".{1,9}") {
+        let id = KeyId::new(&identity, &session, &decision).unwrap();
+        prop_assert!(id.as_str().bytes().all(|byte| byte.is_ascii_graphic()));
+        prop_assert_eq!(KeyIdParts::parse(id.as_str()), Some(KeyIdParts { identity, session, decision }));
+    }
+
+    #[test]
+    fn no_text_has_parts_that_write_another(text in "(identity=[a-z%0-9A-F;=]{0,9};session=[a%2]{0,4};decision=.{0,4}|.{0,40})") {
+        if let Some(parts) = KeyIdParts::parse(&text) {
+            let id = KeyId::new(&parts.identity, &parts.session, &parts.decision).unwrap();
+            prop_assert_eq!(id.as_str(), text);
+        }
+    }
 }
