@@ -33,7 +33,7 @@ use crate::record::{RecordView, next_raw};
 use crate::signers::{Signers, fingerprint};
 use crate::summary::Summary;
 use scan::Scan;
-use segment::{Acceptance, Accepted, Prior, Segment};
+use segment::{Acceptance, Accepted, Opened, Prior, Segment};
 
 /// What to do at a place that is not as it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -78,6 +78,8 @@ pub struct Reader {
     t_us: u64,
     frame_offset: u64,
     scan: Option<Scan>,
+    /// The search led to the segment that comes next.
+    gap_before: bool,
     found: Found,
 }
 
@@ -129,6 +131,7 @@ impl Reader {
             t_us: 0,
             frame_offset: 0,
             scan: None,
+            gap_before: false,
             found: Found {
                 frames: 0,
                 attested_frames: 0,
@@ -293,14 +296,26 @@ impl Reader {
             return self.cut_short();
         };
         let identities = &self.config.identities;
-        match Segment::open(
+        let opened = Segment::open(
             (preamble_bytes, preamble),
             core,
             wraps,
             identities,
             self.prior,
-        ) {
-            Ok((segment, info, decryption, strength)) => {
+            self.config.mode == ReadMode::Salvage,
+        );
+        match opened {
+            Ok(Opened {
+                segment,
+                info,
+                decryption,
+                strength,
+                follows,
+            }) => {
+                if !follows && !self.gap_before {
+                    self.fault_at(Fault::SegmentNotContinued, self.offset);
+                }
+                self.gap_before = false;
                 self.segment_began = self.offset;
                 self.consume(PREAMBLE_BYTES + core_len + wraps_len);
                 self.segment = Some(segment);

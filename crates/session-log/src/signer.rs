@@ -31,7 +31,12 @@ impl SigningIdentity {
                 got: text.len(),
             });
         }
-        let key = PrivateKey::from_openssh(text).map_err(|_| KeyFileError::NotOpenSsh)?;
+        let key = PrivateKey::from_openssh(text).map_err(|error| match error {
+            ssh_key::Error::AlgorithmUnknown | ssh_key::Error::AlgorithmUnsupported { .. } => {
+                KeyFileError::NotEd25519
+            }
+            _ => KeyFileError::NotOpenSsh,
+        })?;
         match key.key_data() {
             KeypairData::Ed25519(pair) => {
                 let mut seed = Zeroizing::new([0; 32]);

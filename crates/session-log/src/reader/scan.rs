@@ -70,6 +70,7 @@ impl Reader {
                         .map(super::Segment::into_prior)
                         .or(self.prior);
                     self.stage = Stage::Preamble;
+                    self.gap_before = true;
                     return true;
                 }
                 Some(Candidate::Frame(header, missing)) => {

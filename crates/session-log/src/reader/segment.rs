@@ -32,6 +32,29 @@ pub(super) struct Prior {
     next_public: Option<[u8; PUBLIC_KEY_BYTES]>,
 }
 
+impl Prior {
+    /// What stands in for a segment that was not seen.
+    fn unknown(core: &Core) -> Option<Prior> {
+        let no = core.segment_no.checked_sub(1)?;
+        Some(Prior {
+            log_id: core.log_id,
+            no,
+            tree: None,
+            next_public: None,
+        })
+    }
+}
+
+/// A segment whose header was read.
+pub(super) struct Opened {
+    pub(super) segment: Segment,
+    pub(super) info: SegmentInfo,
+    pub(super) decryption: Decryption,
+    pub(super) strength: Strength,
+    /// No segment is missing before it.
+    pub(super) follows: bool,
+}
+
 /// A segment being read.
 pub(super) struct Segment {
     suite: Suite,
@@ -109,10 +132,11 @@ impl Segment {
         wraps: &[u8],
         identities: &[Identity],
         prior: Option<Prior>,
-    ) -> Result<(Segment, SegmentInfo, Decryption, Strength), Fault> {
+        skip_allowed: bool,
+    ) -> Result<Opened, Fault> {
         let (preamble_bytes, preamble) = preamble;
         let core = Core::parse(core_bytes)?;
-        let follows = match (&prior, &core.previous) {
+        let exact = match (&prior, &core.previous) {
             (None, None) => true,
             (Some(prior), Some(previous)) => {
                 prior.log_id == core.log_id
@@ -121,9 +145,14 @@ impl Segment {
             }
             _ => false,
         };
-        if !follows {
+        // Behind a segment that is lost, nothing ties this one to the ones before but its name and number.
+        let later = prior.is_none_or(|prior| {
+            prior.log_id == core.log_id && prior.no.saturating_add(1) < core.segment_no
+        });
+        if !exact && !(skip_allowed && later) {
             return Err(Fault::SegmentNotContinued);
         }
+        let prior = if exact { prior } else { Prior::unknown(&core) };
         let stanzas = parse_all(wraps).ok_or(Fault::Wraps)?;
         let header_hash = header_hash(preamble_bytes, core_bytes);
         let (ratchet, decryption) =
@@ -165,7 +194,13 @@ impl Segment {
             end: None,
             core,
         };
-        Ok((segment, info, decryption, strength))
+        Ok(Opened {
+            segment,
+            info,
+            decryption,
+            strength,
+            follows: exact,
+        })
     }
 
     /// Its number.

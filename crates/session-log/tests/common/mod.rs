@@ -136,6 +136,25 @@ pub(crate) fn small_session() -> Vec<(u32, Record<'static>)> {
     ]
 }
 
+/// A session long enough for several segments of the smallest size.
+pub(crate) fn rotated_log() -> Vec<u8> {
+    let mut writer = writer(WriterPolicy {
+        rotate_bytes: 4_096,
+        ..WriterPolicy::default()
+    });
+    let mut log = Vec::new();
+    for i in 0..30 {
+        writer
+            .record(1, &Record::Output(&[i; 10]), now(u64::from(i)))
+            .unwrap();
+        writer.flush(now(u64::from(i))).unwrap();
+        drain(&mut writer, &mut log);
+    }
+    writer.finish(now(40)).unwrap();
+    drain(&mut writer, &mut log);
+    log
+}
+
 /// What a reader found, owned.
 #[derive(Debug, Default)]
 pub(crate) struct Found {

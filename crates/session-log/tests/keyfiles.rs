@@ -1,0 +1,92 @@
+//! Key files: what is written is read, and nothing else is.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod common;
+
+use common::*;
+use proptest::prelude::*;
+use session_log::{Identity, Kem, KeyFileError, Recipient};
+
+#[test]
+fn both_halves_round_trip_for_both_mechanisms() {
+    for kem in [Kem::XWing, Kem::X25519] {
+        let identity = identity(kem);
+        let text = identity.to_text();
+        let again = Identity::from_text(&text).unwrap();
+        assert_eq!(again.to_text(), text);
+        assert!(text.contains(kem.name()));
+        let public = identity.recipient().to_text();
+        let recipient = Recipient::from_text(&public).unwrap();
+        assert_eq!(recipient, again.recipient());
+        assert_eq!(recipient.key_id(), identity.key_id());
+        assert_eq!(
+            Recipient::from_text(&public.replace('\n', "\r\n")).unwrap(),
+            recipient,
+            "line ends of another system"
+        );
+    }
+}
+
+#[test]
+fn the_wrong_half_is_named() {
+    let identity = identity(Kem::XWing);
+    assert_eq!(
+        Recipient::from_text(&identity.to_text()),
+        Err(KeyFileError::PrivateNotPublic)
+    );
+    assert_eq!(
+        Identity::from_text(&identity.recipient().to_text()).map(|_| ()),
+        Err(KeyFileError::PublicNotPrivate)
+    );
+    assert_eq!(
+        Recipient::from_text("hello"),
+        Err(KeyFileError::NoBlock {
+            expected: "SSHLOG RECIPIENT"
+        })
+    );
+    assert_eq!(
+        Recipient::from_text(&" ".repeat(16_385)),
+        Err(KeyFileError::TooLarge {
+            limit: 16_384,
+            got: 16_385
+        })
+    );
+}
+
+#[test]
+fn a_file_cut_anywhere_is_refused() {
+    let public = identity(Kem::X25519).recipient().to_text();
+    for len in 0..public.trim_end().len() {
+        assert!(
+            Recipient::from_text(&public[..len]).is_err(),
+            "cut at {len}"
+        );
+    }
+}
+
+#[test]
+fn secrets_have_no_textual_form_but_the_one_that_is_asked_for() {
+    let identity = identity(Kem::X25519);
+    assert_eq!(format!("{identity:?}"), "Identity { kem: X25519, .. }");
+    assert_eq!(format!("{:?}", signer()), "SigningIdentity { .. }");
+    let writer = writer(session_log::WriterPolicy::default());
+    assert_eq!(
+        format!("{writer:?}"),
+        "Writer { log_id: LogId(07070707070707070707070707070707), .. }"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn a_mistyped_key_is_refused(at in 0usize..200, to in prop::char::range('!', '~')) {
+        let public = identity(Kem::X25519).recipient().to_text();
+        let begin = public.find("-----BEGIN").unwrap();
+        let at = begin + at % (public.len() - begin - 1);
+        let mut bent = public.clone();
+        bent.replace_range(at..=at, &to.to_string());
+        prop_assume!(bent != public);
+        prop_assert!(Recipient::from_text(&bent).is_err(), "{}", bent);
+    }
+}
