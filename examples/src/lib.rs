@@ -4,7 +4,12 @@
 #![cfg(unix)]
 
 pub mod arrival;
+pub mod audit_proxy;
+pub mod config;
 pub mod connect;
+pub mod driver;
+pub mod events;
+pub mod log_store;
 pub mod self_test_client;
 pub mod target;
 pub mod token;

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
@@ -77,8 +78,12 @@ impl LogStore {
             Ok(file)
         };
         Ok(LogFile {
-            file: Some(blocking(create)?),
+            file: Some(aside(create)?),
             sync: self.sync,
+            disk: match self.sync {
+                Sync::Write => Disk::Quick,
+                Sync::Fsync => Disk::Slow,
+            },
         })
     }
 
@@ -102,7 +107,18 @@ pub struct LogFile {
     /// None after a failure: what follows a gap would be of no use to a reader.
     file: Option<File>,
     sync: Sync,
+    disk: Disk,
 }
+
+/// How long the last write took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Disk {
+    Quick,
+    Slow,
+}
+
+/// A write that takes longer than this is one that waited for the disk.
+const QUICK: Duration = Duration::from_millis(1);
 
 impl LogFile {
     /// Appends bytes; when this returns they are written.
@@ -115,13 +131,22 @@ impl LogFile {
             return Err(io::Error::other("an earlier write to this log failed"));
         };
         let sync = self.sync;
-        let written = blocking(|| {
+        let mut write = || {
             file.write_all(bytes)?;
             match sync {
                 Sync::Write => Ok(()),
                 Sync::Fsync => file.sync_data(),
             }
-        });
+        };
+        let started = Instant::now();
+        let written = match self.disk {
+            Disk::Quick => write(),
+            Disk::Slow => aside(&mut write),
+        };
+        self.disk = match (sync, started.elapsed() < QUICK) {
+            (Sync::Write, true) => Disk::Quick,
+            _ => Disk::Slow,
+        };
         if written.is_err() {
             self.file = None;
         }
@@ -131,12 +156,106 @@ impl LogFile {
 
 /// Does file work on this very thread while another takes over the runtime's other tasks.
 ///
-/// A write to a local file is a copy into the page cache and takes microseconds, less than handing
-/// the bytes to a thread of a pool and waiting for it; but with a full cache or `fsync` it can take
-/// long, and then only this session may wait.
-fn blocking<T>(work: impl FnOnce() -> T) -> T {
+/// That costs about four times what a write to a local file does, which is a copy into the page
+/// cache; so it is done only where the disk has to be waited for, where only this session may wait.
+fn aside<T>(work: impl FnOnce() -> T) -> T {
     match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
         _ => work(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_log_is_one_new_file_for_its_owner() {
+        for sync in [Sync::Write, Sync::Fsync] {
+            let folder = tempfile::tempdir().unwrap();
+            let store = LogStore::open(folder.path().to_owned(), sync).unwrap();
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+            let mut log = store.create("0123").unwrap();
+            log.append(b"one ").unwrap();
+            log.append(b"two").unwrap();
+            let path = folder.path().join("0123.sslg");
+            assert_eq!(path, store.path("0123"));
+            assert_eq!(fs::read(&path).unwrap(), b"one two");
+            let mode = fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+            let again = store.create("0123").unwrap_err();
+            assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(fs::read(&path).unwrap(), b"one two");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_cannot_keep_logs_is_refused_at_the_start_and_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing");
+        let error = LogStore::open(missing.clone(), Sync::Write).unwrap_err();
+        assert!(error.to_string().contains("missing"), "{error}");
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(LogStore::open(file, Sync::Write).is_err());
+
+        fs::create_dir(&missing).unwrap();
+        let store = LogStore::open(missing.clone(), Sync::Write).unwrap();
+        fs::remove_dir(&missing).unwrap();
+        assert!(store.create("0123").is_err());
+    }
+
+    #[test]
+    fn after_a_failed_write_the_log_stays_closed() {
+        let Ok(file) = OpenOptions::new().append(true).open("/dev/full") else {
+            println!("SKIPPED: there is no /dev/full");
+            return;
+        };
+        let mut log = LogFile {
+            file: Some(file),
+            sync: Sync::Write,
+            disk: Disk::Quick,
+        };
+        let error = log.append(b"page").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        log.append(b"page").unwrap_err();
+        assert!(log.file.is_none());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_slow_disk_does_not_stop_other_tasks() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let mut reader = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&pipe)
+            .unwrap();
+        let mut log = LogFile {
+            file: Some(OpenOptions::new().append(true).open(&pipe).unwrap()),
+            sync: Sync::Write,
+            disk: Disk::Slow,
+        };
+        // More than a pipe holds: the write waits until somebody reads.
+        let size = 4 << 20;
+        let writing = tokio::spawn(async move { log.append(&vec![1; size]) });
+        let reading = tokio::spawn(async move {
+            let mut all = vec![0; size];
+            tokio::task::spawn_blocking(move || {
+                io::Read::read_exact(&mut reader, &mut all).unwrap();
+            })
+            .await
+            .unwrap();
+        });
+        let both = async { (writing.await.unwrap(), reading.await.unwrap()) };
+        let (written, ()) = tokio::time::timeout(Duration::from_secs(30), both)
+            .await
+            .unwrap();
+        written.unwrap();
     }
 }

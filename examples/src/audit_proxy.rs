@@ -1,0 +1,148 @@
+//! The `audit_proxy` program: its command line, and what it does when asked to stop.
+
+pub mod serve;
+mod starter;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::Config;
+use crate::token::{self, TokenHash};
+use serve::Server;
+
+/// An SSH access proxy that asks a policy, mints certificates, and records every session.
+#[derive(Debug, Parser)]
+#[command(
+    name = "audit_proxy",
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Examples:
+  audit_proxy init proxy                      write a starter folder
+  audit_proxy --config proxy/proxy.toml --check
+  audit_proxy --config proxy/proxy.toml
+  audit_proxy token                           make a token for an [[identity]]
+
+The operator's log goes to standard error; PORTREEVE_LOG=debug says more.
+SIGTERM and SIGINT end all sessions with a message and complete their logs."
+)]
+struct Arguments {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", required = true)]
+    config: Option<PathBuf>,
+    /// Only check the configuration, say what is wrong, and exit
+    #[arg(long)]
+    check: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a token, and show it with the line that makes it known
+    Token,
+    /// Write a folder with keys, secrets, a configuration and a policy to start from
+    Init {
+        /// The folder; it must not be there yet
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+}
+
+/// The program.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match (arguments.command, arguments.config) {
+        (Some(Command::Token), _) => show_token(),
+        (Some(Command::Init { folder }), _) => init(&folder),
+        (None, Some(config)) => run(&config, arguments.check),
+        (None, None) => Err("name a configuration with --config FILE".to_owned()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Sends the operator's log to standard error, at the level that `PORTREEVE_LOG` asks for.
+pub fn log_to_stderr(default: &str) {
+    let filter = EnvFilter::try_from_env("PORTREEVE_LOG").unwrap_or_else(|_| default.into());
+    // A second call, in a program that has set up its own, changes nothing.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .try_init();
+}
+
+fn show_token() -> Result<(), String> {
+    let token = token::generate().map_err(|error| format!("no randomness: {error}"))?;
+    let hash = TokenHash::of(&token).to_hex();
+    let said = writeln!(
+        std::io::stdout(),
+        "The token, which is shown only now:\n\n  {}\n\nThe line for its [[identity]]:\n\n  token_sha256 = \"{hash}\"",
+        token.as_str()
+    );
+    said.map_err(|error| format!("the token cannot be shown: {error}"))
+}
+
+fn init(folder: &Path) -> Result<(), String> {
+    let said = starter::write(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    print!("{said}");
+    Ok(())
+}
+
+fn run(config: &Path, only_check: bool) -> Result<(), String> {
+    log_to_stderr("info");
+    let config = Config::load(config).map_err(|error| error.to_string())?;
+    if only_check {
+        println!(
+            "The configuration is sound: {} listeners, {} targets, {} identities, {} recipients.",
+            config.listeners.len(),
+            config.targets.len(),
+            config.identities.len(),
+            config.recipients.len()
+        );
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("the runtime cannot be started: {error}"))?;
+    let result = runtime.block_on(serve_until_stopped(config));
+    // Whatever has not ended by now was given its time.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve_until_stopped(config: Config) -> Result<(), String> {
+    let cannot = |error| format!("signals cannot be received: {error}");
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    let server = Server::bind(config)
+        .await
+        .map_err(|error| error.to_string())?;
+    let (stop, stopped) = watch::channel(false);
+    let serving = server.run(stopped);
+    tokio::pin!(serving);
+    loop {
+        tokio::select! {
+            () = &mut serving => return Ok(()),
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        if stop.send_replace(true) {
+            tracing::warn!("asked to stop again: sessions are cut off");
+            return Ok(());
+        }
+        tracing::info!("asked to stop: ending all sessions");
+    }
+}

@@ -1,0 +1,278 @@
+//! Listeners, and one task for every connection.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use proxy_core::{Ca, ConnectionInfo, Gateway};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::arrival::{self, Arrival, Directory, Listener, Refused};
+use crate::config::{Config, Who};
+use crate::driver::{self, Deps};
+use crate::events::Events;
+use crate::log_store::{LogStore, LogStoreError};
+
+/// How long accepting pauses when the process can open no more sockets.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Why the proxy cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// An address is taken, not there, or not allowed.
+    #[error("cannot listen on {address}: {error}; write another `address` in its `[[listen]]`")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// The events file cannot be written.
+    #[error("access events cannot be written to `{}`: {error}", file.display())]
+    Events {
+        /// The file.
+        file: std::path::PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The logs cannot be written.
+    #[error(transparent)]
+    Logs(#[from] LogStoreError),
+}
+
+/// A proxy that listens and does not accept yet.
+pub struct Server {
+    sockets: Vec<(TcpListener, Listener)>,
+    shared: Arc<Shared>,
+    max_connections: usize,
+    shutdown_timeout: Duration,
+}
+
+/// What all connections share.
+struct Shared {
+    deps: Deps,
+    directory: Directory,
+    identities: Vec<Who>,
+    targets: Vec<proxy_core::Target>,
+    arrival_timeout: Duration,
+}
+
+impl Server {
+    /// Opens listeners, events and logs.
+    ///
+    /// # Errors
+    /// When one of them cannot be had.
+    pub async fn bind(config: Config) -> Result<Self, StartError> {
+        let logs = LogStore::open(config.log_directory, config.log_sync)?;
+        let events = match config.events_file {
+            None => Events::to_stdout(),
+            Some(file) => {
+                Events::to_file(&file).map_err(|error| StartError::Events { file, error })?
+            }
+        };
+        let mut gateway = Gateway::new(
+            config.policy,
+            config.account_secret,
+            Ca::Local(config.ca),
+            config.recipients,
+            config.log_signer,
+        );
+        gateway.timeouts = config.timeouts;
+        let mut sockets = Vec::new();
+        for listener in config.listeners {
+            let address = listener.address;
+            let socket = TcpListener::bind(address)
+                .await
+                .map_err(|error| StartError::Listen { address, error })?;
+            sockets.push((socket, listener));
+        }
+        Ok(Self {
+            sockets,
+            shared: Arc::new(Shared {
+                deps: Deps {
+                    gateway: Arc::new(gateway),
+                    events: Arc::new(events),
+                    logs: Arc::new(logs),
+                },
+                directory: config.directory,
+                identities: config.identities,
+                targets: config.targets,
+                arrival_timeout: config.arrival_timeout,
+            }),
+            max_connections: config.max_connections,
+            shutdown_timeout: config.shutdown_timeout,
+        })
+    }
+
+    /// The addresses of the listeners, in the order of the configuration, with the ports that the
+    /// operating system chose where 0 was asked for.
+    ///
+    /// # Errors
+    /// When the operating system does not say.
+    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.sockets
+            .iter()
+            .map(|(socket, _)| socket.local_addr())
+            .collect()
+    }
+
+    /// Serves until `stop` is true, and then until every session has ended or had its time to.
+    pub async fn run(self, stop: watch::Receiver<bool>) {
+        let places = Arc::new(Semaphore::new(self.max_connections));
+        let mut accepting = JoinSet::new();
+        for (socket, listener) in self.sockets {
+            if let Ok(address) = socket.local_addr() {
+                tracing::info!(%address, kind = %listener.kind, "listening");
+            }
+            accepting.spawn(accept(
+                socket,
+                Arc::new(listener),
+                self.shared.clone(),
+                places.clone(),
+                stop.clone(),
+            ));
+        }
+        let mut sessions = Vec::new();
+        while let Some(accepted) = accepting.join_next().await {
+            match accepted {
+                Ok(open) => sessions.push(open),
+                Err(error) => tracing::error!(%error, "a listener failed"),
+            }
+        }
+        let ending = async {
+            for mut open in sessions {
+                while let Some(ended) = open.join_next().await {
+                    report(ended);
+                }
+            }
+        };
+        if timeout(self.shutdown_timeout, ending).await.is_err() {
+            tracing::warn!("some sessions did not end in time and are cut off");
+        }
+    }
+}
+
+/// Accepts until told to stop; gives the connections that are still open.
+async fn accept(
+    socket: TcpListener,
+    listener: Arc<Listener>,
+    shared: Arc<Shared>,
+    places: Arc<Semaphore>,
+    mut stop: watch::Receiver<bool>,
+) -> JoinSet<()> {
+    let mut open = JoinSet::new();
+    loop {
+        let (stream, peer) = tokio::select! {
+            biased;
+            () = asked(&mut stop) => return open,
+            Some(ended) = open.join_next() => {
+                report(ended);
+                continue;
+            }
+            accepted = socket.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection cannot be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+        };
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            tracing::warn!(%peer, "closed: `max_connections` of `[limits]` are open");
+            continue;
+        };
+        open.spawn(connection(
+            listener.clone(),
+            shared.clone(),
+            stream,
+            peer,
+            place,
+            stop.clone(),
+        ));
+    }
+}
+
+/// Waits until the program is asked to stop.
+async fn asked(stop: &mut watch::Receiver<bool>) {
+    // A sender that is gone is a program that ends, too.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a connection's task failed");
+    }
+}
+
+/// One connection, from its acceptance to its end.
+async fn connection(
+    listener: Arc<Listener>,
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: OwnedSemaphorePermit,
+    mut stop: watch::Receiver<bool>,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%peer, %error, "a connection ended before it began");
+        return;
+    }
+    let receiving = arrival::receive(
+        &listener,
+        &shared.directory,
+        stream,
+        peer,
+        shared.arrival_timeout,
+    );
+    let received = tokio::select! {
+        received = receiving => received,
+        () = asked(&mut stop) => return,
+    };
+    match received {
+        Ok(arrival) => serve(&shared, arrival, stop).await,
+        Err(refused) => tell(&refused, peer),
+    }
+    drop(place);
+}
+
+fn tell(refused: &Refused, peer: SocketAddr) {
+    let reason = refused.reason();
+    match refused {
+        // Port scanners and health checks do this all day.
+        Refused::Closed | Refused::TimedOut | Refused::Io(_) => {
+            tracing::debug!(%peer, reason, %refused, "not arrived");
+        }
+        _ => tracing::warn!(%peer, reason, %refused, "refused"),
+    }
+}
+
+async fn serve(shared: &Shared, arrival: Arrival, stop: watch::Receiver<bool>) {
+    let (Some(who), Some(target)) = (
+        shared.identities.get(arrival.identity),
+        shared.targets.get(arrival.target),
+    ) else {
+        tracing::error!("a listener names an identity or target that is not there");
+        return;
+    };
+    let now_unix = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let info = ConnectionInfo {
+        identity: who.identity.clone(),
+        device: who.device_at(now_unix),
+        network: policy::Network {
+            client_addr: Some(arrival.client_addr.ip()),
+            virtual_network: None,
+            country: None,
+        },
+        client_addr: arrival.client_addr,
+        target: target.clone(),
+    };
+    driver::run(&shared.deps, info, arrival.stream, arrival.leftover, stop).await;
+}

@@ -1,0 +1,169 @@
+//! `audit_proxy init`: a folder with everything that a proxy needs to start.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use hostkey_derive::AccountSecret;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
+use session_log::{Identity, Kem};
+use ssh_key::private::{Ed25519Keypair, KeypairData};
+use ssh_key::{LineEnding, PrivateKey};
+use zeroize::Zeroizing;
+
+use crate::token::{self, TokenHash};
+
+const CONFIG: &str = include_str!("../../audit_proxy/proxy.toml");
+const POLICY: &str = include_str!("../../audit_proxy/policy.toml");
+
+/// What stands in the sample configuration in the place of a token's hash.
+const SAMPLE_HASH: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// What stands in the sample policy in the place of a Unix user.
+const SAMPLE_USER: &str = "\"deploy\"";
+
+/// Why the folder was not written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(super) enum StarterError {
+    /// The folder is there, or cannot be made.
+    #[error("the folder cannot be made: {0}")]
+    Folder(io::Error),
+    /// A file cannot be written.
+    #[error("`{}` cannot be written: {error}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The operating system gives no randomness.
+    #[error("no randomness: {0}")]
+    Randomness(#[from] getrandom::Error),
+    /// A key cannot be written down.
+    #[error("a key cannot be made: {0}")]
+    Key(#[from] ssh_key::Error),
+}
+
+/// Writes the folder; gives what to tell the person.
+///
+/// # Errors
+/// When the folder is there already, or something in it cannot be written.
+pub(super) fn write(folder: &Path) -> Result<String, StarterError> {
+    let mut rng = rng()?;
+    make_folder(folder)?;
+    make_folder(&folder.join("logs"))?;
+    let file = |name: &str, text: &str, mode: u32| {
+        let path = folder.join(name);
+        write_new(&path, text, mode).map_err(|error| StarterError::File { file: path, error })
+    };
+
+    let secret = AccountSecret::generate(&mut rng);
+    file("account-secret", &hex_line(secret.secret_bytes()), 0o600)?;
+    for (name, comment) in [("ca", "portreeve CA"), ("signing", "portreeve log signing")] {
+        let key = new_key(comment)?;
+        file(name, &key.to_openssh(LineEnding::LF)?, 0o600)?;
+        let public = key.public_key().to_openssh()?;
+        file(&format!("{name}.pub"), &format!("{public}\n"), 0o644)?;
+        if name == "signing" {
+            file("allowed_signers", &format!("proxy {public}\n"), 0o644)?;
+        }
+    }
+    let auditor = Identity::generate(Kem::XWing, &mut rng);
+    file("auditor", &auditor.to_text(), 0o600)?;
+    file("auditor.pub", &auditor.recipient().to_text(), 0o644)?;
+
+    let token = token::generate()?;
+    file("token", &format!("{}\n", token.as_str()), 0o600)?;
+    let hash = TokenHash::of(&token).to_hex();
+    file("proxy.toml", &CONFIG.replace(SAMPLE_HASH, &hash), 0o644)?;
+    let user = std::env::var("USER").unwrap_or_default();
+    let policy = if is_user_name(&user) {
+        POLICY.replace(SAMPLE_USER, &format!("\"{user}\""))
+    } else {
+        POLICY.to_owned()
+    };
+    file("policy.toml", &policy, 0o644)?;
+    Ok(what_next(folder))
+}
+
+fn what_next(folder: &Path) -> String {
+    let folder = folder.display();
+    format!(
+        "\
+Written to {folder}:
+  proxy.toml       the configuration: listeners, targets, identities
+  policy.toml      who may be which user on which target
+  ca, ca.pub       the certificate authority; targets must trust ca.pub
+  account-secret   from which the host keys that clients see are derived
+  signing          signs the logs; allowed_signers names it to `sshlog`
+  auditor          READS ALL LOGS: move it to whoever audits, and off this machine
+  auditor.pub      to which logs are encrypted
+  token            the token of the identity `me`, for the connect helper
+  logs             where the logs go
+
+On each target, copy ca.pub to /etc/ssh/portreeve_ca.pub and add to /etc/ssh/sshd_config:
+  TrustedUserCAKeys /etc/ssh/portreeve_ca.pub
+
+Then name your targets and people in proxy.toml and policy.toml, and:
+  audit_proxy --config {folder}/proxy.toml --check
+  audit_proxy --config {folder}/proxy.toml
+"
+    )
+}
+
+/// A generator that the operating system has seeded.
+pub(crate) fn rng() -> Result<ChaCha20Rng, getrandom::Error> {
+    let mut seed = Zeroizing::new([0; 32]);
+    getrandom::fill(seed.as_mut_slice())?;
+    Ok(ChaCha20Rng::from_seed(*seed))
+}
+
+/// A new Ed25519 key.
+pub(crate) fn new_key(comment: &str) -> Result<PrivateKey, StarterError> {
+    let mut seed = Zeroizing::new([0; 32]);
+    getrandom::fill(seed.as_mut_slice())?;
+    let pair = Ed25519Keypair::from_seed(&seed);
+    Ok(PrivateKey::new(KeypairData::from(pair), comment)?)
+}
+
+fn make_folder(path: &Path) -> Result<(), StarterError> {
+    DirBuilder::new()
+        .mode(0o700)
+        .create(path)
+        .map_err(StarterError::Folder)
+}
+
+fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+fn hex_line(bytes: &[u8]) -> Zeroizing<String> {
+    const DIGITS: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+    ];
+    // Room for all at once: a text that grows leaves copies of a secret behind.
+    let mut text = Zeroizing::new(String::with_capacity(bytes.len() * 2 + 1));
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            text.extend(DIGITS.get(usize::from(digit)));
+        }
+    }
+    text.push('\n');
+    text
+}
+
+fn is_user_name(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 32
+        && text
+            .bytes()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-_".contains(&c))
+}
