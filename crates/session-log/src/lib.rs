@@ -13,6 +13,7 @@ pub mod limits;
 mod ratchet;
 mod reader;
 mod record;
+mod sanitize;
 mod secret;
 mod signer;
 mod signers;
@@ -35,6 +36,7 @@ pub use reader::{
     Strength, Verdict,
 };
 pub use record::{Clock, Record, RecordView, SessionMeta, Side, Value, kind_name};
+pub use sanitize::{Sanitizer, Style};
 pub use signer::SigningIdentity;
 pub use signers::Signers;
 pub use sshsig::NAMESPACE;

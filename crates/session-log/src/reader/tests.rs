@@ -1,1 +1,337 @@
+//! What only somebody with the format's insides can build.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
+use ed25519_dalek::SigningKey;
+
+use super::*;
+use crate::checkpoint::Open;
+use crate::frame::{FLAG_URGENT, NO_INDEX, PREFIX_BYTES, aad, encode_prefix};
+use crate::header::{Core, PreviousState, header_hash};
+use crate::keyfile::Kem;
+use crate::ratchet::{Ratchet, commitment};
+use crate::secret::Generator;
+use crate::signer::SigningIdentity;
+use crate::suite::{Digest, Suite};
+use crate::wrap::{recipients_digest, seal_all};
+
+/// A writer that may lie: stanzas of its choice, then frames with plaintext of its choice, all properly signed.
+struct Liar {
+    bytes: Vec<u8>,
+    header_hash: Digest,
+    ratchet: Ratchet,
+    seq: u64,
+}
+
+impl Liar {
+    /// `second`: what the second recipient is given instead of the segment secret.
+    fn new(identities: &[Identity], second: Option<[u8; 32]>) -> Liar {
+        let suite = Suite::default();
+        let mut generator = Generator::new([4; 32]);
+        let secret = generator.secret();
+        let signing = SigningKey::from_bytes(&[5; 32]);
+        let recipients: Vec<_> = identities.iter().map(Identity::recipient).collect();
+        let core = Core {
+            log_id: [6; 16],
+            segment_no: 0,
+            previous: None,
+            previous_state: PreviousState::First,
+            commitment: commitment(&secret, &[6; 16], 0),
+            epoch0_public: signing.verifying_key().to_bytes(),
+            created_unix_ms: 0,
+            recipients_digest: recipients_digest(recipients.iter().map(|r| r.key_id())),
+        }
+        .encode();
+        let mut preamble = Preamble {
+            suite,
+            core_len: core.len() as u32,
+            wraps_len: 0,
+        };
+        let header_hash = header_hash(&preamble.encode(), &core);
+        let mut wraps = vec![0x80 + recipients.len() as u8];
+        for (i, recipient) in recipients.iter().enumerate() {
+            let given = if i == 1 {
+                second.map_or(secret.clone(), zeroize::Zeroizing::new)
+            } else {
+                secret.clone()
+            };
+            let one = seal_all(
+                suite,
+                core::slice::from_ref(recipient),
+                &header_hash,
+                &given,
+                &mut generator,
+            )
+            .expect("wrap");
+            wraps.extend_from_slice(&one[1..]);
+        }
+        preamble.wraps_len = wraps.len() as u32;
+        let wraps_hash = Digest::of(&[&wraps]);
+        let identity = SigningIdentity::from_seed([2; 32]);
+        let open = Open {
+            kind: OpenKind::Identity,
+            wraps_hash,
+            public: identity.public(),
+            signature: identity.sign(&Open::message(&header_hash, &wraps_hash)),
+        }
+        .encode();
+        let bytes = [&preamble.encode()[..], &core, &wraps].concat();
+        let ratchet = Ratchet::new(&secret, &header_hash);
+        let mut liar = Liar {
+            bytes,
+            header_hash,
+            ratchet,
+            seq: 0,
+        };
+        let header = FrameHeader {
+            kind: FrameKind::Open,
+            flags: 0,
+            body_len: open.len() as u32,
+            seq: 0,
+            epoch: 0,
+            index: NO_INDEX,
+        };
+        liar.bytes.extend_from_slice(&header.encode());
+        liar.bytes.extend_from_slice(&open);
+        liar.seq = 1;
+        liar
+    }
+
+    fn frame(mut self, kind: FrameKind, flags: u8, plain: &[u8]) -> Liar {
+        let header = FrameHeader {
+            kind,
+            flags,
+            body_len: plain.len() as u32 + 16,
+            seq: self.seq,
+            epoch: 0,
+            index: self.ratchet.index(),
+        }
+        .encode();
+        let nonce = self.ratchet.nonce(self.seq);
+        let key = self.ratchet.next_key();
+        let mut body = plain.to_vec();
+        let tag = Suite::default()
+            .seal_in_place(&key, nonce, &aad(&self.header_hash, &header), &mut body)
+            .expect("seal");
+        for part in [&header[..], &body, &tag] {
+            self.bytes.extend_from_slice(part);
+        }
+        self.seq += 1;
+        self
+    }
+
+    fn content(self, content: &[u8]) -> Liar {
+        let plain = [&encode_prefix(content.len() as u32, 0)[..], content].concat();
+        self.frame(FrameKind::Data, FLAG_URGENT, &plain)
+    }
+}
+
+fn identity(seed: u8) -> Identity {
+    Identity::generate(Kem::X25519, &mut Generator::new([seed; 32]))
+}
+
+fn read(bytes: &[u8], identity: Identity, mode: ReadMode) -> (usize, Verdict) {
+    let mut reader = Reader::new(ReaderConfig {
+        identities: vec![identity],
+        signers: None,
+        mode,
+    });
+    reader.push(bytes);
+    reader.finish();
+    let mut records = 0;
+    while let Some(event) = reader.poll() {
+        records += usize::from(matches!(event, Event::Record(_)));
+    }
+    (records, reader.verdict())
+}
+
+fn fault_of(liar: Liar) -> Option<Fault> {
+    match read(&liar.bytes, identity(1), ReadMode::Strict).1.integrity {
+        Integrity::Tampered { why, .. } => Some(why),
+        _ => None,
+    }
+}
+
+/// `[annotation, 0, 0, {1: "x"}]`
+const RECORD: [u8; 9] = [0x84, 0x18, 0x52, 0x00, 0x00, 0xa1, 0x01, 0x61, b'x'];
+
+#[test]
+fn an_honest_liar_is_read() {
+    let (records, verdict) = read(
+        &Liar::new(&[identity(1)], None).content(&RECORD).bytes,
+        identity(1),
+        ReadMode::Strict,
+    );
+    assert_eq!(
+        (records, verdict.integrity, verdict.decryption),
+        (1, Integrity::Intact, Decryption::Ok)
+    );
+}
+
+#[test]
+fn a_recipient_who_was_given_another_key_learns_it() {
+    let liar = Liar::new(&[identity(1), identity(2)], Some([0xee; 32])).content(&RECORD);
+    assert_eq!(
+        read(&liar.bytes, identity(1), ReadMode::Strict)
+            .1
+            .decryption,
+        Decryption::Ok
+    );
+    let (records, verdict) = read(&liar.bytes, identity(2), ReadMode::Strict);
+    assert_eq!(
+        (records, verdict.decryption),
+        (0, Decryption::KeyCommitmentMismatch)
+    );
+}
+
+#[test]
+fn signed_nonsense_inside_a_frame_is_named_and_not_passed_on() {
+    let cases: [(&str, &[u8]); 10] = [
+        ("not CBOR", &[0xff]),
+        ("not an array", &[0x01]),
+        ("three fields", &[0x83, 0x18, 0x52, 0x00, 0x00]),
+        (
+            "a kind that must be known",
+            &[0x84, 0x19, 0x80, 0x00, 0x00, 0x00, 0xa0],
+        ),
+        ("no such key", &[0x84, 0x18, 0x52, 0x00, 0x00, 0xa0]),
+        (
+            "bytes for text",
+            &[0x84, 0x18, 0x52, 0x00, 0x00, 0xa1, 0x01, 0x41, b'x'],
+        ),
+        (
+            "a side that is neither",
+            &[0x84, 0x0a, 0x00, 0x00, 0xa2, 0x01, 0x02, 0x02, 0xf5],
+        ),
+        (
+            "data that is no byte string",
+            &[0x84, 0x01, 0x00, 0x00, 0x00],
+        ),
+        ("cut in the middle", &RECORD[..8]),
+        (
+            "4 GiB announced",
+            &[0x84, 0x01, 0x00, 0x00, 0x5a, 0xff, 0xff, 0xff, 0xff],
+        ),
+    ];
+    for (why, content) in cases {
+        let liar = || Liar::new(&[identity(1)], None).content(&[&RECORD, content].concat());
+        assert_eq!(fault_of(liar()), Some(Fault::Record), "{why}");
+        let (records, verdict) = read(
+            &liar().content(&RECORD).bytes,
+            identity(1),
+            ReadMode::Salvage,
+        );
+        assert_eq!(
+            (records, verdict.integrity),
+            (2, Integrity::Damaged { gaps: 1 }),
+            "{why}"
+        );
+    }
+}
+
+#[test]
+fn kinds_and_fields_of_later_versions_are_passed_over() {
+    let later: [(&str, &[u8]); 3] = [
+        (
+            "an unknown kind",
+            &[0x84, 0x19, 0x01, 0x00, 0x00, 0x00, 0xa0],
+        ),
+        (
+            "a fifth field",
+            &[0x85, 0x18, 0x52, 0x00, 0x00, 0xa1, 0x01, 0x61, b'x', 0xf6],
+        ),
+        (
+            "a further key",
+            &[
+                0x84, 0x18, 0x52, 0x00, 0x00, 0xa2, 0x01, 0x61, b'x', 0x18, 0x63, 0x00,
+            ],
+        ),
+    ];
+    for (why, content) in later {
+        let liar = Liar::new(&[identity(1)], None).content(content);
+        let (records, verdict) = read(&liar.bytes, identity(1), ReadMode::Strict);
+        assert_eq!(
+            (records, verdict.integrity),
+            (1, Integrity::Intact),
+            "{why}"
+        );
+    }
+}
+
+#[test]
+fn lengths_and_padding_that_no_writer_makes_are_named() {
+    let with = |prefix: [u8; PREFIX_BYTES], rest: &[u8]| {
+        Liar::new(&[identity(1)], None).frame(FrameKind::Data, 0, &[&prefix[..], rest].concat())
+    };
+    assert_eq!(
+        fault_of(with(encode_prefix(10, 0), &RECORD)),
+        Some(Fault::FrameContent),
+        "longer than the frame"
+    );
+    assert_eq!(
+        fault_of(with(encode_prefix(u32::MAX, 0), &RECORD)),
+        Some(Fault::FrameContent),
+        "4 GiB"
+    );
+    assert_eq!(
+        fault_of(with(encode_prefix(8, 0), &RECORD)),
+        Some(Fault::FrameContent),
+        "padding that is not zero"
+    );
+    let mut inflated = encode_prefix(9, 0);
+    inflated[7] = 0xff;
+    assert_eq!(
+        fault_of(with(inflated, &RECORD)),
+        Some(Fault::FrameContent),
+        "a raw length of its own"
+    );
+    let compressed = Liar::new(&[identity(1)], None).frame(FrameKind::Data, 1, &[0; 16]);
+    assert_eq!(fault_of(compressed), Some(Fault::FrameFlags));
+    let summary = [&encode_prefix(1, 0)[..], &[0xff]].concat();
+    assert_eq!(
+        fault_of(Liar::new(&[identity(1)], None).frame(FrameKind::Summary, 0, &summary)),
+        Some(Fault::Record)
+    );
+}
+
+#[test]
+fn nothing_but_the_end_follows_a_summary() {
+    let summary = [&encode_prefix(1, 0)[..], &[0xa0]].concat();
+    let liar = Liar::new(&[identity(1)], None)
+        .frame(FrameKind::Summary, 0, &summary)
+        .content(&RECORD);
+    assert_eq!(fault_of(liar), Some(Fault::Summary));
+}
+
+#[test]
+fn a_frame_kind_from_0x80_is_skipped_and_one_below_is_not() {
+    let skippable = Liar::new(&[identity(1)], None)
+        .frame(FrameKind::Skippable(0x90), 0xff, &[0; 16])
+        .content(&RECORD);
+    let (records, verdict) = read(&skippable.bytes, identity(1), ReadMode::Strict);
+    assert_eq!((records, verdict.integrity), (1, Integrity::Intact));
+    let unknown = Liar::new(&[identity(1)], None).frame(FrameKind::Skippable(0x7f), 0, &[0; 16]);
+    assert_eq!(fault_of(unknown), Some(Fault::FrameKind));
+}
+
+#[test]
+fn what_is_held_stays_bounded_while_a_long_log_streams_through() {
+    let mut liar = Liar::new(&[identity(1)], None);
+    for _ in 0..200 {
+        liar = liar.content(&[&RECORD[..]; 2_000].concat());
+    }
+    let mut reader = Reader::new(ReaderConfig {
+        identities: vec![identity(1)],
+        ..ReaderConfig::default()
+    });
+    let mut records = 0;
+    for piece in liar.bytes.chunks(10_000) {
+        reader.push(piece);
+        while let Some(event) = reader.poll() {
+            records += usize::from(matches!(event, Event::Record(_)));
+        }
+        assert!(reader.input.capacity() + reader.plain.capacity() < 300_000);
+    }
+    assert_eq!(records, 400_000);
+}

@@ -276,6 +276,16 @@ impl Segment {
     }
 
     #[cfg(test)]
+    pub(crate) fn header_hash(&self) -> Digest {
+        self.header_hash
+    }
+
+    #[cfg(test)]
+    pub(crate) fn nonce(&self, seq: u64) -> [u8; 12] {
+        self.ratchet.nonce(seq)
+    }
+
+    #[cfg(test)]
     pub(crate) fn secrets(&self) -> Vec<[u8; 32]> {
         let mut all = self.ratchet.secrets().to_vec();
         all.push(self.signing.to_bytes());

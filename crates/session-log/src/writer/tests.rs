@@ -1,1 +1,220 @@
+use alloc::collections::BTreeSet;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::time::Duration;
 
+use ed25519_dalek::SigningKey;
+
+use super::*;
+use crate::frame::{FrameHeader, aad};
+use crate::keyfile::{Identity, Kem};
+use crate::secret::expand;
+use crate::suite::{FRAME_KEY_BYTES, NONCE_BYTES};
+
+const SEED: [u8; 32] = [1; 32];
+
+fn now(millis: u64) -> Now {
+    Now {
+        mono: Duration::from_millis(millis),
+        unix: Duration::from_millis(1_800_000_000_000 + millis),
+    }
+}
+
+fn writer(policy: WriterPolicy) -> Writer {
+    let identity = Identity::generate(Kem::X25519, &mut Generator::new([9; 32]));
+    let config = WriterConfig {
+        suite: Suite::default(),
+        recipients: vec![identity.recipient()],
+        policy,
+    };
+    Writer::create(
+        &config,
+        &SigningIdentity::from_seed([2; 32]),
+        LogId([3; 16]),
+        SEED,
+        now(0),
+    )
+    .expect("writer")
+}
+
+/// Everything secret that the writer holds.
+fn live_secrets(writer: &Writer) -> Vec<[u8; 32]> {
+    let mut secrets = writer.segment.as_ref().expect("open").secrets();
+    secrets.push(*writer.generator.state());
+    secrets
+}
+
+/// Everything that the derivations of this crate make of the secrets, some steps deep.
+fn derivable(secrets: &[[u8; 32]]) -> BTreeSet<[u8; 32]> {
+    let labels = [
+        "key",
+        "next",
+        "chain",
+        "next epoch",
+        "epoch",
+        "draw",
+        "state",
+        "generator",
+        "commit",
+    ];
+    let mut all: BTreeSet<[u8; 32]> = secrets.iter().copied().collect();
+    let mut edge: Vec<[u8; 32]> = secrets.to_vec();
+    for _ in 0..3 {
+        edge = edge
+            .iter()
+            .flat_map(|secret| labels.map(|label| *expand(secret, label, &[])))
+            .collect();
+        all.extend(&edge);
+    }
+    all
+}
+
+struct Sealed {
+    header: FrameHeader,
+    head: [u8; FRAME_HEADER_BYTES],
+    body: Vec<u8>,
+}
+
+fn next_frame(writer: &mut Writer, millis: u64) -> Sealed {
+    writer
+        .record(1, &Record::Input(b"secret keystroke"), now(millis))
+        .expect("record");
+    writer.flush(now(millis)).expect("flush");
+    let bytes = writer.take_output().expect("a frame");
+    let (head, _) = bytes
+        .split_first_chunk::<FRAME_HEADER_BYTES>()
+        .expect("a header");
+    let header = FrameHeader::parse(head).expect("a good header");
+    Sealed {
+        header,
+        head: *head,
+        body: bytes[FRAME_HEADER_BYTES..header.frame_len()].to_vec(),
+    }
+}
+
+fn opens(
+    writer: &Writer,
+    key: &[u8; FRAME_KEY_BYTES],
+    nonce: [u8; NONCE_BYTES],
+    frame: &Sealed,
+) -> bool {
+    let header_hash = writer.segment.as_ref().expect("open").header_hash();
+    let aad = aad(&header_hash, &frame.head);
+    Suite::default()
+        .open_into(key, nonce, &aad, &frame.body, &mut Vec::new())
+        .is_ok()
+}
+
+#[test]
+fn what_is_in_memory_at_frame_k_opens_nothing_before_k() {
+    let mut writer = writer(WriterPolicy {
+        checkpoint_frames: 4,
+        ..WriterPolicy::default()
+    });
+    writer.take_output();
+    let mut frames = Vec::new();
+    for k in 0..12u64 {
+        let known = derivable(&live_secrets(&writer));
+        // The nonce is public for whoever holds any state of the segment; give it away.
+        let nonces: Vec<[u8; NONCE_BYTES]> = frames
+            .iter()
+            .map(|frame: &Sealed| {
+                writer
+                    .segment
+                    .as_ref()
+                    .expect("open")
+                    .nonce(frame.header.seq)
+            })
+            .collect();
+        for (frame, nonce) in frames.iter().zip(nonces) {
+            assert!(
+                known.iter().all(|key| !opens(&writer, key, nonce, frame)),
+                "state at frame {k} opens frame {}",
+                frame.header.seq
+            );
+        }
+        let next = next_frame(&mut writer, k);
+        let nonce = writer
+            .segment
+            .as_ref()
+            .expect("open")
+            .nonce(next.header.seq);
+        assert!(
+            known.iter().any(|key| opens(&writer, key, nonce, &next)),
+            "the same search finds the key of the frame that follows, {k}"
+        );
+        frames.push(next);
+    }
+}
+
+#[test]
+fn signing_keys_of_past_epochs_and_the_seed_are_gone() {
+    let mut writer = writer(WriterPolicy {
+        checkpoint_frames: 2,
+        ..WriterPolicy::default()
+    });
+    writer.take_output();
+    let signing_key = |writer: &Writer| *live_secrets(writer).get(2).expect("third");
+    let mut past: Vec<[u8; 32]> = vec![SEED];
+    for k in 0..10 {
+        let current = signing_key(&writer);
+        let known = derivable(&live_secrets(&writer));
+        for old in past.iter().filter(|old| **old != current) {
+            assert!(
+                !known.contains(old),
+                "an old signing key can be derived at step {k}"
+            );
+        }
+        if past.last() != Some(&current) {
+            past.push(current);
+        }
+        next_frame(&mut writer, k);
+    }
+    let publics: BTreeSet<[u8; 32]> = past
+        .iter()
+        .map(|seed| SigningKey::from_bytes(seed).verifying_key().to_bytes())
+        .collect();
+    assert!(publics.len() > 4, "each epoch has its own key");
+}
+
+#[test]
+fn a_closed_writer_holds_no_segment_keys() {
+    let mut writer = writer(WriterPolicy::default());
+    writer.finish(now(1)).expect("finish");
+    assert!(writer.segment.is_none());
+}
+
+#[test]
+fn an_idle_writer_is_small_and_gives_its_buffer_back() {
+    let mut writer = writer(WriterPolicy::default());
+    writer
+        .record(1, &Record::Output(&[0; 300_000]), now(0))
+        .expect("record");
+    writer.flush(now(0)).expect("flush");
+    while writer.take_output().is_some() {}
+    writer.handle_timeout(now(30_000)).expect("checkpoint");
+    while writer.take_output().is_some() {}
+    writer.handle_timeout(now(30_001)).expect("idle");
+    assert_eq!(writer.out.capacity(), 0);
+    assert!(
+        size_of::<Writer>() <= 1_024,
+        "{} bytes",
+        size_of::<Writer>()
+    );
+}
+
+#[test]
+fn what_was_pending_is_erased_when_the_writer_is_dropped_or_broken() {
+    let mut writer = writer(WriterPolicy::default());
+    writer.take_output();
+    writer
+        .record(1, &Record::Input(b"not flushed"), now(0))
+        .expect("record");
+    assert!(writer.buffered_bytes() > 0);
+    writer.close_broken();
+    assert_eq!(writer.buffered_bytes(), 0);
+    assert_eq!(
+        writer.record(1, &Record::Shell, now(1)),
+        Err(WriteError::Closed)
+    );
+}
