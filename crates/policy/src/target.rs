@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 
 use crate::email::cmp_folded;
 use crate::request::Target;
-use crate::selector::Quantifier;
 
 /// One set of criteria: the port, and three lists over id, host name and tags.
 #[derive(Debug)]
@@ -13,6 +12,7 @@ pub(crate) struct Criterion {
     pub(crate) ports: Ports,
     /// Never empty.
     pub(crate) include: Vec<TargetSelector>,
+    /// Each of one value.
     pub(crate) require: Vec<TargetSelector>,
     pub(crate) exclude: Vec<TargetSelector>,
 }
@@ -45,56 +45,35 @@ impl Criterion {
             Ports::Any => true,
             Ports::These(ports) => ports.contains(&target.port),
         };
-        port && self
-            .include
-            .iter()
-            .any(|selector| selector.matches(target, Quantifier::Any))
-            && self
-                .require
-                .iter()
-                .all(|selector| selector.matches(target, Quantifier::All))
-            && !self
-                .exclude
-                .iter()
-                .any(|selector| selector.matches(target, Quantifier::Any))
+        let matches = |selector: &TargetSelector| selector.matches(target);
+        port && self.include.iter().any(matches)
+            && self.require.iter().all(matches)
+            && !self.exclude.iter().any(matches)
     }
 }
 
 impl TargetSelector {
-    /// Whether it asks, in a `require`, for several values of an attribute that has one.
-    pub(crate) fn is_contradictory(&self) -> bool {
+    /// How many values of one attribute it names. In a `require`, more than one would match nothing.
+    pub(crate) fn values(&self) -> usize {
         match self {
-            Self::AnyTarget => false,
+            Self::AnyTarget => 1,
             Self::Id(names) | Self::Hostname(names) | Self::Tag { values: names, .. } => {
-                names.len() > 1
+                names.len()
             }
         }
     }
 
-    fn matches(&self, target: &Target, quantifier: Quantifier) -> bool {
-        let one_of = |names: &[Box<str>], found: bool| {
-            found && (quantifier == Quantifier::Any || names.len() == 1)
-        };
+    fn matches(&self, target: &Target) -> bool {
         match self {
             Self::AnyTarget => true,
-            Self::Id(ids) => one_of(
-                ids,
-                ids.binary_search_by(|id| (**id).cmp(&target.id)).is_ok(),
-            ),
-            Self::Hostname(names) => one_of(
-                names,
-                names
-                    .binary_search_by(|name| cmp_folded(name, &target.hostname))
-                    .is_ok(),
-            ),
-            Self::Tag { key, values } => target.tags.get(&**key).is_some_and(|value| {
-                one_of(
-                    values,
-                    values
-                        .binary_search_by(|wanted| (**wanted).cmp(value))
-                        .is_ok(),
-                )
-            }),
+            Self::Id(ids) => ids.binary_search_by(|id| (**id).cmp(&target.id)).is_ok(),
+            Self::Hostname(names) => names
+                .binary_search_by(|name| cmp_folded(name, &target.hostname))
+                .is_ok(),
+            Self::Tag { key, values } => target
+                .tags
+                .get(&**key)
+                .is_some_and(|tag| values.binary_search_by(|value| (**value).cmp(tag)).is_ok()),
         }
     }
 }

@@ -209,6 +209,45 @@ fn two_different_things_missing_are_no_advice() {
 }
 
 #[test]
+fn advice_is_for_those_who_are_included_and_name_a_user_that_the_policy_names() {
+    let policy = |include: &str, require: &str| {
+        let text = format!(
+            "[[application]]\nname = \"a\"\ntarget = {{ include = [{{ any_target = true }}] }}\n[[application.policy]]\nname = \"p\"\n\
+             action = \"allow\"\ninclude = [{include}]\nrequire = [{require}]\nusernames = [\"secretuser\"]\n"
+        );
+        PolicySet::from_toml(&text).unwrap()
+    };
+    let advice = |set: &PolicySet, asked: &Asked| match decide(set, &asked.request()) {
+        Decision::Deny(denial) => denial.advice,
+        Decision::Allow(_) => panic!("it is allowed"),
+    };
+    let (everyone, check) = ("{ everyone = true }", "{ device_posture = \"other\" }");
+    let mut asked = Asked::good();
+    assert_eq!(
+        advice(&policy(everyone, check), &asked),
+        Advice::CheckDevice
+    );
+    // Nothing includes this person: that a better device would is the policy's business.
+    assert_eq!(advice(&policy(check, ""), &asked), Advice::AskForAccess);
+    // Four devices to check, and then something else.
+    let many = [check; 4].join(", ");
+    assert_eq!(
+        advice(&policy(everyone, &many), &asked),
+        Advice::CheckDevice
+    );
+    let many_and_more = format!("{many}, {{ country = \"US\" }}");
+    assert_eq!(
+        advice(&policy(everyone, &many_and_more), &asked),
+        Advice::AskForAccess
+    );
+    asked.user = Some("postgres");
+    assert_eq!(
+        advice(&policy(everyone, check), &asked),
+        Advice::AskForAccess
+    );
+}
+
+#[test]
 fn the_log_names_what_decided_or_came_closest() {
     let texts: Vec<_> = denied()
         .iter()

@@ -6,13 +6,19 @@ use alloc::string::{String, ToString as _};
 use crate::rules::{Rule, Rules};
 use crate::selector::Selector;
 
-pub(super) const HELP: &str =
-    "to ask for any of several, put them into a rule group and require that";
+/// Why nobody can meet the rules, and what to write instead.
+pub(super) struct Contradiction {
+    pub(super) what: String,
+    pub(super) help: &'static str,
+}
 
 /// What makes it certain that `rules` match nobody, if anything obvious does.
-pub(super) fn find(rules: &Rules) -> Option<String> {
+pub(super) fn find(rules: &Rules) -> Option<Contradiction> {
     if selectors(&rules.exclude).any(|selector| *selector == Selector::Everyone) {
-        return Some("it excludes everyone".to_string());
+        return Some(Contradiction {
+            what: "it excludes everyone".to_string(),
+            help: "write in `exclude` only those who are an exception",
+        });
     }
     let required = || selectors(&rules.require);
     several(required().filter_map(|selector| match selector {
@@ -49,8 +55,11 @@ pub(super) fn find(rules: &Rules) -> Option<String> {
         .then_some("service_token")
     })
     .or_else(|| disjoint_ranges(rules).then_some("ip"))
-    .map(|attribute| {
-        format!("it requires several different values of `{attribute}` at once, which nobody has")
+    .map(|attribute| Contradiction {
+        what: format!(
+            "it requires several different values of `{attribute}` at once, which nobody has"
+        ),
+        help: "to ask for any of several, put them into a rule group and require that",
     })
 }
 

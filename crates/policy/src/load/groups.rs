@@ -6,8 +6,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::contradictions::{self, Contradiction};
 use super::reader::{Fields, Node, Quoted, Reader, nearest};
-use super::{contradictions, rules, values};
+use super::{rules, values};
 use crate::limits::{MAX_DECISION_STEPS, MAX_GROUP_DEPTH};
 use crate::rules::{Rule, RuleGroup, Rules};
 use crate::set::Application;
@@ -108,8 +109,8 @@ fn group(reader: &mut Reader<'_>, node: &Node<'_>, names: &mut GroupNames) -> Op
     let name = name.and_then(|node| values::name(reader, &node));
     let rules = rules::load(reader, &fields, names);
     // Of a group nobody can be in, an exclude would keep out nobody: this is never a harmless mistake.
-    if let Some(what) = contradictions::find(&rules) {
-        reader.problem(node, what, contradictions::HELP);
+    if let Some(Contradiction { what, help }) = contradictions::find(&rules) {
+        reader.problem(node, what, help);
     }
     Some(RuleGroup {
         name: name?.into(),

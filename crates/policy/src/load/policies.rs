@@ -7,9 +7,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::contradictions::{self, Contradiction};
 use super::groups::GroupNames;
 use super::reader::{Fields, Listed, Node, Quoted, Reader, nearest};
-use super::{contradictions, permissions, rules, values};
+use super::{permissions, rules, values};
 use crate::rules::MissingInExclude;
 use crate::set::{Action, Policy};
 use crate::unix_user::{self, UserFault, Users};
@@ -181,11 +182,11 @@ pub(super) fn load(
         Some(Action::Allow) => check_allow(reader, &fields, &users),
         Some(Action::Block) => check_block(reader, &fields),
     }
-    if let Some(what) = contradictions::find(&rules) {
+    if let Some(Contradiction { what, help }) = contradictions::find(&rules) {
         match action {
             // It lets nobody in, which is safe and documented; the same in a Block would keep nobody out.
-            Some(Action::Allow) => reader.warn(node, what, contradictions::HELP),
-            _ => reader.problem(node, what, contradictions::HELP),
+            Some(Action::Allow) => reader.warn(node, what, help),
+            _ => reader.problem(node, what, help),
         }
     }
     Some(Policy {

@@ -58,7 +58,7 @@ fn criterion(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Criterion> {
             HELP,
         );
     }
-    if require.iter().any(TargetSelector::is_contradictory) {
+    if require.iter().any(|selector| selector.values() > 1) {
         let what = "it requires several different values at once, which no target has";
         reader.problem(
             node,

@@ -164,3 +164,24 @@ fn what_a_message_quotes_is_short_and_harmless() {
         "{message}"
     );
 }
+
+#[test]
+fn excluding_everyone_warns_in_an_allow_and_is_a_problem_in_a_block() {
+    let what = "line 8: application[0].policy[0]: it excludes everyone; \
+        write in `exclude` only those who are an exception";
+    let rules = "include = [{ email_domain = \"example.com\" }]\nexclude = [{ everyone = true }]";
+    let allow = format!("name = \"p\"\naction = \"allow\"\nusernames = [\"a\"]\n{rules}");
+    warned(&with_policy(&allow), &[what]);
+    refused(
+        &with_policy(&format!("name = \"p\"\naction = \"block\"\n{rules}")),
+        what,
+    );
+}
+
+#[test]
+fn a_guess_is_made_up_to_two_slips() {
+    let message = |field: &str| load(&format!("{field} = \"1h\"")).unwrap_err().to_string();
+    assert!(message("idle_timeuot").contains("write `idle_timeout`"));
+    assert!(message("Idle-Timeout").contains("write `idle_timeout`"));
+    assert!(!message("idle_timuots").contains("write `idle_timeout`,"));
+}
