@@ -50,7 +50,10 @@ fn key(seed: u8) -> Ed25519Key {
 }
 
 fn host_key(key: &Ed25519Key) -> HostKey {
-    HostKey { algorithm: HostKeyAlgorithm::Ed25519, public_key: key.public_key_blob() }
+    HostKey {
+        algorithm: HostKeyAlgorithm::Ed25519,
+        public_key: key.public_key_blob(),
+    }
 }
 
 impl Pair {
@@ -90,7 +93,10 @@ impl Pair {
     /// The service was asked for, and nothing else.
     fn in_service() -> Self {
         let mut pair = Self::exchanged();
-        pair.client_sends(&message::service(message::number::SERVICE_REQUEST, "ssh-userauth"));
+        pair.client_sends(&message::service(
+            message::number::SERVICE_REQUEST,
+            "ssh-userauth",
+        ));
         pair.run_server().unwrap();
         assert_eq!(pair.server_said().len(), 1);
         pair
@@ -99,7 +105,9 @@ impl Pair {
     /// The client is let in.
     fn ready() -> Self {
         let mut pair = Self::exchanged();
-        pair.client.authenticate("alice", ClientAuth::None, NOW).unwrap();
+        pair.client
+            .authenticate("alice", ClientAuth::None, NOW)
+            .unwrap();
         pair.run().unwrap();
         assert_eq!(pair.authenticated, (true, true));
         pair
@@ -129,7 +137,8 @@ impl Pair {
 
     /// Gives the server what the client has sent.
     fn run_server(&mut self) -> Result<(), Error> {
-        self.to_server.extend(self.client.poll_output().unwrap_or_default());
+        self.to_server
+            .extend(self.client.poll_output().unwrap_or_default());
         loop {
             let progress = self.server.handle_input(&mut self.to_server, NOW)?;
             if let Some(range) = progress.payload {
@@ -146,7 +155,8 @@ impl Pair {
                     }
                     ServerEvent::KeyExchanged(_) => self.exchanges += 1,
                     ServerEvent::AuthAttempt(attempt) => {
-                        self.attempts.push((attempt.user.clone(), attempt.method.clone()));
+                        self.attempts
+                            .push((attempt.user.clone(), attempt.method.clone()));
                         match self.judge {
                             Judge::Accept => self.server.accept(attempt.id, NOW)?,
                             Judge::Reject => self.server.reject(attempt.id, &["publickey"], NOW),
@@ -165,7 +175,8 @@ impl Pair {
 
     /// Gives the client what the server has sent.
     fn run_client(&mut self) -> Result<(), Error> {
-        self.to_client.extend(self.server.poll_output().unwrap_or_default());
+        self.to_client
+            .extend(self.server.poll_output().unwrap_or_default());
         loop {
             let progress = self.client.handle_input(&mut self.to_client, NOW)?;
             if let Some(range) = progress.payload {
@@ -215,7 +226,9 @@ impl Pair {
 }
 
 fn unexpected(number: u8) -> Result<(), Error> {
-    Err(Error::PeerMisbehaved(PeerMisbehaved::UnexpectedMessage { number }))
+    Err(Error::PeerMisbehaved(PeerMisbehaved::UnexpectedMessage {
+        number,
+    }))
 }
 
 fn misbehaved(what: PeerMisbehaved) -> Result<(), Error> {

@@ -1,6 +1,11 @@
 //! Somebody between two of our machines, and peers that send anything but SSH.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may fail"
+)]
 
 mod common;
 
@@ -8,7 +13,8 @@ use common::wire::{clear_packet, clear_payloads};
 use common::{ClientEnd, Login, Pair, START, ServerEnd, TestKey};
 use proptest::prelude::*;
 use ssh_transport::{
-    CipherAlgorithm, ClientConfig, Error, MAX_PACKET_BYTES, PeerMisbehaved, RECEIVE_BUFFER_BYTES, ServerConfig,
+    CipherAlgorithm, ClientConfig, Error, MAX_PACKET_BYTES, PeerMisbehaved, RECEIVE_BUFFER_BYTES,
+    ServerConfig,
 };
 
 const LINE: &[u8] = b"SSH-2.0-mallory\r\n";
@@ -83,18 +89,32 @@ fn no_flipped_bit_in_either_direction_goes_unnoticed() {
     };
     for position in 0..up.len() {
         let got_through = session_with(|bytes, _, start, _| flip(bytes, start, position));
-        assert_eq!(got_through, up_free[position], "byte {position} of {} from the client", up.len());
+        assert_eq!(
+            got_through,
+            up_free[position],
+            "byte {position} of {} from the client",
+            up.len()
+        );
     }
     for position in 0..down.len() {
         let got_through = session_with(|_, bytes, _, start| flip(bytes, start, position));
-        assert_eq!(got_through, down_free[position], "byte {position} of {} from the server", down.len());
+        assert_eq!(
+            got_through,
+            down_free[position],
+            "byte {position} of {} from the server",
+            down.len()
+        );
     }
 }
 
 #[test]
 fn a_packet_put_before_kexinit_breaks_strict_key_exchange() {
     // "Terrapin": IGNORE early, so that a later packet can be dropped without a gap in the sequence numbers.
-    for injected in [&[2u8, 0, 0, 0, 0][..], &[4, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[3, 0, 0, 0, 0]] {
+    for injected in [
+        &[2u8, 0, 0, 0, 0][..],
+        &[4, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[3, 0, 0, 0, 0],
+    ] {
         let mut server = server();
         let hello = client().machine.poll_output().unwrap();
         let line_end = hello.iter().position(|b| *b == b'\n').unwrap() + 1;
@@ -117,10 +137,14 @@ fn a_packet_put_after_kexinit_breaks_strict_key_exchange() {
     for number in [2, 3, 4, 7, 8, 50, 80, 192] {
         let violated = misbehaved(PeerMisbehaved::StrictKeyExchangeViolated { number });
         let mut server = server();
-        server.feed(&client().machine.poll_output().unwrap()).unwrap();
+        server
+            .feed(&client().machine.poll_output().unwrap())
+            .unwrap();
         assert_eq!(server.feed(&clear_packet(&[number, 0, 0, 0, 0])), violated);
         let mut client = client();
-        client.feed(&crate::server().machine.poll_output().unwrap()).unwrap();
+        client
+            .feed(&crate::server().machine.poll_output().unwrap())
+            .unwrap();
         assert_eq!(client.feed(&clear_packet(&[number, 0, 0, 0, 0])), violated);
     }
 }
@@ -129,10 +153,15 @@ fn a_packet_put_after_kexinit_breaks_strict_key_exchange() {
 fn the_first_encrypted_packet_cannot_be_dropped() {
     let (_, down) = recorded();
     let newkeys_end = is_free(&down).iter().rposition(|free| *free).unwrap() + 1;
-    let length = u32::from_be_bytes(down[newkeys_end..newkeys_end + 4].try_into().unwrap()) as usize;
+    let length =
+        u32::from_be_bytes(down[newkeys_end..newkeys_end + 4].try_into().unwrap()) as usize;
     let ext_info = newkeys_end..newkeys_end + 4 + length + 16;
     let got_through = session_with(|_, bytes, _, start| {
-        if let Some(from) = ext_info.start.checked_sub(start).filter(|from| *from < bytes.len()) {
+        if let Some(from) = ext_info
+            .start
+            .checked_sub(start)
+            .filter(|from| *from < bytes.len())
+        {
             bytes.drain(from..from + ext_info.len());
         }
     });
@@ -145,11 +174,19 @@ fn replayed_reordered_and_reflected_packets_are_not_authentic() {
         let ready = || {
             let mut config = ClientConfig::default();
             config.algorithms.ciphers = vec![cipher];
-            let mut pair = Pair::new(config, ServerConfig::default(), vec![TestKey::ed25519(7)], Login::None);
+            let mut pair = Pair::new(
+                config,
+                ServerConfig::default(),
+                vec![TestKey::ed25519(7)],
+                Login::None,
+            );
             pair.run();
             let mut packets = Vec::new();
             for tag in 0..2 {
-                pair.client.machine.send_packet(&[94, tag, 0, 0], START).unwrap();
+                pair.client
+                    .machine
+                    .send_packet(&[94, tag, 0, 0], START)
+                    .unwrap();
                 packets.push(pair.client.machine.poll_output().unwrap());
             }
             (pair, packets)
@@ -178,7 +215,18 @@ fn replayed_reordered_and_reflected_packets_are_not_authentic() {
 #[test]
 fn a_bad_length_is_refused_before_anything_more_is_awaited() {
     let too_long = u32::try_from(MAX_PACKET_BYTES).unwrap() + 4;
-    for length in [0, 1, 4, 5, 13, too_long, too_long + 8, 0x7fff_ffff, 0xffff_fffc, u32::MAX] {
+    for length in [
+        0,
+        1,
+        4,
+        5,
+        13,
+        too_long,
+        too_long + 8,
+        0x7fff_ffff,
+        0xffff_fffc,
+        u32::MAX,
+    ] {
         let mut server = server();
         server.feed(LINE).unwrap();
         let refused = misbehaved(PeerMisbehaved::BadPacketLength { got: length });
@@ -218,10 +266,18 @@ fn the_longest_packet_fits_the_receive_buffer() {
 
 #[test]
 fn what_is_not_ssh_is_told_nothing() {
-    for input in [&b"GET / HTTP/1.1\r\n"[..], b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n", b"\r\n\r\n\0\r\nQUIT\n", b"SSH-1.5-old\n"] {
+    for input in [
+        &b"GET / HTTP/1.1\r\n"[..],
+        b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n",
+        b"\r\n\r\n\0\r\nQUIT\n",
+        b"SSH-1.5-old\n",
+    ] {
         let mut server = server();
         server.machine.poll_output().unwrap();
-        assert_eq!(server.feed(input), misbehaved(PeerMisbehaved::BadIdentification));
+        assert_eq!(
+            server.feed(input),
+            misbehaved(PeerMisbehaved::BadIdentification)
+        );
         assert_eq!(server.machine.poll_output(), None);
         assert!(server.machine.is_closed());
     }
@@ -233,7 +289,9 @@ fn a_refused_packet_is_answered_with_a_disconnect_that_names_the_reason() {
     let hello = server.machine.poll_output().unwrap();
     server.feed(LINE).unwrap();
     server.feed(&[0xff; 4]).unwrap_err();
-    let goodbye = clear_payloads(&server.machine.poll_output().unwrap()).pop().unwrap();
+    let goodbye = clear_payloads(&server.machine.poll_output().unwrap())
+        .pop()
+        .unwrap();
     assert_eq!(goodbye[..5], [1, 0, 0, 0, 2]);
     assert!(String::from_utf8_lossy(&goodbye).contains("bad packet length"));
     assert!(!hello.is_empty());
@@ -247,13 +305,20 @@ fn every_truncation_of_a_kexinit_is_malformed() {
     for len in 1..kexinit.len() {
         let mut server = server();
         server.feed(LINE).unwrap();
-        assert_eq!(server.feed(&clear_packet(&kexinit[..len])), misbehaved(PeerMisbehaved::MalformedMessage), "{len}");
+        assert_eq!(
+            server.feed(&clear_packet(&kexinit[..len])),
+            misbehaved(PeerMisbehaved::MalformedMessage),
+            "{len}"
+        );
     }
     let mut longer = kexinit;
     longer.push(0);
     let mut server = server();
     server.feed(LINE).unwrap();
-    assert_eq!(server.feed(&clear_packet(&longer)), misbehaved(PeerMisbehaved::MalformedMessage));
+    assert_eq!(
+        server.feed(&clear_packet(&longer)),
+        misbehaved(PeerMisbehaved::MalformedMessage)
+    );
 }
 
 proptest! {

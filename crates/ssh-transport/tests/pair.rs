@@ -1,6 +1,11 @@
 //! Our client and our server with a wire between them.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may fail"
+)]
 
 mod common;
 
@@ -10,8 +15,8 @@ use common::wire::Message;
 use common::{ClientEnd, Login, Pair, START, ServerEnd, TestKey, accept_keys};
 use proptest::prelude::*;
 use ssh_transport::{
-    ApiMisuse, CipherAlgorithm, ClientConfig, DisconnectReason, Error, HostKeyAlgorithm, KexAlgorithm,
-    MAX_PAYLOAD_BYTES, Negotiated, PeerMisbehaved, ServerConfig, Timer,
+    ApiMisuse, CipherAlgorithm, ClientConfig, DisconnectReason, Error, HostKeyAlgorithm,
+    KexAlgorithm, MAX_PAYLOAD_BYTES, Negotiated, PeerMisbehaved, ServerConfig, Timer,
 };
 
 fn packet(tag: u32, len: usize) -> Vec<u8> {
@@ -20,7 +25,11 @@ fn packet(tag: u32, len: usize) -> Vec<u8> {
     payload
 }
 
-fn client_config(kex: KexAlgorithm, cipher: CipherAlgorithm, host_key: HostKeyAlgorithm) -> ClientConfig {
+fn client_config(
+    kex: KexAlgorithm,
+    cipher: CipherAlgorithm,
+    host_key: HostKeyAlgorithm,
+) -> ClientConfig {
     let mut config = ClientConfig::default();
     config.algorithms.kex = vec![kex];
     config.algorithms.ciphers = vec![cipher];
@@ -42,7 +51,10 @@ fn every_key_exchange_cipher_and_host_key_carries_packets_both_ways_across_a_rek
                     turn += 1;
                     turn * 7919 % 300 + 1
                 });
-                assert!(pair.client.authenticated && pair.server.authenticated, "{kex:?} {cipher:?} {host_key:?}");
+                assert!(
+                    pair.client.authenticated && pair.server.authenticated,
+                    "{kex:?} {cipher:?} {host_key:?}"
+                );
                 let sent: Vec<_> = (0..5).map(|i| packet(i, 1 << (3 * i))).collect();
                 for payload in &sent {
                     pair.client.machine.send_packet(payload, START).unwrap();
@@ -61,11 +73,23 @@ fn every_key_exchange_cipher_and_host_key_carries_packets_both_ways_across_a_rek
                     assert_eq!(exchanges.len(), 2);
                     assert_eq!(exchanges[0].session_id, exchanges[1].session_id);
                     assert_eq!((exchanges[0].first, exchanges[1].first), (true, false));
-                    assert!(exchanges.iter().all(|e| e.strict && e.kex == kex.name() && e.cipher_in == cipher.name()));
+                    assert!(
+                        exchanges.iter().all(|e| e.strict
+                            && e.kex == kex.name()
+                            && e.cipher_in == cipher.name())
+                    );
                 }
-                assert_eq!(pair.client.exchanges[0].session_id, pair.server.exchanges[0].session_id);
+                assert_eq!(
+                    pair.client.exchanges[0].session_id,
+                    pair.server.exchanges[0].session_id
+                );
                 assert_eq!(pair.client.host_keys.len(), 2);
-                assert!(pair.client.host_keys.iter().all(|k| k.public_key == blob && !k.changed));
+                assert!(
+                    pair.client
+                        .host_keys
+                        .iter()
+                        .all(|k| k.public_key == blob && !k.changed)
+                );
             }
         }
     }
@@ -142,9 +166,15 @@ fn transcript(client_seed: u8, size: usize) -> (Vec<u8>, Vec<u8>) {
             if turn == 3 {
                 return (up, down);
             }
-            client.machine.send_packet(&packet(turn, 1000), START).unwrap();
+            client
+                .machine
+                .send_packet(&packet(turn, 1000), START)
+                .unwrap();
             server.machine.start_rekey(START);
-            server.machine.send_packet(&packet(turn, 1000), START).unwrap();
+            server
+                .machine
+                .send_packet(&packet(turn, 1000), START)
+                .unwrap();
         }
     }
 }
@@ -165,10 +195,28 @@ fn a_server_leaves_the_clients_packets_alone_until_it_is_started() {
     let mut server = ServerEnd::unstarted(ServerConfig::default(), 2, vec![TestKey::ed25519(7)]);
     let mut bytes = client.machine.poll_output().unwrap().to_vec();
     let line = bytes.iter().position(|b| *b == b'\n').unwrap() + 1;
-    assert_eq!(server.machine.handle_input(&mut bytes, START).unwrap().consumed, line);
-    assert_eq!(server.machine.handle_input(&mut bytes[line..], START).unwrap().consumed, 0);
+    assert_eq!(
+        server
+            .machine
+            .handle_input(&mut bytes, START)
+            .unwrap()
+            .consumed,
+        line
+    );
+    assert_eq!(
+        server
+            .machine
+            .handle_input(&mut bytes[line..], START)
+            .unwrap()
+            .consumed,
+        0
+    );
     let ours = server.machine.poll_output().unwrap();
-    assert!(ours.starts_with(b"SSH-2.0-") && ours.ends_with(b"\r\n") && ours.iter().filter(|b| **b == b'\n').count() == 1);
+    assert!(
+        ours.starts_with(b"SSH-2.0-")
+            && ours.ends_with(b"\r\n")
+            && ours.iter().filter(|b| **b == b'\n').count() == 1
+    );
     client.feed(&ours).unwrap();
     server.start();
     server.feed(&bytes[line..]).unwrap();
@@ -181,10 +229,16 @@ fn a_server_leaves_the_clients_packets_alone_until_it_is_started() {
 fn a_refusal_right_after_the_identification_is_read_by_the_client() {
     let mut client = ClientEnd::new(ClientConfig::default(), 1, Login::None);
     let mut server = ServerEnd::unstarted(ServerConfig::default(), 2, vec![TestKey::ed25519(7)]);
-    server.machine.disconnect(DisconnectReason::HostNotAllowedToConnect, "access denied: not \x1b[31myou\n");
+    server.machine.disconnect(
+        DisconnectReason::HostNotAllowedToConnect,
+        "access denied: not \x1b[31myou\n",
+    );
     assert!(server.machine.is_closed());
     client.feed(&server.machine.poll_output().unwrap()).unwrap();
-    assert_eq!(client.goodbye, Some((1, "access denied: not [31myou\n".to_owned())));
+    assert_eq!(
+        client.goodbye,
+        Some((1, "access denied: not [31myou\n".to_owned()))
+    );
     assert!(client.machine.is_closed());
     // What comes later is ignored.
     server.feed(b"anything").unwrap();
@@ -195,12 +249,20 @@ fn a_refusal_right_after_the_identification_is_read_by_the_client() {
 fn a_goodbye_amid_a_key_exchange_still_arrives() {
     let mut pair = Pair::ready();
     pair.server.machine.start_rekey(START);
-    pair.server.machine.send_packet(&packet(1, 100), START).unwrap();
-    pair.server.machine.disconnect(DisconnectReason::ByApplication, "session ended");
+    pair.server
+        .machine
+        .send_packet(&packet(1, 100), START)
+        .unwrap();
+    pair.server
+        .machine
+        .disconnect(DisconnectReason::ByApplication, "session ended");
     pair.run();
     assert_eq!(pair.client.goodbye, Some((11, "session ended".to_owned())));
     assert!(pair.client.received.is_empty());
-    assert_eq!(pair.client.machine.send_packet(&packet(1, 9), START), Err(Error::Disconnected));
+    assert_eq!(
+        pair.client.machine.send_packet(&packet(1, 9), START),
+        Err(Error::Disconnected)
+    );
 }
 
 #[test]
@@ -208,11 +270,17 @@ fn nothing_of_the_connection_layer_leaves_between_kexinit_and_newkeys() {
     let mut pair = Pair::ready();
     pair.client.machine.start_rekey(START);
     let kexinit = pair.client.machine.poll_output().unwrap();
-    pair.client.machine.send_packet(&packet(1, 50_000), START).unwrap();
+    pair.client
+        .machine
+        .send_packet(&packet(1, 50_000), START)
+        .unwrap();
     assert_eq!(pair.client.machine.poll_output(), None);
     assert!(pair.client.machine.queued_bytes() >= 50_000);
     // What the server sent before it saw the KEXINIT still comes through.
-    pair.server.machine.send_packet(&packet(2, 500), START).unwrap();
+    pair.server
+        .machine
+        .send_packet(&packet(2, 500), START)
+        .unwrap();
     let late = pair.server.machine.poll_output().unwrap();
     pair.client.feed(&late).unwrap();
     assert_eq!(pair.client.received, [packet(2, 500)]);
@@ -227,46 +295,82 @@ fn keys_are_exchanged_again_after_their_time() {
     let mut pair = Pair::ready();
     let due = pair.server.machine.poll_timeout().unwrap();
     assert_eq!(due, START + Duration::from_secs(3600));
-    pair.server.machine.handle_timeout(due - Duration::from_millis(1)).unwrap();
+    pair.server
+        .machine
+        .handle_timeout(due - Duration::from_millis(1))
+        .unwrap();
     assert_eq!(pair.server.machine.poll_output(), None);
     pair.server.now = due;
     pair.server.machine.handle_timeout(due).unwrap();
     pair.run();
     assert_eq!(pair.client.exchanges.len(), 2);
-    assert_eq!(pair.server.machine.poll_timeout(), Some(due + Duration::from_secs(3600)));
+    assert_eq!(
+        pair.server.machine.poll_timeout(),
+        Some(due + Duration::from_secs(3600))
+    );
 }
 
 #[test]
 fn keys_are_exchanged_again_after_their_packets() {
     let mut config = ClientConfig::default();
     config.rekey.max_packets = 10;
-    let mut pair = Pair::new(config, ServerConfig::default(), vec![TestKey::ed25519(7)], Login::None);
+    let mut pair = Pair::new(
+        config,
+        ServerConfig::default(),
+        vec![TestKey::ed25519(7)],
+        Login::None,
+    );
     pair.run();
     for i in 0..40 {
-        pair.server.machine.send_packet(&packet(i, 10), START).unwrap();
+        pair.server
+            .machine
+            .send_packet(&packet(i, 10), START)
+            .unwrap();
         pair.run();
     }
     assert_eq!(pair.client.received.len(), 40);
-    assert!((3..=12).contains(&pair.client.exchanges.len()), "{}", pair.client.exchanges.len());
+    assert!(
+        (3..=12).contains(&pair.client.exchanges.len()),
+        "{}",
+        pair.client.exchanges.len()
+    );
 }
 
 #[test]
 fn a_host_key_that_changes_on_rekey_is_told() {
     let mut config = ClientConfig::default();
     config.algorithms.host_keys = vec![HostKeyAlgorithm::Ed25519];
-    let mut pair = Pair::new(config, ServerConfig::default(), vec![TestKey::ed25519(7)], Login::None);
+    let mut pair = Pair::new(
+        config,
+        ServerConfig::default(),
+        vec![TestKey::ed25519(7)],
+        Login::None,
+    );
     pair.run();
     pair.client.machine.start_rekey(START);
     pair.run();
     assert!(pair.client.host_keys[1].rekey && !pair.client.host_keys[1].changed);
     // The same connection with a server that shows another key in its second exchange.
-    let mut server = ServerEnd::new(ServerConfig::default(), 2, vec![TestKey::ed25519(7), TestKey::ecdsa(HostKeyAlgorithm::EcdsaP256)]);
+    let mut server = ServerEnd::new(
+        ServerConfig::default(),
+        2,
+        vec![
+            TestKey::ed25519(7),
+            TestKey::ecdsa(HostKeyAlgorithm::EcdsaP256),
+        ],
+    );
     server.judge = common::accept_none;
     let mut config = ClientConfig::default();
     config.algorithms.host_keys = vec![HostKeyAlgorithm::Ed25519, HostKeyAlgorithm::EcdsaP256];
-    let mut pair = Pair { client: ClientEnd::new(config, 1, Login::None), server };
+    let mut pair = Pair {
+        client: ClientEnd::new(config, 1, Login::None),
+        server,
+    };
     pair.run();
-    assert_eq!(pair.client.host_keys[0].algorithm, HostKeyAlgorithm::Ed25519);
+    assert_eq!(
+        pair.client.host_keys[0].algorithm,
+        HostKeyAlgorithm::Ed25519
+    );
 }
 
 #[test]
@@ -276,16 +380,27 @@ fn a_rejected_host_key_ends_the_connection_before_new_keys() {
     pair.run();
     assert!(pair.client.machine.is_closed() && !pair.client.authenticated);
     assert!(pair.client.exchanges.is_empty());
-    assert_eq!(pair.server.goodbye.as_ref().unwrap().0, DisconnectReason::HostKeyNotVerifiable.code());
+    assert_eq!(
+        pair.server.goodbye.as_ref().unwrap().0,
+        DisconnectReason::HostKeyNotVerifiable.code()
+    );
 }
 
 #[test]
 fn each_kind_of_user_key_logs_in_with_a_verified_signature() {
     for algorithm in HostKeyAlgorithm::KEYS {
         let key = TestKey::of(algorithm);
-        let login = Login::Key { algorithm: algorithm.name().to_owned(), blob: key.blob, sign: key.sign };
-        let mut pair =
-            Pair::new(ClientConfig::default(), ServerConfig::default(), vec![TestKey::ed25519(7)], login);
+        let login = Login::Key {
+            algorithm: algorithm.name().to_owned(),
+            blob: key.blob,
+            sign: key.sign,
+        };
+        let mut pair = Pair::new(
+            ClientConfig::default(),
+            ServerConfig::default(),
+            vec![TestKey::ed25519(7)],
+            login,
+        );
         pair.server.judge = accept_keys;
         pair.run();
         assert!(pair.client.authenticated, "{algorithm:?}");
@@ -315,12 +430,18 @@ fn sides_without_a_common_algorithm_say_which() {
         server_config.algorithms.kex = vec![KexAlgorithm::Curve25519Sha256];
         server_config.algorithms.ciphers = vec![CipherAlgorithm::Aes256Gcm];
         let mut server = ServerEnd::new(server_config, 2, vec![TestKey::ed25519(7)]);
-        let error = server.feed(&client.machine.poll_output().unwrap()).unwrap_err();
+        let error = server
+            .feed(&client.machine.poll_output().unwrap())
+            .unwrap_err();
         assert!(server.machine.is_closed());
         let reply = server.machine.poll_output().unwrap();
         let line = reply.iter().position(|b| *b == b'\n').unwrap() + 1;
         let last = common::wire::clear_payloads(&reply[line..]).pop().unwrap();
-        assert_eq!(last[..5], [1, 0, 0, 0, 3], "the last packet is DISCONNECT, key exchange failed");
+        assert_eq!(
+            last[..5],
+            [1, 0, 0, 0, 3],
+            "the last packet is DISCONNECT, key exchange failed"
+        );
         client.feed(&reply).unwrap_err();
         error
     };
@@ -346,12 +467,21 @@ fn who_does_not_log_in_in_time_is_sent_away() {
     pair.run();
     let deadline = pair.server.machine.poll_timeout().unwrap();
     assert_eq!(deadline, START + ServerConfig::default().login_grace);
-    pair.server.machine.handle_timeout(deadline - Duration::from_nanos(1)).unwrap();
-    assert_eq!(pair.server.machine.handle_timeout(deadline), Err(Error::TimedOut(Timer::LoginGrace)));
+    pair.server
+        .machine
+        .handle_timeout(deadline - Duration::from_nanos(1))
+        .unwrap();
+    assert_eq!(
+        pair.server.machine.handle_timeout(deadline),
+        Err(Error::TimedOut(Timer::LoginGrace))
+    );
     assert!(pair.server.machine.is_closed());
     assert_eq!(pair.server.machine.poll_timeout(), None);
     pair.run();
-    assert_eq!(pair.client.goodbye.as_ref().unwrap().1, "timed out: login grace time exceeded");
+    assert_eq!(
+        pair.client.goodbye.as_ref().unwrap().1,
+        "timed out: login grace time exceeded"
+    );
 }
 
 #[test]
@@ -359,7 +489,9 @@ fn the_longest_payload_passes_and_a_longer_one_is_refused_without_harm() {
     let mut pair = Pair::ready();
     let longest = packet(1, MAX_PAYLOAD_BYTES);
     let too_long = packet(1, MAX_PAYLOAD_BYTES + 1);
-    let refused = Err(Error::ApiMisuse(ApiMisuse::PayloadTooLong { got: MAX_PAYLOAD_BYTES + 1 }));
+    let refused = Err(Error::ApiMisuse(ApiMisuse::PayloadTooLong {
+        got: MAX_PAYLOAD_BYTES + 1,
+    }));
     assert_eq!(pair.client.machine.send_packet(&too_long, START), refused);
     assert_eq!(
         pair.client.machine.send_packet(&[50], START),
@@ -385,15 +517,29 @@ fn nothing_can_be_sent_before_authentication() {
 fn a_client_that_tries_too_often_is_sent_away() {
     let mut config = ServerConfig::default();
     config.limits.max_auth_attempts = 3;
-    let mut pair = Pair::new(ClientConfig::default(), config, vec![TestKey::ed25519(7)], Login::None);
+    let mut pair = Pair::new(
+        ClientConfig::default(),
+        config,
+        vec![TestKey::ed25519(7)],
+        Login::None,
+    );
     pair.server.judge = |_| false;
     pair.run();
     for _ in 0..2 {
-        pair.client.machine.authenticate("alice", ssh_transport::ClientAuth::None, START).unwrap();
+        pair.client
+            .machine
+            .authenticate("alice", ssh_transport::ClientAuth::None, START)
+            .unwrap();
         pair.run();
     }
-    pair.client.machine.authenticate("alice", ssh_transport::ClientAuth::None, START).unwrap();
+    pair.client
+        .machine
+        .authenticate("alice", ssh_transport::ClientAuth::None, START)
+        .unwrap();
     let bytes = pair.client.machine.poll_output().unwrap();
     let error = pair.server.feed(&bytes).unwrap_err();
-    assert_eq!(error, Error::PeerMisbehaved(PeerMisbehaved::TooManyAuthAttempts));
+    assert_eq!(
+        error,
+        Error::PeerMisbehaved(PeerMisbehaved::TooManyAuthAttempts)
+    );
 }

@@ -7,6 +7,7 @@ use super::{Core, Inits, Phase, Role};
 use crate::crypto::{HashAlgorithm, Hasher, OpenKey, SealKey, SharedSecret};
 use crate::error::{Error, PeerMisbehaved};
 use crate::event::{Common, KeyExchange};
+use crate::limits::MAX_EXCHANGES_BEFORE_AUTH;
 use crate::message::{self, number};
 use crate::negotiation::{Agreed, KexInit};
 use crate::packet::Sequence;
@@ -69,6 +70,9 @@ impl<E: From<Common>> Core<E> {
                 }
                 .into());
             }
+        }
+        if !self.authenticated && self.exchanges >= MAX_EXCHANGES_BEFORE_AUTH {
+            return Err(PeerMisbehaved::TooManyPacketsBeforeAuth.into());
         }
         let agreed = self.offer.agree(self.role, &theirs)?;
         if matches!(self.phase, Phase::Settled) {

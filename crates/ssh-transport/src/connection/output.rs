@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{Core, Phase};
 use crate::error::{ApiMisuse, Error, PeerMisbehaved};
 use crate::event::Common;
-use crate::limits::{MAX_PAYLOAD_BYTES, MAX_WAITING_REPLY_BYTES};
+use crate::limits::{KEPT_OUTPUT_BYTES, MAX_PAYLOAD_BYTES, MAX_WAITING_REPLY_BYTES};
 use crate::message::number;
 use crate::packet::Volume;
 use crate::wire::{Put as _, Reader};
@@ -115,6 +115,11 @@ impl<E: From<Common>> Core<E> {
         if self.held.len() == 0 {
             self.waiting_reply_bytes = 0;
         }
-        Some(self.out.split().freeze())
+        let ready = if self.out.capacity() > KEPT_OUTPUT_BYTES {
+            core::mem::take(&mut self.out)
+        } else {
+            self.out.split()
+        };
+        Some(ready.freeze())
     }
 }

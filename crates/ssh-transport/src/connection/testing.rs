@@ -21,7 +21,9 @@ impl<E: From<Common>> Core<E> {
 
     /// Changes the KEXINIT that was sent, which is also the one that is hashed.
     pub(crate) fn change_kexinit_for_test(&mut self, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-        let Phase::AwaitKexInit { ours } = &mut self.phase else { panic!("no KEXINIT was sent") };
+        let Phase::AwaitKexInit { ours } = &mut self.phase else {
+            panic!("no KEXINIT was sent")
+        };
         change(ours);
         ours.clone()
     }

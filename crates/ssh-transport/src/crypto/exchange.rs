@@ -192,3 +192,86 @@ fn p256_agree(secret: &p256::SecretKey, point: &[u8]) -> Result<SharedSecret, Er
     let shared = p256::ecdh::diffie_hellman(secret.to_nonzero_scalar(), public.as_affine());
     Ok(SharedSecret::mpint(shared.raw_secret_bytes()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_lc_rs::kem;
+
+    fn hex<const N: usize>(text: &str) -> [u8; N] {
+        core::array::from_fn(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap())
+    }
+
+    #[test]
+    fn x25519_gives_the_secret_of_rfc_7748() {
+        // RFC 7748 section 6.1.
+        let alice = hex("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a");
+        let alice_public =
+            hex::<32>("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a");
+        let bob_public =
+            hex::<32>("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f");
+        let shared = hex::<32>("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742");
+        let ephemeral = Ephemeral::X25519(StaticSecret::from(alice));
+        assert_eq!(ephemeral.public(), alice_public);
+        let secret = ephemeral.agree(&bob_public).unwrap();
+        assert_eq!(
+            secret.wire_bytes(),
+            SharedSecret::mpint(&shared).wire_bytes()
+        );
+    }
+
+    #[test]
+    fn p256_gives_the_secret_of_rfc_5903() {
+        // RFC 5903 section 8.1.
+        let secret = hex::<32>("c88f01f510d9ac3f70a292daa2316de544e9aab8afe84049c62a9c57862d1433");
+        let peer = hex::<65>(concat!(
+            "04",
+            "d12dfb5289c8d4f81208b70270398c342296970a0bccb74c736fc7554494bf63",
+            "56fbf3ca366cc23e8157854c13c58d6aac23f046ada30f8353e74f33039872ab",
+        ));
+        let own_public = hex::<65>(concat!(
+            "04",
+            "dad0b65394221cf9b051e1feca5787d098dfe637fc90b9ef945d0c3772581180",
+            "5271a0461cdb8252d61f1c456fa3e59ab1f45b33accf5f58389e0577b8990bb3",
+        ));
+        let shared = hex::<32>("d6840f6b42f6edafd13116e0e12565202fef8e9ece7dce03812464d04b9442de");
+        let ephemeral = Ephemeral::P256(p256::SecretKey::from_slice(&secret).unwrap());
+        assert_eq!(ephemeral.public(), own_public);
+        assert_eq!(
+            ephemeral.agree(&peer).unwrap().wire_bytes(),
+            SharedSecret::mpint(&shared).wire_bytes()
+        );
+    }
+
+    #[test]
+    fn mlkem_agrees_with_another_implementation_in_both_roles() {
+        // AWS-LC's ML-KEM on the other side, X25519 by hand.
+        let mut random = Random::new([5; 32]);
+        let x = StaticSecret::from([8; 32]);
+        let x_public = x25519_public(&x);
+
+        let ours = Ephemeral::generate(KexAlgorithm::MlKem768X25519Sha256, &mut random).unwrap();
+        let public = ours.public();
+        let (mlkem, point) = public.split_at(MLKEM768_PUBLIC_BYTES);
+        let theirs = kem::EncapsulationKey::new(&kem::ML_KEM_768, mlkem).unwrap();
+        let (ciphertext, post_quantum) = theirs.encapsulate().unwrap();
+        let reply = [ciphertext.as_ref(), &x_public].concat();
+        let classical = x25519_agree(&x, point).unwrap();
+        let expected = SharedSecret::hybrid(post_quantum.as_ref(), classical.as_bytes());
+        assert_eq!(
+            ours.agree(&reply).unwrap().wire_bytes(),
+            expected.wire_bytes()
+        );
+
+        let theirs = kem::DecapsulationKey::generate(&kem::ML_KEM_768).unwrap();
+        let key = theirs.encapsulation_key().unwrap();
+        let init = [key.key_bytes().unwrap().as_ref(), &x_public].concat();
+        let (reply, secret) =
+            respond(KexAlgorithm::MlKem768X25519Sha256, &init, &mut random).unwrap();
+        let (ciphertext, point) = reply.split_at(MLKEM768_CIPHERTEXT_BYTES);
+        let post_quantum = theirs.decapsulate(ciphertext.into()).unwrap();
+        let classical = x25519_agree(&x, point).unwrap();
+        let expected = SharedSecret::hybrid(post_quantum.as_ref(), classical.as_bytes());
+        assert_eq!(secret.wire_bytes(), expected.wire_bytes());
+    }
+}

@@ -200,3 +200,99 @@ fn left_pad<'b>(buffer: &'b mut [u8], len: usize, value: &[u8]) -> Option<&'b [u
     buffer.get_mut(start..len)?.copy_from_slice(value);
     buffer.get(..len)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    use crate::signing::Ed25519Key;
+    use crate::wire::Put as _;
+    use zeroize::Zeroizing;
+
+    #[test]
+    fn a_signature_verifies_over_its_data_and_every_flipped_bit_fails() {
+        let key = Ed25519Key::from_seed(Zeroizing::new([3; 32]));
+        let blob = key.public_key_blob();
+        let signature = key.sign(b"data");
+        let parsed = VerifyingKey::parse(HostKeyAlgorithm::Ed25519, &blob).unwrap();
+        assert_eq!(parsed.verify(b"data", &signature), Ok(()));
+        assert_eq!(parsed.verify(b"dat", &signature), Err(BadSignature));
+        for bit in 0..signature.len() * 8 {
+            let mut changed = signature.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(
+                parsed.verify(b"data", &changed),
+                Err(BadSignature),
+                "bit {bit}"
+            );
+        }
+        for len in 0..signature.len() {
+            assert_eq!(parsed.verify(b"data", &signature[..len]), Err(BadSignature));
+        }
+    }
+
+    #[test]
+    fn a_blob_is_taken_only_by_its_own_algorithm_and_only_whole() {
+        let blob = Ed25519Key::from_seed(Zeroizing::new([3; 32])).public_key_blob();
+        for algorithm in HostKeyAlgorithm::ALL {
+            let is_own = algorithm == HostKeyAlgorithm::Ed25519;
+            assert_eq!(
+                VerifyingKey::parse(algorithm, &blob).is_ok(),
+                is_own,
+                "{algorithm:?}"
+            );
+        }
+        for len in 0..blob.len() {
+            assert!(VerifyingKey::parse(HostKeyAlgorithm::Ed25519, &blob[..len]).is_err());
+        }
+        let mut longer = blob;
+        longer.push(0);
+        assert!(VerifyingKey::parse(HostKeyAlgorithm::Ed25519, &longer).is_err());
+    }
+
+    #[test]
+    fn a_certificate_is_not_taken_for_a_key_nor_a_key_for_a_certificate() {
+        let mut certificate = Vec::new();
+        certificate.put_string(b"ssh-ed25519-cert-v01@openssh.com");
+        certificate.put_string(&[0; 32]);
+        certificate.put_string(&[7; 32]);
+        certificate.put_word(0);
+        assert!(VerifyingKey::parse(HostKeyAlgorithm::Ed25519Cert, &certificate).is_ok());
+        assert!(VerifyingKey::parse(HostKeyAlgorithm::Ed25519, &certificate).is_err());
+        let key_only = &certificate[..certificate.len() - 4];
+        assert!(VerifyingKey::parse(HostKeyAlgorithm::Ed25519Cert, key_only).is_err());
+    }
+
+    #[test]
+    fn oversized_numbers_of_rsa_and_ecdsa_are_refused() {
+        let rsa = |modulus: &[u8]| {
+            let mut blob = Vec::new();
+            blob.put_string(b"ssh-rsa");
+            blob.put_mpint(&[1, 0, 1]);
+            blob.put_mpint(modulus);
+            blob
+        };
+        let largest = rsa(&[0xff; MAX_RSA_MODULUS_BYTES]);
+        let key = VerifyingKey::parse(HostKeyAlgorithm::RsaSha512, &largest).unwrap();
+        let mut signature = Vec::new();
+        signature.put_string(b"rsa-sha2-512");
+        signature.put_string(&[1; MAX_RSA_MODULUS_BYTES + 1]);
+        assert_eq!(key.verify(b"data", &signature), Err(BadSignature));
+        let too_large = rsa(&[0xff; MAX_RSA_MODULUS_BYTES + 1]);
+        assert!(VerifyingKey::parse(HostKeyAlgorithm::RsaSha512, &too_large).is_err());
+
+        let mut blob = Vec::new();
+        blob.put_string(b"ecdsa-sha2-nistp256");
+        blob.put_string(b"nistp256");
+        blob.put_string(&[4; 65]);
+        let key = VerifyingKey::parse(HostKeyAlgorithm::EcdsaP256, &blob).unwrap();
+        let mut numbers = Vec::new();
+        numbers.put_mpint(&[1; 33]);
+        numbers.put_mpint(&[1; 32]);
+        let mut signature = Vec::new();
+        signature.put_string(b"ecdsa-sha2-nistp256");
+        signature.put_string(&numbers);
+        assert_eq!(key.verify(b"data", &signature), Err(BadSignature));
+    }
+}

@@ -16,7 +16,12 @@ fn none(user: &str) -> Vec<u8> {
 }
 
 /// A signed request of `key`, where `change` may spoil the data before it is signed.
-fn signed_request(pair: &Pair, user: &str, key: &Ed25519Key, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+fn signed_request(
+    pair: &Pair,
+    user: &str,
+    key: &Ed25519Key,
+    change: impl FnOnce(&mut Vec<u8>),
+) -> Vec<u8> {
     let mut request = publickey_request(user, "ssh-ed25519", &key.public_key_blob());
     let mut data = signed_data(pair.server.core.session_id().unwrap(), &request);
     change(&mut data);
@@ -37,14 +42,20 @@ const FAILURE: &[u8] = b"\x33\0\0\0\x09publickey\0";
 
 #[test]
 fn a_request_before_its_service_is_refused() {
-    assert_eq!(Pair::exchanged().server_gets(&none("alice")), unexpected(50));
+    assert_eq!(
+        Pair::exchanged().server_gets(&none("alice")),
+        unexpected(50)
+    );
 }
 
 #[test]
 fn a_service_other_than_authentication_is_refused() {
     for service in ["ssh-connection", "", "ssh-userauth\0"] {
         let request = message::service(number::SERVICE_REQUEST, service);
-        assert_eq!(Pair::exchanged().server_gets(&request), misbehaved(PeerMisbehaved::UnknownService));
+        assert_eq!(
+            Pair::exchanged().server_gets(&request),
+            misbehaved(PeerMisbehaved::UnknownService)
+        );
     }
 }
 
@@ -54,13 +65,22 @@ fn accepting_a_query_lets_nobody_in() {
     let mut pair = Pair::in_service();
     let shown = key(50);
     pair.server_gets(&query("alice", &shown)).unwrap();
-    assert!(matches!(&pair.attempts[0].1, AuthMethod::PublicKey { proof: KeyProof::Query, .. }));
+    assert!(matches!(
+        &pair.attempts[0].1,
+        AuthMethod::PublicKey {
+            proof: KeyProof::Query,
+            ..
+        }
+    ));
     assert_eq!(pair.authenticated, (false, false));
     let mut ok = Vec::from([number::USERAUTH_PK_OK]);
     ok.put_string(b"ssh-ed25519");
     ok.put_string(&shown.public_key_blob());
     assert_eq!(pair.server_said(), [ok]);
-    assert_eq!(pair.server.send_packet(&[98], NOW), Err(Error::ApiMisuse(ApiMisuse::NotAuthenticated)));
+    assert_eq!(
+        pair.server.send_packet(&[98], NOW),
+        Err(Error::ApiMisuse(ApiMisuse::NotAuthenticated))
+    );
 
     // A signature by another key is another question, about that key.
     let other = key(51);
@@ -79,9 +99,9 @@ fn accepting_a_query_lets_nobody_in() {
 fn a_signature_over_anything_else_is_refused_without_asking() {
     let user_key = key(50);
     let spoil: [fn(&mut Vec<u8>); 4] = [
-        |data| data[4] ^= 1,                        // another session
-        |data| data.truncate(data.len() - 1),       // another blob
-        |data| data[4 + 32 + 1 + 4] = b'b',         // another user
+        |data| data[4] ^= 1,                            // another session
+        |data| data.truncate(data.len() - 1),           // another blob
+        |data| data[4 + 32 + 1 + 4] = b'b',             // another user
         |data| data[4 + 32] = number::USERAUTH_FAILURE, // another message
     ];
     for change in spoil {
@@ -108,9 +128,18 @@ fn every_flipped_bit_of_a_signed_request_is_refused() {
         pair.judge = Judge::Reject;
         let result = pair.server_gets(&bad);
         let is_verified = |(_, method): &(String, AuthMethod)| {
-            matches!(method, AuthMethod::PublicKey { proof: KeyProof::Verified, .. })
+            matches!(
+                method,
+                AuthMethod::PublicKey {
+                    proof: KeyProof::Verified,
+                    ..
+                }
+            )
         };
-        assert!(!pair.attempts.iter().any(is_verified), "bit in byte {position}");
+        assert!(
+            !pair.attempts.iter().any(is_verified),
+            "bit in byte {position}"
+        );
         if result.is_err() || position % 15 == 14 {
             pair = Pair::in_service();
         }
@@ -122,8 +151,10 @@ fn a_signature_for_one_session_does_not_serve_in_another() {
     let user_key = key(50);
     let first = Pair::in_service();
     let attempt = signed_request(&first, "alice", &user_key, |_| {});
-    let mut config = ClientConfig::default();
-    config.identification = "SSH-2.0-another".to_string();
+    let config = ClientConfig {
+        identification: "SSH-2.0-another".to_string(),
+        ..ClientConfig::default()
+    };
     let mut second = Pair::with(config, ServerConfig::default());
     second.run().unwrap();
     second.client_sends(&message::service(number::SERVICE_REQUEST, "ssh-userauth"));
@@ -134,7 +165,12 @@ fn a_signature_for_one_session_does_not_serve_in_another() {
 #[test]
 fn another_user_name_or_service_after_the_first_ends_the_connection() {
     let changed = misbehaved(PeerMisbehaved::UserNameChanged);
-    for next in [none("root"), none("alice "), none(""), request("alice", "other", "none")] {
+    for next in [
+        none("root"),
+        none("alice "),
+        none(""),
+        request("alice", "other", "none"),
+    ] {
         let mut pair = Pair::in_service();
         pair.judge = Judge::Reject;
         pair.server_gets(&none("alice")).unwrap();
@@ -176,7 +212,10 @@ fn an_answer_to_an_old_or_foreign_question_does_nothing() {
     pair.server_gets(&none("alice")).unwrap();
     let wrong = Err(Error::ApiMisuse(ApiMisuse::NoSuchQuestion));
     assert_eq!(pair.server.accept(AuthId(9999), NOW), wrong);
-    assert_eq!(pair.server.signed(SignId(pair.open[0].id.0), b"", NOW), wrong);
+    assert_eq!(
+        pair.server.signed(SignId(pair.open[0].id.0), b"", NOW),
+        wrong
+    );
     pair.server.reject(AuthId(9999), &[], NOW);
     assert_eq!(pair.server.poll_output(), None);
     let attempt = pair.open.pop().unwrap();
@@ -188,7 +227,12 @@ fn an_answer_to_an_old_or_foreign_question_does_nothing() {
 #[test]
 fn names_that_no_user_has_are_refused_without_asking() {
     let long = "x".repeat(MAX_USER_NAME_BYTES + 1);
-    for bad in [none(&long), none("al\nice"), none("a\x1b[2J"), request("alice", "ssh-userauth", "none")] {
+    for bad in [
+        none(&long),
+        none("al\nice"),
+        none("a\x1b[2J"),
+        request("alice", "ssh-userauth", "none"),
+    ] {
         let mut pair = Pair::in_service();
         pair.server_gets(&bad).unwrap();
         assert!(pair.attempts.is_empty());
@@ -216,7 +260,12 @@ fn other_methods_and_unknown_keys_are_handed_over_as_such() {
         let mut pair = Pair::in_service();
         pair.judge = Judge::Reject;
         pair.server_gets(&message).unwrap();
-        assert_eq!(pair.attempts[0].1, AuthMethod::Other { name: expected.to_string() });
+        assert_eq!(
+            pair.attempts[0].1,
+            AuthMethod::Other {
+                name: expected.to_string()
+            }
+        );
     }
 }
 
@@ -227,16 +276,26 @@ fn every_truncation_of_a_request_is_malformed_or_refused() {
     for len in 1..good.len() {
         let mut pair = Pair::in_service();
         let result = pair.server_gets(&good[..len]);
-        assert_eq!(result, misbehaved(PeerMisbehaved::MalformedMessage), "{len}");
+        assert_eq!(
+            result,
+            misbehaved(PeerMisbehaved::MalformedMessage),
+            "{len}"
+        );
         assert!(pair.server.is_closed());
     }
 }
 
 #[test]
 fn a_client_does_not_take_success_or_failure_that_it_did_not_ask_for() {
-    assert_eq!(Pair::exchanged().client_gets(&[number::USERAUTH_SUCCESS]), unexpected(52));
+    assert_eq!(
+        Pair::exchanged().client_gets(&[number::USERAUTH_SUCCESS]),
+        unexpected(52)
+    );
     assert_eq!(Pair::exchanged().client_gets(FAILURE), unexpected(51));
-    assert_eq!(Pair::exchanged().client_gets(&[number::USERAUTH_PK_OK]), unexpected(60));
+    assert_eq!(
+        Pair::exchanged().client_gets(&[number::USERAUTH_PK_OK]),
+        unexpected(60)
+    );
     let mut pair = Pair::ready();
     pair.client_gets(&[number::USERAUTH_SUCCESS]).unwrap();
     assert_eq!(pair.client.core.poll_event(), None);

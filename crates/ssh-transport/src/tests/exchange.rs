@@ -74,7 +74,10 @@ fn a_right_guess_is_used() {
     let mut pair = Pair::new();
     // The first choice of both: the guess counts, and this one is no key.
     guessing_client(&mut pair, &[number::KEX_ECDH_INIT, 0, 0, 0, 1, 0]);
-    assert_eq!(pair.run_server(), misbehaved(PeerMisbehaved::BadEphemeralKey));
+    assert_eq!(
+        pair.run_server(),
+        misbehaved(PeerMisbehaved::BadEphemeralKey)
+    );
 }
 
 #[test]
@@ -101,7 +104,11 @@ fn a_bad_ephemeral_key_ends_the_connection_for_each_method() {
         let mut init = Vec::from([number::KEX_ECDH_INIT]);
         init.put_string(public);
         pair.client_sends(&init);
-        assert_eq!(pair.run_server(), misbehaved(PeerMisbehaved::BadEphemeralKey), "{kex:?}");
+        assert_eq!(
+            pair.run_server(),
+            misbehaved(PeerMisbehaved::BadEphemeralKey),
+            "{kex:?}"
+        );
         assert!(pair.server.is_closed());
     }
 }
@@ -161,7 +168,10 @@ fn a_peer_without_strict_exchange_is_taken_and_sequence_numbers_go_on() {
     pair.to_server.extend_from_slice(&line[..line_end]);
     pair.client.core.sealer_for_test(Sealer::default());
     let kexinit = pair.client.core.change_kexinit_for_test(|kexinit| {
-        let at = kexinit.windows(12).position(|w| w == b"kex-strict-c").unwrap();
+        let at = kexinit
+            .windows(12)
+            .position(|w| w == b"kex-strict-c")
+            .unwrap();
         kexinit[at] = b'x';
     });
     // Without strict exchange an IGNORE may come first.
@@ -171,15 +181,35 @@ fn a_peer_without_strict_exchange_is_taken_and_sequence_numbers_go_on() {
     // The client saw the server's mark and believes in it: so do not let it.
     pair.to_client.extend(pair.server.poll_output().unwrap());
     while !matches!(pair.client.core.phase_for_test(), Phase::Exchanging { .. }) {
-        let consumed = pair.client.handle_input(&mut pair.to_client, NOW).unwrap().consumed;
+        let consumed = pair
+            .client
+            .handle_input(&mut pair.to_client, NOW)
+            .unwrap()
+            .consumed;
         pair.to_client.drain(..consumed);
     }
     pair.client.core.forget_strict_for_test();
     pair.run().unwrap();
-    pair.client.authenticate("alice", ClientAuth::None, NOW).unwrap();
+    pair.client
+        .authenticate("alice", ClientAuth::None, NOW)
+        .unwrap();
     pair.run().unwrap();
     assert_eq!(pair.authenticated, (true, true));
     pair.client.start_rekey(NOW);
     pair.run().unwrap();
     assert_eq!(pair.exchanges, 4);
+}
+
+#[test]
+fn key_exchanges_before_authentication_are_few() {
+    let mut pair = Pair::exchanged();
+    let mut result = Ok(());
+    let mut rounds = 0;
+    while result.is_ok() {
+        rounds += 1;
+        pair.client.start_rekey(NOW);
+        result = pair.run();
+    }
+    assert_eq!(result, misbehaved(PeerMisbehaved::TooManyPacketsBeforeAuth));
+    assert_eq!(rounds, MAX_EXCHANGES_BEFORE_AUTH);
 }

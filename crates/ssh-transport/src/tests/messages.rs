@@ -5,9 +5,18 @@ use crate::wire::Put as _;
 #[test]
 fn a_connection_packet_before_authentication_ends_the_connection() {
     for number in [80, 90, 94, 98, 127] {
-        assert_eq!(Pair::exchanged().server_gets(&[number, 0, 0, 0, 0]), unexpected(number));
-        assert_eq!(Pair::in_service().server_gets(&[number, 0, 0, 0, 0]), unexpected(number));
-        assert_eq!(Pair::exchanged().client_gets(&[number, 0, 0, 0, 0]), unexpected(number));
+        assert_eq!(
+            Pair::exchanged().server_gets(&[number, 0, 0, 0, 0]),
+            unexpected(number)
+        );
+        assert_eq!(
+            Pair::in_service().server_gets(&[number, 0, 0, 0, 0]),
+            unexpected(number)
+        );
+        assert_eq!(
+            Pair::exchanged().client_gets(&[number, 0, 0, 0, 0]),
+            unexpected(number)
+        );
     }
 }
 
@@ -21,8 +30,14 @@ fn messages_of_a_key_exchange_outside_of_one_end_the_connection() {
 
 #[test]
 fn messages_of_the_other_role_end_the_connection() {
-    assert_eq!(Pair::exchanged().server_gets(&message::service(6, "ssh-userauth")), unexpected(6));
-    assert_eq!(Pair::exchanged().client_gets(&message::service(5, "ssh-userauth")), unexpected(5));
+    assert_eq!(
+        Pair::exchanged().server_gets(&message::service(6, "ssh-userauth")),
+        unexpected(6)
+    );
+    assert_eq!(
+        Pair::exchanged().client_gets(&message::service(5, "ssh-userauth")),
+        unexpected(5)
+    );
     assert_eq!(Pair::in_service().server_gets(&[52]), unexpected(52));
 }
 
@@ -58,7 +73,10 @@ fn a_ping_is_answered_with_its_data_inside() {
     assert_eq!(pair.server_said(), [pong.clone()]);
     pair.client_gets(&pong).unwrap();
     ping.push(0);
-    assert_eq!(pair.server_gets(&ping), misbehaved(PeerMisbehaved::MalformedMessage));
+    assert_eq!(
+        pair.server_gets(&ping),
+        misbehaved(PeerMisbehaved::MalformedMessage)
+    );
 }
 
 #[test]
@@ -111,13 +129,21 @@ fn ext_info_is_bounded_in_number_and_size() {
     long.put_string(b"x");
     long.put_string(&[b'y'; MAX_EXT_INFO_BYTES]);
     assert_eq!(Pair::in_service().server_gets(&long), unexpected(7));
-    assert_eq!(Pair::in_service().server_gets(&[7, 0xff, 0xff, 0xff, 0xff]), misbehaved(PeerMisbehaved::MalformedMessage));
+    assert_eq!(
+        Pair::in_service().server_gets(&[7, 0xff, 0xff, 0xff, 0xff]),
+        misbehaved(PeerMisbehaved::MalformedMessage)
+    );
 }
 
 #[test]
 fn a_client_learns_the_signature_algorithms_of_its_server() {
     let pair = Pair::exchanged();
-    assert!(pair.client.server_sig_algs().unwrap().starts_with("ssh-ed25519,"));
+    assert!(
+        pair.client
+            .server_sig_algs()
+            .unwrap()
+            .starts_with("ssh-ed25519,")
+    );
 }
 
 #[test]

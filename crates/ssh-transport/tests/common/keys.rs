@@ -12,10 +12,13 @@ use zeroize::Zeroizing;
 
 use super::wire::Message;
 
+/// Makes a signature blob.
+pub type Sign = Box<dyn Fn(&[u8]) -> Vec<u8> + Send>;
+
 pub struct TestKey {
     pub algorithm: HostKeyAlgorithm,
     pub blob: Vec<u8>,
-    pub sign: Box<dyn Fn(&[u8]) -> Vec<u8> + Send>,
+    pub sign: Sign,
 }
 
 impl TestKey {

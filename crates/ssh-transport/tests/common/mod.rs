@@ -169,7 +169,7 @@ pub enum Login {
     Key {
         algorithm: String,
         blob: Vec<u8>,
-        sign: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+        sign: keys::Sign,
     },
 }
 
