@@ -22,7 +22,10 @@ pub struct Now {
 
 impl From<Now> for session_log::Now {
     fn from(now: Now) -> Self {
-        Self { mono: now.mono, unix: now.unix }
+        Self {
+            mono: now.mono,
+            unix: now.unix,
+        }
     }
 }
 
@@ -73,7 +76,11 @@ impl Gateway {
             policy,
             account_secret,
             ca,
-            log: WriterConfig { suite: Suite::default(), recipients, policy: WriterPolicy::default() },
+            log: WriterConfig {
+                suite: Suite::default(),
+                recipients,
+                policy: WriterPolicy::default(),
+            },
             log_signer,
             timeouts: Timeouts::default(),
         }
@@ -133,6 +140,9 @@ pub struct ConnectionInfo {
 
 impl ConnectionInfo {
     pub(crate) fn identity_name(&self) -> String {
-        self.identity.email.clone().unwrap_or_else(|| self.identity.subject.clone())
+        self.identity
+            .email
+            .clone()
+            .unwrap_or_else(|| self.identity.subject.clone())
     }
 }

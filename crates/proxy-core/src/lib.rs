@@ -10,7 +10,9 @@ mod leg;
 pub mod relay;
 mod session;
 
-pub use event::{AccessEvent, ChannelEvent, EndReason, EventKind, Exit, Refusal, SessionId, Subject};
+pub use event::{
+    AccessEvent, ChannelEvent, EndReason, EventKind, Exit, Refusal, SessionId, Subject,
+};
 pub use gateway::{Ca, ConnectionInfo, Gateway, Now, Target, Timeouts};
 pub use io::{ConnectFailure, Input, Output, SigningRequest};
 pub use leg::{Leg, PerLeg};

@@ -130,7 +130,9 @@ impl Relay {
         out: &mut impl Outlet,
     ) -> Result<(), RelayError> {
         match Message::parse(payload)? {
-            Message::GlobalRequest { name, want_reply } => self.global_request(from, name, want_reply, out),
+            Message::GlobalRequest { name, want_reply } => {
+                self.global_request(from, name, want_reply, out)
+            }
             Message::RequestSuccess => {
                 self.global_reply(from, true, out);
                 Ok(())
@@ -139,21 +141,56 @@ impl Relay {
                 self.global_reply(from, false, out);
                 Ok(())
             }
-            Message::Open { kind, sender, window, max_packet, data } => {
-                let record = Record::ChannelOpen { from: from.side(), kind, window, max_packet, data };
+            Message::Open {
+                kind,
+                sender,
+                window,
+                max_packet,
+                data,
+            } => {
+                let record = Record::ChannelOpen {
+                    from: from.side(),
+                    kind,
+                    window,
+                    max_packet,
+                    data,
+                };
                 self.open(from, kind, sender, window, &record, payload, out)
             }
             Message::OpenConfirmation { recipient, sender } => {
                 let channel = self.channels.confirm(from, recipient, sender)?;
                 let (number, opener) = (channel.number, channel.opener);
-                out.record(number, &Record::OpenReply { from: from.side(), ok: true, reason: 0, text: "" });
-                out.event(ChannelEvent::Open { channel: number, from: opener });
+                out.record(
+                    number,
+                    &Record::OpenReply {
+                        from: from.side(),
+                        ok: true,
+                        reason: 0,
+                        text: "",
+                    },
+                );
+                out.event(ChannelEvent::Open {
+                    channel: number,
+                    from: opener,
+                });
                 out.pass();
                 Ok(())
             }
-            Message::OpenFailure { recipient, reason, text } => {
+            Message::OpenFailure {
+                recipient,
+                reason,
+                text,
+            } => {
                 let channel = self.channels.refuse(from, recipient)?;
-                out.record(channel.number, &Record::OpenReply { from: from.side(), ok: false, reason, text });
+                out.record(
+                    channel.number,
+                    &Record::OpenReply {
+                        from: from.side(),
+                        ok: false,
+                        reason,
+                        text,
+                    },
+                );
                 out.pass();
                 Ok(())
             }
@@ -170,19 +207,32 @@ impl Relay {
                 };
                 self.data(from, recipient, data.len(), &record, out)
             }
-            Message::ExtendedData { recipient, code, data } => {
+            Message::ExtendedData {
+                recipient,
+                code,
+                data,
+            } => {
                 if from == Leg::Client || code != own::STDERR {
                     let number = self.channels.addressed(from, recipient)?.number;
-                    refuse_quietly(number, from, "extended data", "only a target's stderr is known", out);
+                    refuse_quietly(
+                        number,
+                        from,
+                        "extended data",
+                        "only a target's stderr is known",
+                        out,
+                    );
                     return Ok(());
                 }
                 self.data(from, recipient, data.len(), &Record::Stderr(data), out)
             }
             Message::Eof { recipient } => self.eof(from, recipient, now, out),
             Message::Close { recipient } => self.close(from, recipient, out),
-            Message::Request { recipient, kind, want_reply, data } => {
-                self.request(from, recipient, kind, want_reply, data, out)
-            }
+            Message::Request {
+                recipient,
+                kind,
+                want_reply,
+                data,
+            } => self.request(from, recipient, kind, want_reply, data, out),
             Message::Success { recipient } => self.channel_reply(from, recipient, true, out),
             Message::Failure { recipient } => self.channel_reply(from, recipient, false, out),
             Message::Unknown { number } => Err(RelayError::UnknownMessage { number }),
@@ -229,7 +279,14 @@ impl Relay {
         };
         match verdict {
             Ok(()) => {
-                out.record(0, &Record::Request { from: from.side(), kind: name, want_reply });
+                out.record(
+                    0,
+                    &Record::Request {
+                        from: from.side(),
+                        kind: name,
+                        want_reply,
+                    },
+                );
                 if want_reply {
                     self.global_replies_to[from].push(Pending::FromPeer)?;
                 }
@@ -251,7 +308,13 @@ impl Relay {
             refuse_quietly(0, from, "global reply", "nobody asked", out);
             return;
         }
-        out.record(0, &Record::Reply { from: from.side(), ok });
+        out.record(
+            0,
+            &Record::Reply {
+                from: from.side(),
+                ok,
+            },
+        );
         out.pass();
         self.flush_global_refusals(from.other(), out);
     }
@@ -281,15 +344,18 @@ impl Relay {
                 Some((own::RESOURCE_SHORTAGE, "too many channels are open"))
             }
             (Leg::Client, "session") => None,
-            (_, "direct-tcpip" | "direct-streamlocal@openssh.com" | "forwarded-tcpip") => {
-                Some((own::ADMINISTRATIVELY_PROHIBITED, "port forwarding is not granted"))
-            }
-            (_, "tun@openssh.com") => {
-                Some((own::ADMINISTRATIVELY_PROHIBITED, "tunnel forwarding is never granted"))
-            }
-            (Leg::Target, "x11" | "auth-agent@openssh.com") => {
-                Some((own::ADMINISTRATIVELY_PROHIBITED, "agent and X11 forwarding are not granted"))
-            }
+            (_, "direct-tcpip" | "direct-streamlocal@openssh.com" | "forwarded-tcpip") => Some((
+                own::ADMINISTRATIVELY_PROHIBITED,
+                "port forwarding is not granted",
+            )),
+            (_, "tun@openssh.com") => Some((
+                own::ADMINISTRATIVELY_PROHIBITED,
+                "tunnel forwarding is never granted",
+            )),
+            (Leg::Target, "x11" | "auth-agent@openssh.com") => Some((
+                own::ADMINISTRATIVELY_PROHIBITED,
+                "agent and X11 forwarding are not granted",
+            )),
             _ => Some((own::ADMINISTRATIVELY_PROHIBITED, "not a known channel type")),
         };
         if let Some((reason, why)) = refusal {
@@ -298,10 +364,17 @@ impl Relay {
             out.send(from, own::open_failure(sender, reason, why));
             return Ok(());
         }
-        let notice_credit = if window > 2 * NOTICE_CREDIT_BYTES { NOTICE_CREDIT_BYTES } else { 0 };
+        let notice_credit = if window > 2 * NOTICE_CREDIT_BYTES {
+            NOTICE_CREDIT_BYTES
+        } else {
+            0
+        };
         let number = self.channels.open(from, sender, notice_credit)?;
         out.record(number, record);
-        out.send(from.other(), own::with_window(payload, kind, window - notice_credit));
+        out.send(
+            from.other(),
+            own::with_window(payload, kind, window - notice_credit),
+        );
         Ok(())
     }
 
@@ -316,7 +389,13 @@ impl Relay {
         let channel = self.channels.addressed(from, recipient)?;
         let number = channel.number;
         if channel.eof_from[from] || channel.closed_by[from] {
-            refuse_quietly(number, from, "data", "it comes after the end of this direction", out);
+            refuse_quietly(
+                number,
+                from,
+                "data",
+                "it comes after the end of this direction",
+                out,
+            );
             return Ok(());
         }
         let len = len as u64;
@@ -336,7 +415,13 @@ impl Relay {
     ) -> Result<(), RelayError> {
         let channel = self.channels.addressed(from, recipient)?;
         if core::mem::replace(&mut channel.eof_from[from], true) || channel.closed_by[from] {
-            refuse_quietly(channel.number, from, "EOF", "this direction has ended already", out);
+            refuse_quietly(
+                channel.number,
+                from,
+                "EOF",
+                "this direction has ended already",
+                out,
+            );
             return Ok(());
         }
         out.record(channel.number, &Record::Eof { from: from.side() });
@@ -348,7 +433,12 @@ impl Relay {
         Ok(())
     }
 
-    fn close(&mut self, from: Leg, recipient: u32, out: &mut impl Outlet) -> Result<(), RelayError> {
+    fn close(
+        &mut self,
+        from: Leg,
+        recipient: u32,
+        out: &mut impl Outlet,
+    ) -> Result<(), RelayError> {
         let channel = self.channels.addressed(from, recipient)?;
         let number = channel.number;
         if core::mem::replace(&mut channel.closed_by[from], true) {
@@ -427,7 +517,13 @@ impl Relay {
             refuse_quietly(channel.number, from, "channel reply", "nobody asked", out);
             return Ok(());
         }
-        out.record(channel.number, &Record::Reply { from: from.side(), ok });
+        out.record(
+            channel.number,
+            &Record::Reply {
+                from: from.side(),
+                ok,
+            },
+        );
         out.pass();
         flush_refusals(channel, from.other(), out);
         Ok(())
@@ -435,9 +531,19 @@ impl Relay {
 }
 
 /// Whether a request may pass: the grant's word, and the direction RFC 4254 gives it.
-fn decide(permissions: &Permissions, from: Leg, request: &ChannelRequest<'_>) -> Result<(), &'static str> {
+fn decide(
+    permissions: &Permissions,
+    from: Leg,
+    request: &ChannelRequest<'_>,
+) -> Result<(), &'static str> {
     use ChannelRequest as R;
-    let granted = |yes: bool| if yes { Ok(()) } else { Err("the policy does not grant it") };
+    let granted = |yes: bool| {
+        if yes {
+            Ok(())
+        } else {
+            Err("the policy does not grant it")
+        }
+    };
     match (from, request) {
         (_, R::EndOfWrite | R::Keepalive) => Ok(()),
         (Leg::Client, R::Pty { .. } | R::WindowChange { .. }) => granted(permissions.pty),
@@ -455,26 +561,63 @@ fn decide(permissions: &Permissions, from: Leg, request: &ChannelRequest<'_>) ->
 }
 
 /// The log's word for a request that passes.
-fn describe<'a>(from: Leg, kind: &'a str, want_reply: bool, request: &ChannelRequest<'a>) -> Record<'a> {
+fn describe<'a>(
+    from: Leg,
+    kind: &'a str,
+    want_reply: bool,
+    request: &ChannelRequest<'a>,
+) -> Record<'a> {
     use ChannelRequest as R;
     match *request {
-        R::Pty { term, columns, rows, pixel_width, pixel_height, modes } => {
-            Record::Pty { term, columns, rows, pixel_width, pixel_height, modes }
-        }
+        R::Pty {
+            term,
+            columns,
+            rows,
+            pixel_width,
+            pixel_height,
+            modes,
+        } => Record::Pty {
+            term,
+            columns,
+            rows,
+            pixel_width,
+            pixel_height,
+            modes,
+        },
         R::Env { name, value } => Record::Env { name, value },
         R::Shell => Record::Shell,
         R::Exec { command } => Record::Exec { command },
         R::Subsystem { name } => Record::Subsystem { name },
-        R::WindowChange { columns, rows, pixel_width, pixel_height } => {
-            Record::Resize { columns, rows, pixel_width, pixel_height }
-        }
+        R::WindowChange {
+            columns,
+            rows,
+            pixel_width,
+            pixel_height,
+        } => Record::Resize {
+            columns,
+            rows,
+            pixel_width,
+            pixel_height,
+        },
         R::Signal { name } => Record::Signal { name },
         R::Break { millis } => Record::Break { millis },
         R::ExitStatus { code } => Record::ExitStatus { code },
-        R::ExitSignal { name, core_dumped, message, language } => {
-            Record::ExitSignal { name, core_dumped, message, language }
-        }
-        _ => Record::Request { from: from.side(), kind, want_reply },
+        R::ExitSignal {
+            name,
+            core_dumped,
+            message,
+            language,
+        } => Record::ExitSignal {
+            name,
+            core_dumped,
+            message,
+            language,
+        },
+        _ => Record::Request {
+            from: from.side(),
+            kind,
+            want_reply,
+        },
     }
 }
 
@@ -484,9 +627,10 @@ fn told(channel: u32, request: &ChannelRequest<'_>) -> Option<ChannelEvent> {
         ChannelRequest::Pty { .. } => Some(ChannelEvent::Pty { channel }),
         ChannelRequest::Shell => Some(ChannelEvent::Shell { channel }),
         ChannelRequest::Exec { .. } => Some(ChannelEvent::Exec { channel }),
-        ChannelRequest::Subsystem { name } => {
-            Some(ChannelEvent::Subsystem { channel, name: (*name).into() })
-        }
+        ChannelRequest::Subsystem { name } => Some(ChannelEvent::Subsystem {
+            channel,
+            name: (*name).into(),
+        }),
         _ => None,
     }
 }
@@ -501,8 +645,20 @@ fn exit_of(request: &ChannelRequest<'_>) -> Option<Exit> {
 
 /// Writes down a refusal that has no answer, or whose answer comes in its turn.
 fn refuse_quietly(channel: u32, from: Leg, what: &str, why: &'static str, out: &mut impl Outlet) {
-    out.record(channel, &Record::Refused { from: from.side(), what, why });
-    out.event(ChannelEvent::Refused { channel, from, what: what.into(), why });
+    out.record(
+        channel,
+        &Record::Refused {
+            from: from.side(),
+            what,
+            why,
+        },
+    );
+    out.event(ChannelEvent::Refused {
+        channel,
+        from,
+        what: what.into(),
+        why,
+    });
 }
 
 fn flush_refusals(channel: &mut Channel, to: Leg, out: &mut impl Outlet) {
@@ -524,9 +680,11 @@ fn release_eof(channel: &mut Channel, out: &mut impl Outlet) {
 fn notify(channel: &mut Channel, text: &str, out: &mut impl Outlet) {
     let cost = u32::try_from(text.len()).unwrap_or(u32::MAX);
     let ended = channel.eof_from[Leg::Target] || channel.closed_by[Leg::Target];
-    if let (Some(left), Some(id), false) =
-        (channel.notice_credit.checked_sub(cost), channel.ids[Leg::Client], ended)
-    {
+    if let (Some(left), Some(id), false) = (
+        channel.notice_credit.checked_sub(cost),
+        channel.ids[Leg::Client],
+        ended,
+    ) {
         channel.notice_credit = left;
         out.record(channel.number, &Record::WriterNotice { text });
         out.send(Leg::Client, own::stderr(id, text.as_bytes()));

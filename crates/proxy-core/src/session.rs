@@ -39,7 +39,9 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use hostkey_derive::DerivedHostKey;
-use ssh_transport::{Client, ClientEvent, Ed25519Key, Identification, KeyExchange, Server, ServerConfig, ServerEvent};
+use ssh_transport::{
+    Client, ClientEvent, Ed25519Key, Identification, KeyExchange, Server, ServerConfig, ServerEvent,
+};
 
 use self::buffer::ReceiveBuffer;
 use self::recorder::Recorder;
@@ -124,7 +126,9 @@ impl Session {
     /// A session for a connection that was just accepted. `seed` must be fresh and secret.
     #[must_use]
     pub fn new(gateway: Arc<Gateway>, mut info: ConnectionInfo, seed: &[u8; 32], now: Now) -> Self {
-        info.network.client_addr.get_or_insert(info.client_addr.ip());
+        info.network
+            .client_addr
+            .get_or_insert(info.client_addr.ip());
         let seeds = Seeds::new(seed);
         let id = seeds.session_id();
         let subject = Arc::new(Subject {
@@ -152,7 +156,10 @@ impl Session {
             client,
             target: None,
             io: PerLeg::default(),
-            known: Known { certificate_serial: seeds.certificate_serial(), ..Known::default() },
+            known: Known {
+                certificate_serial: seeds.certificate_serial(),
+                ..Known::default()
+            },
             session_key,
             seeds,
             recorder: None,
@@ -193,8 +200,14 @@ impl Session {
 
     /// Copies bytes of a leg's peer in, as many as fit, and handles them; returns how many.
     pub fn receive(&mut self, leg: Leg, bytes: &[u8], now: Now) -> usize {
-        let Some(free) = self.read_buffer(leg) else { return 0 };
-        let taken = bytes.iter().zip(free).map(|(byte, place)| *place = *byte).count();
+        let Some(free) = self.read_buffer(leg) else {
+            return 0;
+        };
+        let taken = bytes
+            .iter()
+            .zip(free)
+            .map(|(byte, place)| *place = *byte)
+            .count();
         self.handle(Input::Received(leg, taken), now);
         taken
     }
@@ -242,7 +255,10 @@ impl Session {
         };
         let target = self.target.as_ref().and_then(Client::poll_timeout);
         let recorder = self.recorder.as_ref().and_then(Recorder::poll_timeout);
-        [own, self.client.poll_timeout(), target, recorder].into_iter().flatten().min()
+        [own, self.client.poll_timeout(), target, recorder]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Acts on every deadline that has passed; early calls do nothing.
@@ -256,7 +272,11 @@ impl Session {
         if let Err(error) = self.client.handle_timeout(now.mono) {
             self.leg_failed(Leg::Client, &error, now);
         }
-        if let Some(Err(error)) = self.target.as_mut().map(|target| target.handle_timeout(now.mono)) {
+        if let Some(Err(error)) = self
+            .target
+            .as_mut()
+            .map(|target| target.handle_timeout(now.mono))
+        {
             self.leg_failed(Leg::Target, &error, now);
         }
         self.own_timeout(now);
@@ -268,17 +288,22 @@ impl Session {
             Stage::TargetConnection { deadline } if *deadline <= now.mono => {
                 self.target_unreachable(crate::ConnectFailure::TimedOut, now);
             }
-            Stage::TargetHostKey { deadline } | Stage::TargetLogin { deadline, .. } if *deadline <= now.mono => {
+            Stage::TargetHostKey { deadline } | Stage::TargetLogin { deadline, .. }
+                if *deadline <= now.mono =>
+            {
                 self.refuse(
                     Denied {
                         reason: Refusal::TargetTimeout,
                         detail: "the target did not answer in time".into(),
-                        advice: "the target does not answer; try again later or ask who runs it".into(),
+                        advice: "the target does not answer; try again later or ask who runs it"
+                            .into(),
                     },
                     now,
                 );
             }
-            Stage::Certificate { deadline, .. } if *deadline <= now.mono => self.signing_failed(now),
+            Stage::Certificate { deadline, .. } if *deadline <= now.mono => {
+                self.signing_failed(now)
+            }
             Stage::Farewell { deadline } if *deadline <= now.mono => self.say_goodbye(),
             Stage::End(_) => self.relay_timeout(now),
             _ => {}
@@ -289,7 +314,8 @@ impl Session {
     fn advance(&mut self, now: Now) {
         loop {
             self.hand_out_records();
-            if self.recorder.as_ref().is_some_and(Recorder::has_failed) && self.recorder_failed(now) {
+            if self.recorder.as_ref().is_some_and(Recorder::has_failed) && self.recorder_failed(now)
+            {
                 continue;
             }
             if self.unanswered_logs > 0 {
@@ -371,11 +397,15 @@ impl Session {
             ServerEvent::PeerIdentified(ident) => self.client_identified(ident, now),
             ServerEvent::SignExchangeHash(request) => self.sign_exchange_hash(request, now),
             ServerEvent::KeyExchanged(exchanged) => {
-                self.known.client_algorithms.get_or_insert_with(|| algorithms(&exchanged));
+                self.known
+                    .client_algorithms
+                    .get_or_insert_with(|| algorithms(&exchanged));
             }
             ServerEvent::AuthAttempt(attempt) => self.login_attempted(attempt, now),
             ServerEvent::Authenticated => {}
-            ServerEvent::Disconnected { text, .. } => self.peer_said_goodbye(Leg::Client, &text, now),
+            ServerEvent::Disconnected { text, .. } => {
+                self.peer_said_goodbye(Leg::Client, &text, now)
+            }
             _ => {}
         }
     }
@@ -385,14 +415,18 @@ impl Session {
             ClientEvent::PeerIdentified(ident) => self.known.target_ident = Some(ident),
             ClientEvent::HostKey(question) => self.target_host_key(question, now),
             ClientEvent::KeyExchanged(exchanged) => {
-                self.known.target_algorithms.get_or_insert_with(|| algorithms(&exchanged));
+                self.known
+                    .target_algorithms
+                    .get_or_insert_with(|| algorithms(&exchanged));
                 self.known.target_ready = true;
                 self.present_certificate(now);
             }
             ClientEvent::SignAuth(request) => {
                 let signature = self.session_key.sign(&request.data);
-                if let Some(Err(error)) =
-                    self.target.as_mut().map(|target| target.signed(request.id, &signature, now.mono))
+                if let Some(Err(error)) = self
+                    .target
+                    .as_mut()
+                    .map(|target| target.signed(request.id, &signature, now.mono))
                 {
                     self.leg_failed(Leg::Target, &error, now);
                 }
@@ -400,7 +434,9 @@ impl Session {
             ClientEvent::Banner(text) => self.client.banner(&text),
             ClientEvent::Authenticated => self.target_accepted(now),
             ClientEvent::AuthFailed { .. } => self.certificate_rejected(now),
-            ClientEvent::Disconnected { text, .. } => self.peer_said_goodbye(Leg::Target, &text, now),
+            ClientEvent::Disconnected { text, .. } => {
+                self.peer_said_goodbye(Leg::Target, &text, now)
+            }
             _ => {}
         }
     }

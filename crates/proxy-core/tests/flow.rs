@@ -1,5 +1,10 @@
 //! The way of a session, and every way it can end.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod sim;
 
@@ -54,18 +59,37 @@ fn a_command_runs_and_its_status_comes_back() {
     let got = world.person_got();
     assert_eq!(
         got,
-        [p::confirm(0, 7), p::success(0), p::data(0, b"Linux\n"), p::eof(0), p::exit_status(0, 3), p::close(0)]
+        [
+            p::confirm(0, 7),
+            p::success(0),
+            p::data(0, b"Linux\n"),
+            p::eof(0),
+            p::exit_status(0, 3),
+            p::close(0)
+        ]
     );
     world.person_sends(&p::close(7));
-    world.person.ssh.disconnect(ssh_transport::DisconnectReason::ByApplication, "done");
+    world
+        .person
+        .ssh
+        .disconnect(ssh_transport::DisconnectReason::ByApplication, "done");
     world.run();
     assert_eq!(end(&world), Some(EndReason::ClientDisconnected));
     assert_eq!(names(&world).first(), Some(&"access.allowed"));
     assert_eq!(names(&world).last(), Some(&"session.end"));
-    let Some(EventKind::SessionEnd { exit, bytes_from_target, log_complete, .. }) = world.events().last().copied() else {
+    let Some(EventKind::SessionEnd {
+        exit,
+        bytes_from_target,
+        log_complete,
+        ..
+    }) = world.events().last().copied()
+    else {
         panic!("no end");
     };
-    assert_eq!((exit, *bytes_from_target, *log_complete), (&Some(Exit::Status(3)), 6, true));
+    assert_eq!(
+        (exit, *bytes_from_target, *log_complete),
+        (&Some(Exit::Status(3)), 6, true)
+    );
     assert!(world.session.is_over());
 }
 
@@ -85,24 +109,37 @@ fn the_targets_eof_waits_for_the_exit_status_but_not_for_long() {
 
 #[test]
 fn a_denied_identity_reads_why_and_the_target_sees_no_connection() {
-    let mut world = World::new(Setup { email: "eve@example.com", ..Setup::default() });
+    let mut world = World::new(Setup {
+        email: "eve@example.com",
+        ..Setup::default()
+    });
     world.run();
     assert_eq!(refusal(&world), Some(Refusal::Policy));
     assert!(world.target.is_none());
     assert!(!world.steps.contains(&Step::Connect));
     let goodbye = world.person.goodbye.clone().unwrap();
     assert!(goodbye.starts_with("access denied: "), "{goodbye}");
-    assert!(goodbye.contains(&format!("request {}", world.session.id())), "{goodbye}");
+    assert!(
+        goodbye.contains(&format!("request {}", world.session.id())),
+        "{goodbye}"
+    );
     assert!(world.session.is_over());
 }
 
 #[test]
 fn a_denied_user_reads_why_and_nobody_logs_in_to_the_target() {
-    let mut world = World::new(Setup { user: "root", ..Setup::default() });
+    let mut world = World::new(Setup {
+        user: "root",
+        ..Setup::default()
+    });
     world.run();
     assert_eq!(refusal(&world), Some(Refusal::Policy));
     assert!(world.person.was_refused);
-    assert!(world.person.banners[0].starts_with("access denied: "), "{:?}", world.person.banners);
+    assert!(
+        world.person.banners[0].starts_with("access denied: "),
+        "{:?}",
+        world.person.banners
+    );
     assert!(world.target.as_ref().unwrap().attempts.is_empty());
     world.pass(Duration::from_secs(6));
     assert!(world.session.is_over());
@@ -117,20 +154,66 @@ fn each_failure_before_the_session_has_its_own_reason_and_its_own_words() {
         hostkey_derive::Pins::new([pin]).unwrap()
     };
     let cases = [
-        (Setup { connect: Err(ConnectFailure::Refused), ..Setup::default() }, Refusal::TargetUnreachable, "cannot be reached"),
-        (Setup { host_keys: Some(pins), ..Setup::default() }, Refusal::HostKeyMismatch, "host key that is not the expected one"),
-        (Setup { target_trusts_ca: false, ..Setup::default() }, Refusal::CertificateRejected, "TrustedUserCAKeys"),
-        (Setup { log_fails_at: Some(0), ..Setup::default() }, Refusal::RecorderFailed, "cannot be recorded"),
-        (Setup { user: "bad,name", ..Setup::default() }, Refusal::BadUserName, "user name cannot be used"),
+        (
+            Setup {
+                connect: Err(ConnectFailure::Refused),
+                ..Setup::default()
+            },
+            Refusal::TargetUnreachable,
+            "cannot be reached",
+        ),
+        (
+            Setup {
+                host_keys: Some(pins),
+                ..Setup::default()
+            },
+            Refusal::HostKeyMismatch,
+            "host key that is not the expected one",
+        ),
+        (
+            Setup {
+                target_trusts_ca: false,
+                ..Setup::default()
+            },
+            Refusal::CertificateRejected,
+            "TrustedUserCAKeys",
+        ),
+        (
+            Setup {
+                log_fails_at: Some(0),
+                ..Setup::default()
+            },
+            Refusal::RecorderFailed,
+            "cannot be recorded",
+        ),
+        (
+            Setup {
+                user: "bad,name",
+                ..Setup::default()
+            },
+            Refusal::BadUserName,
+            "user name cannot be used",
+        ),
     ];
     for (setup, reason, words) in cases {
         let mut world = World::new(setup);
         world.run();
         world.pass(Duration::from_secs(10));
         assert_eq!(refusal(&world), Some(reason));
-        let told = world.person.goodbye.clone().unwrap_or_default() + &world.person.banners.concat();
-        assert!(told.contains("access denied: ") && told.contains(words), "{reason:?}: {told}");
-        assert_eq!(names(&world).iter().filter(|name| **name == "access.denied").count(), 1, "{reason:?}");
+        let told =
+            world.person.goodbye.clone().unwrap_or_default() + &world.person.banners.concat();
+        assert!(
+            told.contains("access denied: ") && told.contains(words),
+            "{reason:?}: {told}"
+        );
+        assert_eq!(
+            names(&world)
+                .iter()
+                .filter(|name| **name == "access.denied")
+                .count(),
+            1,
+            "{reason:?}"
+        );
         assert!(!names(&world).contains(&"session.start"));
         assert!(world.session.is_over(), "{reason:?}");
     }
@@ -138,8 +221,18 @@ fn each_failure_before_the_session_has_its_own_reason_and_its_own_words() {
 
 #[test]
 fn a_signer_elsewhere_is_asked_once() {
-    let world = World::logged_in(Setup { remote_ca: true, ..Setup::default() });
-    assert_eq!(world.steps.iter().filter(|step| **step == Step::SignCertificate).count(), 1);
+    let world = World::logged_in(Setup {
+        remote_ca: true,
+        ..Setup::default()
+    });
+    assert_eq!(
+        world
+            .steps
+            .iter()
+            .filter(|step| **step == Step::SignCertificate)
+            .count(),
+        1
+    );
 }
 
 #[test]
@@ -147,7 +240,14 @@ fn a_target_that_goes_away_ends_the_session_with_words() {
     let mut world = World::logged_in(Setup::default());
     world.peer_closes(Leg::Target);
     assert_eq!(end(&world), Some(EndReason::TargetDisconnected));
-    assert!(world.person.goodbye.as_ref().unwrap().contains("the target closed the connection"));
+    assert!(
+        world
+            .person
+            .goodbye
+            .as_ref()
+            .unwrap()
+            .contains("the target closed the connection")
+    );
 }
 
 #[test]
@@ -159,15 +259,28 @@ fn a_shutdown_is_told_on_the_channel_and_in_the_goodbye() {
     world.session.handle(proxy_core::Input::Shutdown, world.now);
     world.run();
     let text = "\r\nthis session ends: the proxy is shutting down\r\n";
-    assert_eq!(world.person_got(), [p::extended_data(0, 1, text.as_bytes())]);
-    assert!(world.person.goodbye.as_ref().unwrap().contains("shutting down"));
+    assert_eq!(
+        world.person_got(),
+        [p::extended_data(0, 1, text.as_bytes())]
+    );
+    assert!(
+        world
+            .person
+            .goodbye
+            .as_ref()
+            .unwrap()
+            .contains("shutting down")
+    );
     assert_eq!(end(&world), Some(EndReason::Shutdown));
     assert!(world.session.is_over());
 }
 
 #[test]
 fn rekeys_from_both_sides_in_full_flow_lose_nothing() {
-    let mut world = World::logged_in(Setup { read_at_most: 1000, ..Setup::default() });
+    let mut world = World::logged_in(Setup {
+        read_at_most: 1000,
+        ..Setup::default()
+    });
     world.person_sends(&p::open("session", 0, 100_000_000, &[]));
     world.target_sends(&p::confirm(0, 7));
     world.person_got();
@@ -178,11 +291,25 @@ fn rekeys_from_both_sides_in_full_flow_lose_nothing() {
             world.person.ssh.start_rekey(world.now.mono);
         }
         if round % 5 == 2 {
-            world.target.as_mut().unwrap().ssh.start_rekey(world.now.mono);
+            world
+                .target
+                .as_mut()
+                .unwrap()
+                .ssh
+                .start_rekey(world.now.mono);
         }
-        let (up, down) = (p::data(7, &round.to_be_bytes().repeat(300)), p::data(0, &(!round).to_be_bytes().repeat(500)));
+        let (up, down) = (
+            p::data(7, &round.to_be_bytes().repeat(300)),
+            p::data(0, &(!round).to_be_bytes().repeat(500)),
+        );
         world.person.ssh.send_packet(&up, world.now.mono).unwrap();
-        world.target.as_mut().unwrap().ssh.send_packet(&down, world.now.mono).unwrap();
+        world
+            .target
+            .as_mut()
+            .unwrap()
+            .ssh
+            .send_packet(&down, world.now.mono)
+            .unwrap();
         to_target.push(up);
         to_person.push(down);
         world.run();

@@ -1,5 +1,10 @@
 //! The relay without any cryptography: packets in, packets and records out.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
 
 #[path = "sim/packets.rs"]
 #[allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
@@ -8,7 +13,9 @@ mod p;
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::{Decision, Device, Identity, Network, Permissions, PolicySet, Request, Target, decide};
+use policy::{
+    Decision, Device, Identity, Network, Permissions, PolicySet, Request, Target, decide,
+};
 use proptest::prelude::*;
 use proxy_core::relay::{Outlet, Relay};
 use proxy_core::{ChannelEvent, Leg, RelayError};
@@ -37,10 +44,14 @@ struct Sink<'a> {
 
 impl Outlet for Sink<'_> {
     fn record(&mut self, channel: u32, record: &Record<'_>) {
-        self.bench.0.push(Out::Record(format!("{channel} {record:?}")));
+        self.bench
+            .0
+            .push(Out::Record(format!("{channel} {record:?}")));
     }
     fn pass(&mut self) {
-        self.bench.0.push(Out::Pass(self.from.other(), self.packet.to_vec()));
+        self.bench
+            .0
+            .push(Out::Pass(self.from.other(), self.packet.to_vec()));
     }
     fn send(&mut self, to: Leg, payload: Vec<u8>) {
         self.bench.0.push(Out::Send(to, payload));
@@ -58,21 +69,35 @@ fn permissions(body: &str) -> Arc<Permissions> {
     );
     let set = PolicySet::from_toml(&text).unwrap();
     let request = Request {
-        identity: &Identity { email: Some("a@example.com".into()), ..Identity::default() },
+        identity: &Identity {
+            email: Some("a@example.com".into()),
+            ..Identity::default()
+        },
         device: &Device::default(),
         network: &Network::default(),
-        target: &Target { hostname: "h".into(), port: 22, ..Target::default() },
+        target: &Target {
+            hostname: "h".into(),
+            port: 22,
+            ..Target::default()
+        },
         user: Some("u"),
         now: Duration::ZERO,
     };
-    let Decision::Allow(grant) = decide(&set, &request) else { panic!("not allowed") };
+    let Decision::Allow(grant) = decide(&set, &request) else {
+        panic!("not allowed")
+    };
     grant.permissions
 }
 
 impl Bench {
     fn new(policy_body: &str) -> Self {
         let relay = Relay::new(permissions(policy_body));
-        Self { relay, out: Vec::new(), events: Vec::new(), now: Duration::ZERO }
+        Self {
+            relay,
+            out: Vec::new(),
+            events: Vec::new(),
+            now: Duration::ZERO,
+        }
     }
 
     /// With session channel 0 of the client, number 7 at the target, open.
@@ -85,7 +110,11 @@ impl Bench {
 
     fn hand(&mut self, from: Leg, packet: &[u8]) -> (Result<(), RelayError>, Vec<Out>) {
         self.out.clear();
-        let mut sink = Sink { bench: (&mut self.out, &mut self.events), from, packet };
+        let mut sink = Sink {
+            bench: (&mut self.out, &mut self.events),
+            from,
+            packet,
+        };
         let result = self.relay.handle_packet(from, packet, self.now, &mut sink);
         (result, self.out.clone())
     }
@@ -97,12 +126,16 @@ impl Bench {
     }
 
     fn packets(&mut self, from: Leg, packet: &[u8]) -> Vec<Out> {
-        self.ok(from, packet).into_iter().filter(|out| !matches!(out, Out::Record(_))).collect()
+        self.ok(from, packet)
+            .into_iter()
+            .filter(|out| !matches!(out, Out::Record(_)))
+            .collect()
     }
 }
 
 fn is_refusal(out: &[Out]) -> bool {
-    out.iter().any(|out| matches!(out, Out::Record(text) if text.contains("Refused")))
+    out.iter()
+        .any(|out| matches!(out, Out::Record(text) if text.contains("Refused")))
         && !out.iter().any(|out| matches!(out, Out::Pass(..)))
 }
 
@@ -113,9 +146,20 @@ fn a_record_comes_before_the_packet_it_describes() {
         (Leg::Client, p::data(7, b"ls\n")),
         (Leg::Target, p::data(0, b"file\n")),
         (Leg::Target, p::extended_data(0, 1, b"oops")),
-        (Leg::Client, p::request(7, "env", false, &[p::string(b"LANG"), p::string(b"C")].concat())),
+        (
+            Leg::Client,
+            p::request(
+                7,
+                "env",
+                false,
+                &[p::string(b"LANG"), p::string(b"C")].concat(),
+            ),
+        ),
         (Leg::Client, p::request(7, "exec", true, &p::string(b"id"))),
-        (Leg::Client, p::request(7, "signal", false, &p::string(b"INT"))),
+        (
+            Leg::Client,
+            p::request(7, "signal", false, &p::string(b"INT")),
+        ),
         (Leg::Target, p::exit_status(0, 0)),
         (Leg::Client, p::eof(7)),
         (Leg::Client, p::close(7)),
@@ -131,25 +175,60 @@ fn every_forwarding_is_refused_and_recorded() {
     let mut bench = Bench::with_channel("");
     let cases = [
         (Leg::Client, p::open("direct-tcpip", 1, 9999, b"x")),
-        (Leg::Client, p::open("direct-streamlocal@openssh.com", 2, 9999, b"x")),
+        (
+            Leg::Client,
+            p::open("direct-streamlocal@openssh.com", 2, 9999, b"x"),
+        ),
         (Leg::Client, p::open("tun@openssh.com", 3, 9999, b"x")),
         (Leg::Client, p::open("wonderful@example.com", 4, 9999, b"x")),
         (Leg::Target, p::open("forwarded-tcpip", 5, 9999, b"x")),
         (Leg::Target, p::open("x11", 6, 9999, b"x")),
-        (Leg::Target, p::open("auth-agent@openssh.com", 8, 9999, b"x")),
+        (
+            Leg::Target,
+            p::open("auth-agent@openssh.com", 8, 9999, b"x"),
+        ),
         (Leg::Target, p::open("session", 9, 9999, b"x")),
         (Leg::Client, p::global_request("tcpip-forward", true, b"x")),
-        (Leg::Client, p::global_request("streamlocal-forward@openssh.com", true, b"x")),
-        (Leg::Client, p::global_request("hostkeys-prove-00@openssh.com", true, b"x")),
-        (Leg::Client, p::global_request("new@example.com", false, b"x")),
-        (Leg::Target, p::global_request("hostkeys-00@openssh.com", false, b"x")),
-        (Leg::Target, p::global_request("no-more-sessions@openssh.com", false, b"x")),
+        (
+            Leg::Client,
+            p::global_request("streamlocal-forward@openssh.com", true, b"x"),
+        ),
+        (
+            Leg::Client,
+            p::global_request("hostkeys-prove-00@openssh.com", true, b"x"),
+        ),
+        (
+            Leg::Client,
+            p::global_request("new@example.com", false, b"x"),
+        ),
+        (
+            Leg::Target,
+            p::global_request("hostkeys-00@openssh.com", false, b"x"),
+        ),
+        (
+            Leg::Target,
+            p::global_request("no-more-sessions@openssh.com", false, b"x"),
+        ),
         (Leg::Client, p::request(7, "x11-req", true, b"x")),
-        (Leg::Client, p::request(7, "auth-agent-req@openssh.com", false, b"")),
-        (Leg::Client, p::request(7, "unknown@example.com", true, b"x")),
+        (
+            Leg::Client,
+            p::request(7, "auth-agent-req@openssh.com", false, b""),
+        ),
+        (
+            Leg::Client,
+            p::request(7, "unknown@example.com", true, b"x"),
+        ),
         (Leg::Client, p::request(7, "exit-status", false, &[0; 4])),
         (Leg::Target, p::request(0, "exec", true, &p::string(b"id"))),
-        (Leg::Client, p::request(7, "env", true, &[p::string(b"LD_PRELOAD"), p::string(b"x")].concat())),
+        (
+            Leg::Client,
+            p::request(
+                7,
+                "env",
+                true,
+                &[p::string(b"LD_PRELOAD"), p::string(b"x")].concat(),
+            ),
+        ),
         (Leg::Client, p::extended_data(7, 1, b"x")),
         (Leg::Target, p::extended_data(0, 2, b"x")),
         (Leg::Target, p::success(0)),
@@ -160,7 +239,11 @@ fn every_forwarding_is_refused_and_recorded() {
         assert!(is_refusal(&out), "{packet:?}: {out:?}");
         for sent in &out {
             if let Out::Send(to, answer) = sent {
-                assert_eq!(*to, if answer[0] == 95 { Leg::Client } else { from }, "{packet:?}");
+                assert_eq!(
+                    *to,
+                    if answer[0] == 95 { Leg::Client } else { from },
+                    "{packet:?}"
+                );
             }
         }
     }
@@ -170,10 +253,19 @@ fn every_forwarding_is_refused_and_recorded() {
 fn only_what_the_grant_names_passes() {
     let mut bench = Bench::with_channel("permit = [\"shell\"]");
     let pty = [p::string(b"xterm"), vec![0; 16], p::string(b"")].concat();
-    for (kind, data) in [("exec", p::string(b"id")), ("subsystem", p::string(b"sftp")), ("pty-req", pty)] {
-        assert!(is_refusal(&bench.ok(Leg::Client, &p::request(7, kind, true, &data))), "{kind}");
+    for (kind, data) in [
+        ("exec", p::string(b"id")),
+        ("subsystem", p::string(b"sftp")),
+        ("pty-req", pty),
+    ] {
+        assert!(
+            is_refusal(&bench.ok(Leg::Client, &p::request(7, kind, true, &data))),
+            "{kind}"
+        );
     }
-    assert!(!is_refusal(&bench.ok(Leg::Client, &p::request(7, "shell", true, b""))));
+    assert!(!is_refusal(
+        &bench.ok(Leg::Client, &p::request(7, "shell", true, b""))
+    ));
 }
 
 #[test]
@@ -182,8 +274,16 @@ fn a_refusal_is_answered_after_everything_asked_before_it() {
     let exec = p::request(7, "exec", true, &p::string(b"id"));
     assert_eq!(bench.packets(Leg::Client, &exec).len(), 1);
     // Refused, but the exec before it has no answer yet.
-    assert!(bench.packets(Leg::Client, &p::request(7, "x11-req", true, b"x")).is_empty());
-    assert!(bench.packets(Leg::Client, &p::request(7, "no@example.com", true, b"")).is_empty());
+    assert!(
+        bench
+            .packets(Leg::Client, &p::request(7, "x11-req", true, b"x"))
+            .is_empty()
+    );
+    assert!(
+        bench
+            .packets(Leg::Client, &p::request(7, "no@example.com", true, b""))
+            .is_empty()
+    );
     assert_eq!(
         bench.packets(Leg::Target, &p::success(0)),
         [
@@ -194,10 +294,17 @@ fn a_refusal_is_answered_after_everything_asked_before_it() {
     );
     let keepalive = p::global_request("keepalive@openssh.com", true, b"");
     assert_eq!(bench.packets(Leg::Client, &keepalive).len(), 1);
-    assert!(bench.packets(Leg::Client, &p::global_request("tcpip-forward", true, b"")).is_empty());
+    assert!(
+        bench
+            .packets(Leg::Client, &p::global_request("tcpip-forward", true, b""))
+            .is_empty()
+    );
     assert_eq!(
         bench.packets(Leg::Target, &p::request_failure()),
-        [Out::Pass(Leg::Client, p::request_failure()), Out::Send(Leg::Client, p::request_failure())]
+        [
+            Out::Pass(Leg::Client, p::request_failure()),
+            Out::Send(Leg::Client, p::request_failure())
+        ]
     );
 }
 
@@ -219,21 +326,40 @@ fn what_no_honest_peer_does_ends_the_session() {
         (Leg::Target, p::confirm(0, 9), "confirmed twice"),
         (Leg::Target, p::confirm(5, 9), "confirms nothing"),
         (Leg::Client, p::confirm(7, 9), "the opener confirms"),
-        (Leg::Target, p::open_failure(0, 1, "no"), "refuses what it confirmed"),
+        (
+            Leg::Target,
+            p::open_failure(0, 1, "no"),
+            "refuses what it confirmed",
+        ),
         (Leg::Client, vec![94, 0], "truncated"),
         (Leg::Client, [p::eof(7), vec![0]].concat(), "trailing bytes"),
         (Leg::Client, vec![127], "unknown message"),
         (Leg::Client, vec![83], "unknown message"),
         (Leg::Client, p::data(7, b"x")[..8].to_vec(), "truncated"),
-        (Leg::Client, p::request(7, "exec", true, &[255, 255, 255, 255]), "4 GiB length"),
-        (Leg::Client, p::request(7, "exec", true, &p::string(&[b'x'; 200_000])), "giant command"),
-        (Leg::Client, p::request(7, "bad\u{7}name", true, b""), "control character in a name"),
+        (
+            Leg::Client,
+            p::request(7, "exec", true, &[255, 255, 255, 255]),
+            "4 GiB length",
+        ),
+        (
+            Leg::Client,
+            p::request(7, "exec", true, &p::string(&[b'x'; 200_000])),
+            "giant command",
+        ),
+        (
+            Leg::Client,
+            p::request(7, "bad\u{7}name", true, b""),
+            "control character in a name",
+        ),
     ];
     for (from, packet, why) in breaches {
         let mut bench = Bench::with_channel("");
         let (result, out) = bench.hand(from, &packet);
         assert!(result.is_err(), "{why}");
-        assert!(!out.iter().any(|out| matches!(out, Out::Pass(..))), "{why}: {out:?}");
+        assert!(
+            !out.iter().any(|out| matches!(out, Out::Pass(..))),
+            "{why}: {out:?}"
+        );
     }
     let mut bench = Bench::with_channel("");
     bench.ok(Leg::Client, &p::close(7));
@@ -254,7 +380,10 @@ fn a_peer_that_never_waits_for_replies_is_cut_off() {
     let mut bench = Bench::with_channel("");
     let exec = p::request(7, "exec", true, &p::string(b"id"));
     let ended = (0..1000).find_map(|_| bench.hand(Leg::Client, &exec).0.err());
-    assert!(matches!(ended, Some(RelayError::TooManyRequests { .. })), "{ended:?}");
+    assert!(
+        matches!(ended, Some(RelayError::TooManyRequests { .. })),
+        "{ended:?}"
+    );
 }
 
 fn any_leg() -> impl Strategy<Value = Leg> {

@@ -25,7 +25,9 @@ pub(crate) struct Replies(VecDeque<Pending>);
 impl Replies {
     pub(crate) fn push(&mut self, pending: Pending) -> Result<(), RelayError> {
         if self.0.len() >= MAX_PENDING_REPLIES {
-            return Err(RelayError::TooManyRequests { limit: MAX_PENDING_REPLIES });
+            return Err(RelayError::TooManyRequests {
+                limit: MAX_PENDING_REPLIES,
+            });
         }
         self.0.push_back(pending);
         Ok(())
@@ -83,7 +85,10 @@ impl Channels {
     }
 
     pub(crate) fn earliest_held_eof(&self) -> Option<Duration> {
-        self.open.values().filter_map(|channel| channel.held_eof_until).min()
+        self.open
+            .values()
+            .filter_map(|channel| channel.held_eof_until)
+            .min()
     }
 
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut Channel> {
@@ -92,7 +97,12 @@ impl Channels {
 
     /// A channel in the making, and its number in the log. The opener's numbers may be used again only after both
     /// sides closed the channel.
-    pub(crate) fn open(&mut self, opener: Leg, id: u32, notice_credit: u32) -> Result<u32, RelayError> {
+    pub(crate) fn open(
+        &mut self,
+        opener: Leg,
+        id: u32,
+        notice_credit: u32,
+    ) -> Result<u32, RelayError> {
         if self.by_id[opener].contains_key(&id) {
             return Err(RelayError::ChannelReused { id });
         }
@@ -121,7 +131,12 @@ impl Channels {
     }
 
     /// The side that did not open a channel gives its own number for it.
-    pub(crate) fn confirm(&mut self, from: Leg, recipient: u32, sender: u32) -> Result<&mut Channel, RelayError> {
+    pub(crate) fn confirm(
+        &mut self,
+        from: Leg,
+        recipient: u32,
+        sender: u32,
+    ) -> Result<&mut Channel, RelayError> {
         if self.is_used(from, sender) {
             return Err(RelayError::ChannelReused { id: sender });
         }
@@ -136,7 +151,11 @@ impl Channels {
     }
 
     /// The open channel that a packet from `from` is about; `recipient` is the other end's number.
-    pub(crate) fn addressed(&mut self, from: Leg, recipient: u32) -> Result<&mut Channel, RelayError> {
+    pub(crate) fn addressed(
+        &mut self,
+        from: Leg,
+        recipient: u32,
+    ) -> Result<&mut Channel, RelayError> {
         self.by_id[from.other()]
             .get(&recipient)
             .and_then(|number| self.open.get_mut(number))
@@ -150,10 +169,13 @@ impl Channels {
         let number = self.by_id[from.other()].get(&recipient).copied();
         let number = number
             .filter(|number| {
-                self.open.get(number).is_some_and(|c| c.opener != from && c.ids[from].is_none())
+                self.open
+                    .get(number)
+                    .is_some_and(|c| c.opener != from && c.ids[from].is_none())
             })
             .ok_or(unknown)?;
-        self.remove(number).ok_or(RelayError::UnknownChannel { id: recipient })
+        self.remove(number)
+            .ok_or(RelayError::UnknownChannel { id: recipient })
     }
 
     pub(crate) fn remove(&mut self, number: u32) -> Option<Channel> {

@@ -26,22 +26,62 @@ pub(crate) const MAX_TEXT_BYTES: usize = 128 * 1024;
 /// One message, its fields borrowed from the packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Message<'a> {
-    GlobalRequest { name: &'a str, want_reply: bool },
+    GlobalRequest {
+        name: &'a str,
+        want_reply: bool,
+    },
     RequestSuccess,
     RequestFailure,
-    Open { kind: &'a str, sender: u32, window: u32, max_packet: u32, data: &'a [u8] },
-    OpenConfirmation { recipient: u32, sender: u32 },
-    OpenFailure { recipient: u32, reason: u32, text: &'a str },
-    WindowAdjust { recipient: u32 },
-    Data { recipient: u32, data: &'a [u8] },
-    ExtendedData { recipient: u32, code: u32, data: &'a [u8] },
-    Eof { recipient: u32 },
-    Close { recipient: u32 },
-    Request { recipient: u32, kind: &'a str, want_reply: bool, data: &'a [u8] },
-    Success { recipient: u32 },
-    Failure { recipient: u32 },
+    Open {
+        kind: &'a str,
+        sender: u32,
+        window: u32,
+        max_packet: u32,
+        data: &'a [u8],
+    },
+    OpenConfirmation {
+        recipient: u32,
+        sender: u32,
+    },
+    OpenFailure {
+        recipient: u32,
+        reason: u32,
+        text: &'a str,
+    },
+    WindowAdjust {
+        recipient: u32,
+    },
+    Data {
+        recipient: u32,
+        data: &'a [u8],
+    },
+    ExtendedData {
+        recipient: u32,
+        code: u32,
+        data: &'a [u8],
+    },
+    Eof {
+        recipient: u32,
+    },
+    Close {
+        recipient: u32,
+    },
+    Request {
+        recipient: u32,
+        kind: &'a str,
+        want_reply: bool,
+        data: &'a [u8],
+    },
+    Success {
+        recipient: u32,
+    },
+    Failure {
+        recipient: u32,
+    },
     /// A number in 80..=127 that RFC 4254 gives no meaning.
-    Unknown { number: u8 },
+    Unknown {
+        number: u8,
+    },
 }
 
 impl<'a> Message<'a> {
@@ -53,38 +93,70 @@ impl<'a> Message<'a> {
         let message = match number {
             GLOBAL_REQUEST => {
                 // What follows depends on the name; only the peer that understands it reads on.
-                return Ok(Self::GlobalRequest { name: r.name()?, want_reply: r.bool()? });
+                return Ok(Self::GlobalRequest {
+                    name: r.name()?,
+                    want_reply: r.bool()?,
+                });
             }
             REQUEST_SUCCESS => return Ok(Self::RequestSuccess),
             REQUEST_FAILURE => Self::RequestFailure,
             CHANNEL_OPEN => {
                 let (kind, sender, window, max_packet) = (r.name()?, r.u32()?, r.u32()?, r.u32()?);
-                return Ok(Self::Open { kind, sender, window, max_packet, data: r.0 });
+                return Ok(Self::Open {
+                    kind,
+                    sender,
+                    window,
+                    max_packet,
+                    data: r.0,
+                });
             }
             CHANNEL_OPEN_CONFIRMATION => {
-                let (recipient, sender, _window, _max_packet) = (r.u32()?, r.u32()?, r.u32()?, r.u32()?);
+                let (recipient, sender, _window, _max_packet) =
+                    (r.u32()?, r.u32()?, r.u32()?, r.u32()?);
                 return Ok(Self::OpenConfirmation { recipient, sender });
             }
             CHANNEL_OPEN_FAILURE => {
                 let (recipient, reason, text) = (r.u32()?, r.u32()?, r.utf8()?);
-                return Ok(Self::OpenFailure { recipient, reason, text });
+                return Ok(Self::OpenFailure {
+                    recipient,
+                    reason,
+                    text,
+                });
             }
             CHANNEL_WINDOW_ADJUST => {
                 let (recipient, _bytes) = (r.u32()?, r.u32()?);
                 Self::WindowAdjust { recipient }
             }
-            CHANNEL_DATA => Self::Data { recipient: r.u32()?, data: r.string()? },
-            CHANNEL_EXTENDED_DATA => {
-                Self::ExtendedData { recipient: r.u32()?, code: r.u32()?, data: r.string()? }
-            }
-            CHANNEL_EOF => Self::Eof { recipient: r.u32()? },
-            CHANNEL_CLOSE => Self::Close { recipient: r.u32()? },
+            CHANNEL_DATA => Self::Data {
+                recipient: r.u32()?,
+                data: r.string()?,
+            },
+            CHANNEL_EXTENDED_DATA => Self::ExtendedData {
+                recipient: r.u32()?,
+                code: r.u32()?,
+                data: r.string()?,
+            },
+            CHANNEL_EOF => Self::Eof {
+                recipient: r.u32()?,
+            },
+            CHANNEL_CLOSE => Self::Close {
+                recipient: r.u32()?,
+            },
             CHANNEL_REQUEST => {
                 let (recipient, kind, want_reply) = (r.u32()?, r.name()?, r.bool()?);
-                return Ok(Self::Request { recipient, kind, want_reply, data: r.0 });
+                return Ok(Self::Request {
+                    recipient,
+                    kind,
+                    want_reply,
+                    data: r.0,
+                });
             }
-            CHANNEL_SUCCESS => Self::Success { recipient: r.u32()? },
-            CHANNEL_FAILURE => Self::Failure { recipient: r.u32()? },
+            CHANNEL_SUCCESS => Self::Success {
+                recipient: r.u32()?,
+            },
+            CHANNEL_FAILURE => Self::Failure {
+                recipient: r.u32()?,
+            },
             _ => return Ok(Self::Unknown { number }),
         };
         r.end()?;
@@ -95,16 +167,46 @@ impl<'a> Message<'a> {
 /// A channel request by its meaning (RFC 4254 section 6, OpenSSH PROTOCOL section 2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ChannelRequest<'a> {
-    Pty { term: &'a str, columns: u32, rows: u32, pixel_width: u32, pixel_height: u32, modes: &'a [u8] },
-    Env { name: &'a [u8], value: &'a [u8] },
+    Pty {
+        term: &'a str,
+        columns: u32,
+        rows: u32,
+        pixel_width: u32,
+        pixel_height: u32,
+        modes: &'a [u8],
+    },
+    Env {
+        name: &'a [u8],
+        value: &'a [u8],
+    },
     Shell,
-    Exec { command: &'a [u8] },
-    Subsystem { name: &'a str },
-    WindowChange { columns: u32, rows: u32, pixel_width: u32, pixel_height: u32 },
-    Signal { name: &'a str },
-    Break { millis: u32 },
-    ExitStatus { code: u32 },
-    ExitSignal { name: &'a str, core_dumped: bool, message: &'a str, language: &'a str },
+    Exec {
+        command: &'a [u8],
+    },
+    Subsystem {
+        name: &'a str,
+    },
+    WindowChange {
+        columns: u32,
+        rows: u32,
+        pixel_width: u32,
+        pixel_height: u32,
+    },
+    Signal {
+        name: &'a str,
+    },
+    Break {
+        millis: u32,
+    },
+    ExitStatus {
+        code: u32,
+    },
+    ExitSignal {
+        name: &'a str,
+        core_dumped: bool,
+        message: &'a str,
+        language: &'a str,
+    },
     XonXoff,
     EndOfWrite,
     Keepalive,
@@ -125,9 +227,14 @@ impl<'a> ChannelRequest<'a> {
                 pixel_height: r.u32()?,
                 modes: r.bounded()?,
             },
-            "env" => Self::Env { name: r.bounded()?, value: r.bounded()? },
+            "env" => Self::Env {
+                name: r.bounded()?,
+                value: r.bounded()?,
+            },
             "shell" => Self::Shell,
-            "exec" => Self::Exec { command: r.bounded()? },
+            "exec" => Self::Exec {
+                command: r.bounded()?,
+            },
             "subsystem" => Self::Subsystem { name: r.text()? },
             "window-change" => Self::WindowChange {
                 columns: r.u32()?,
@@ -179,7 +286,10 @@ impl<'a> Fields<'a> {
     }
 
     fn u32(&mut self) -> Result<u32, RelayError> {
-        let bytes = self.take(4)?.try_into().map_err(|_| RelayError::Malformed)?;
+        let bytes = self
+            .take(4)?
+            .try_into()
+            .map_err(|_| RelayError::Malformed)?;
         Ok(u32::from_be_bytes(bytes))
     }
 
@@ -191,7 +301,10 @@ impl<'a> Fields<'a> {
     fn bounded(&mut self) -> Result<&'a [u8], RelayError> {
         let bytes = self.string()?;
         if bytes.len() > MAX_TEXT_BYTES {
-            return Err(RelayError::TooLong { limit_bytes: MAX_TEXT_BYTES, got_bytes: bytes.len() });
+            return Err(RelayError::TooLong {
+                limit_bytes: MAX_TEXT_BYTES,
+                got_bytes: bytes.len(),
+            });
         }
         Ok(bytes)
     }
@@ -199,7 +312,10 @@ impl<'a> Fields<'a> {
     /// A name of RFC 4251 section 6: printable US-ASCII, 1 to 64 bytes.
     fn name(&mut self) -> Result<&'a str, RelayError> {
         let bytes = self.string()?;
-        if bytes.is_empty() || bytes.len() > MAX_NAME_BYTES || !bytes.iter().all(u8::is_ascii_graphic) {
+        if bytes.is_empty()
+            || bytes.len() > MAX_NAME_BYTES
+            || !bytes.iter().all(u8::is_ascii_graphic)
+        {
             return Err(RelayError::Malformed);
         }
         core::str::from_utf8(bytes).map_err(|_| RelayError::Malformed)
@@ -217,11 +333,18 @@ impl<'a> Fields<'a> {
     /// A text for people (RFC 4251 section 9): UTF-8, or nothing worth keeping.
     fn utf8(&mut self) -> Result<&'a str, RelayError> {
         let bytes = self.string()?;
-        Ok(core::str::from_utf8(bytes.get(..bytes.len().min(1024)).unwrap_or_default()).unwrap_or_default())
+        Ok(
+            core::str::from_utf8(bytes.get(..bytes.len().min(1024)).unwrap_or_default())
+                .unwrap_or_default(),
+        )
     }
 
     fn end(&self) -> Result<(), RelayError> {
-        if self.0.is_empty() { Ok(()) } else { Err(RelayError::Malformed) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(RelayError::Malformed)
+        }
     }
 }
 

@@ -19,18 +19,31 @@ pub(super) const MAX_HELD_PACKETS: usize = 16 * 1024;
 
 impl Relaying {
     pub(super) fn poll_timeout(&self) -> Option<core::time::Duration> {
-        let idle = self.grant.idle_timeout.map(|idle| self.last_activity.saturating_add(idle));
-        let max = self.grant.max_session.map(|max| self.started.mono.saturating_add(max));
-        [idle, max, self.relay.poll_timeout()].into_iter().flatten().min()
+        let idle = self
+            .grant
+            .idle_timeout
+            .map(|idle| self.last_activity.saturating_add(idle));
+        let max = self
+            .grant
+            .max_session
+            .map(|max| self.started.mono.saturating_add(max));
+        [idle, max, self.relay.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 
 impl Session {
     /// Decides about one packet; it waits in the receive buffer until its record is written.
     pub(super) fn relay_packet(&mut self, from: Leg, at: Range<usize>, now: Now) {
-        let Some((relaying, mut outlet, packet)) = self.split(from, &at, now) else { return };
+        let Some((relaying, mut outlet, packet)) = self.split(from, &at, now) else {
+            return;
+        };
         let before = relaying.relay.bytes_from();
-        let result = relaying.relay.handle_packet(from, packet, now.mono, &mut outlet);
+        let result = relaying
+            .relay
+            .handle_packet(from, packet, now.mono, &mut outlet);
         if relaying.relay.bytes_from() != before {
             relaying.last_activity = now.mono;
         }
@@ -43,12 +56,17 @@ impl Session {
     pub(super) fn release(&mut self, now: Now) {
         while let Some(held) = self.held.pop_front() {
             let (to, payload) = match &held {
-                Held::Packet { from, at } => (from.other(), self.io[*from].buffer.bytes(at.clone())),
+                Held::Packet { from, at } => {
+                    (from.other(), self.io[*from].buffer.bytes(at.clone()))
+                }
                 Held::Own { to, payload } => (*to, payload.as_slice()),
             };
             let sent = match to {
                 Leg::Client => self.client.send_packet(payload, now.mono),
-                Leg::Target => self.target.as_mut().map_or(Ok(()), |target| target.send_packet(payload, now.mono)),
+                Leg::Target => self
+                    .target
+                    .as_mut()
+                    .map_or(Ok(()), |target| target.send_packet(payload, now.mono)),
             };
             if let Err(error) = sent {
                 self.leg_failed(to, &error, now);
@@ -61,21 +79,38 @@ impl Session {
 
     /// Deadlines of the relay and of the grant.
     pub(super) fn relay_timeout(&mut self, now: Now) {
-        let Some((relaying, mut outlet, _)) = self.split(Leg::Target, &(0..0), now) else { return };
+        let Some((relaying, mut outlet, _)) = self.split(Leg::Target, &(0..0), now) else {
+            return;
+        };
         relaying.relay.handle_timeout(now.mono, &mut outlet);
         let passed = |since: core::time::Duration, limit: Option<core::time::Duration>| {
             limit.is_some_and(|limit| since.saturating_add(limit) <= now.mono)
         };
         if passed(relaying.started.mono, relaying.grant.max_session) {
-            self.end(EndReason::MaxSession, "the policy's maximum session length was reached", now);
+            self.end(
+                EndReason::MaxSession,
+                "the policy's maximum session length was reached",
+                now,
+            );
         } else if passed(relaying.last_activity, relaying.grant.idle_timeout) {
-            self.end(EndReason::IdleTimeout, "nothing passed for the policy's idle timeout", now);
+            self.end(
+                EndReason::IdleTimeout,
+                "nothing passed for the policy's idle timeout",
+                now,
+            );
         }
     }
 
     /// The relay, where its results go, and the packet in hand; `None` unless packets pass.
-    pub(super) fn split(&mut self, from: Leg, at: &Range<usize>, now: Now) -> Option<(&mut Relaying, Batch<'_>, &[u8])> {
-        let Stage::End(relaying) = &mut self.stage else { return None };
+    pub(super) fn split(
+        &mut self,
+        from: Leg,
+        at: &Range<usize>,
+        now: Now,
+    ) -> Option<(&mut Relaying, Batch<'_>, &[u8])> {
+        let Stage::End(relaying) = &mut self.stage else {
+            return None;
+        };
         let outlet = Batch {
             recorder: self.recorder.as_mut()?,
             held: &mut self.held,
@@ -121,7 +156,10 @@ impl Outlet for Batch<'_> {
     }
 
     fn pass(&mut self) {
-        self.held.push_back(Held::Packet { from: self.from, at: self.at.clone() });
+        self.held.push_back(Held::Packet {
+            from: self.from,
+            at: self.at.clone(),
+        });
     }
 
     fn send(&mut self, to: Leg, payload: Vec<u8>) {
@@ -132,7 +170,9 @@ impl Outlet for Batch<'_> {
         if let ChannelEvent::Refused { .. } = event {
             *self.refusal_events = self.refusal_events.saturating_add(1);
             if *self.refusal_events == MAX_REFUSAL_EVENTS + 1 {
-                self.tell(ChannelEvent::RefusalsMuted { told: MAX_REFUSAL_EVENTS });
+                self.tell(ChannelEvent::RefusalsMuted {
+                    told: MAX_REFUSAL_EVENTS,
+                });
             }
             if *self.refusal_events > MAX_REFUSAL_EVENTS {
                 return;

@@ -43,13 +43,20 @@ impl ReceiveBuffer {
             let len = (self.storage.len() * 4).min(RECEIVE_BUFFER_BYTES);
             self.storage.resize(len, 0);
         }
-        self.small_reads = if len > IDLE_BYTES / 2 { 0 } else { self.small_reads.saturating_add(1) };
+        self.small_reads = if len > IDLE_BYTES / 2 {
+            0
+        } else {
+            self.small_reads.saturating_add(1)
+        };
     }
 
     /// What was not yet looked at, and where it begins.
     pub(super) fn unread(&mut self) -> (&mut [u8], usize) {
         let begin = self.cursor;
-        (self.storage.get_mut(begin..self.filled).unwrap_or_default(), begin)
+        (
+            self.storage.get_mut(begin..self.filled).unwrap_or_default(),
+            begin,
+        )
     }
 
     pub(super) fn consume(&mut self, len: usize) {
@@ -68,7 +75,10 @@ impl ReceiveBuffer {
             self.cursor = 0;
         }
         // Keystrokes do not keep the buffer of the download before them.
-        if self.filled == 0 && self.small_reads > SMALL_READS_BEFORE_SHRINK && self.storage.len() > IDLE_BYTES {
+        if self.filled == 0
+            && self.small_reads > SMALL_READS_BEFORE_SHRINK
+            && self.storage.len() > IDLE_BYTES
+        {
             self.storage = Vec::new();
         }
     }

@@ -19,7 +19,9 @@ impl Session {
     /// Ends a connection that has no session yet; the person is told as well as the client's state allows.
     pub(super) fn refuse(&mut self, denied: Denied, now: Now) {
         match core::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::LogOpened(login) | Stage::Certificate { login, .. } | Stage::TargetLogin { login, .. } => {
+            Stage::LogOpened(login)
+            | Stage::Certificate { login, .. }
+            | Stage::TargetLogin { login, .. } => {
                 self.refuse_login(login.attempt, denied, now);
             }
             Stage::ClientIdentification { refused: None }
@@ -30,7 +32,9 @@ impl Session {
                 self.turn_away(&denied);
             }
             // The event of this refusal is out already.
-            Stage::ClientIdentification { refused: Some(earlier) } => self.turn_away(&earlier),
+            Stage::ClientIdentification {
+                refused: Some(earlier),
+            } => self.turn_away(&earlier),
             Stage::Farewell { .. } => self.say_goodbye(),
             other @ (Stage::End(_) | Stage::LogClosed(_) | Stage::Over) => self.stage = other,
         }
@@ -40,7 +44,8 @@ impl Session {
     pub(super) fn refuse_login(&mut self, attempt: AuthId, denied: Denied, now: Now) {
         self.tell_denied(&denied, now);
         self.close_log("refused", &denied.detail);
-        self.client.banner(&format!("{}\r\n", self.message(&denied)));
+        self.client
+            .banner(&format!("{}\r\n", self.message(&denied)));
         self.client.reject(attempt, &[], now.mono);
         self.disconnect_target("access denied");
         let deadline = now.mono.saturating_add(self.gateway.timeouts.farewell);
@@ -48,7 +53,13 @@ impl Session {
     }
 
     fn tell_denied(&mut self, denied: &Denied, now: Now) {
-        self.event(EventKind::AccessDenied { reason: denied.reason, detail: denied.detail.clone() }, now);
+        self.event(
+            EventKind::AccessDenied {
+                reason: denied.reason,
+                detail: denied.detail.clone(),
+            },
+            now,
+        );
     }
 
     fn message(&self, denied: &Denied) -> String {
@@ -59,12 +70,14 @@ impl Session {
     pub(super) fn turn_away(&mut self, denied: &Denied) {
         let text = self.message(denied);
         self.disconnect_target("access denied");
-        self.client.disconnect(DisconnectReason::ByApplication, &text);
+        self.client
+            .disconnect(DisconnectReason::ByApplication, &text);
         self.stage = Stage::Over;
     }
 
     pub(super) fn say_goodbye(&mut self) {
-        self.client.disconnect(DisconnectReason::ByApplication, "access denied");
+        self.client
+            .disconnect(DisconnectReason::ByApplication, "access denied");
         self.stage = Stage::Over;
     }
 
@@ -74,15 +87,24 @@ impl Session {
         if let Some((relaying, mut outlet, _)) = self.split(Leg::Target, &(0..0), now) {
             // Nothing will follow that a held EOF could wait for.
             relaying.relay.handle_timeout(Duration::MAX, &mut outlet);
-            if matches!(reason, EndReason::IdleTimeout | EndReason::MaxSession | EndReason::Shutdown) {
-                relaying.relay.notify_all(&format!("\r\n{farewell}\r\n"), &mut outlet);
+            if matches!(
+                reason,
+                EndReason::IdleTimeout | EndReason::MaxSession | EndReason::Shutdown
+            ) {
+                relaying
+                    .relay
+                    .notify_all(&format!("\r\n{farewell}\r\n"), &mut outlet);
             }
         }
         match core::mem::replace(&mut self.stage, Stage::Over) {
             Stage::End(relaying) => {
                 self.close_log(reason.name(), detail);
-                let ending =
-                    Ending { relaying: *relaying, reason, detail: detail.to_owned(), farewell };
+                let ending = Ending {
+                    relaying: *relaying,
+                    reason,
+                    detail: detail.to_owned(),
+                    farewell,
+                };
                 self.stage = Stage::LogClosed(Box::new(ending));
             }
             other => self.stage = other,
@@ -91,7 +113,12 @@ impl Session {
 
     fn close_log(&mut self, reason: &str, detail: &str) {
         if let Some(mut recorder) = self.recorder.take() {
-            recorder.record(0, &Record::End { reason: &format!("{reason}: {detail}") });
+            recorder.record(
+                0,
+                &Record::End {
+                    reason: &format!("{reason}: {detail}"),
+                },
+            );
             if let Some(sealed) = recorder.finish() {
                 self.hand_out_log(sealed);
             }
@@ -123,7 +150,9 @@ impl Session {
         // What was not written never happened for the other side.
         self.held.clear();
         match core::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::LogOpened(login) | Stage::Certificate { login, .. } | Stage::TargetLogin { login, .. } => {
+            Stage::LogOpened(login)
+            | Stage::Certificate { login, .. }
+            | Stage::TargetLogin { login, .. } => {
                 let denied = Denied::by_recorder("the log cannot be written".into());
                 self.refuse_login(login.attempt, denied, now);
             }
@@ -131,7 +160,16 @@ impl Session {
                 let reason = EndReason::RecorderFailed;
                 let detail = "the log cannot be written".into();
                 let farewell = reason.farewell();
-                self.over(Ending { relaying: *relaying, reason, detail, farewell }, false, now);
+                self.over(
+                    Ending {
+                        relaying: *relaying,
+                        reason,
+                        detail,
+                        farewell,
+                    },
+                    false,
+                    now,
+                );
             }
             Stage::LogClosed(ending) => self.over(*ending, false, now),
             other => {
@@ -144,7 +182,12 @@ impl Session {
 
     fn over(&mut self, ending: Ending, log_complete: bool, now: Now) {
         self.release(now);
-        let Ending { relaying, reason, detail, farewell } = ending;
+        let Ending {
+            relaying,
+            reason,
+            detail,
+            farewell,
+        } = ending;
         let bytes = relaying.relay.bytes_from();
         let kind = EventKind::SessionEnd {
             reason,
@@ -157,7 +200,8 @@ impl Session {
         };
         self.event(kind, now);
         let text = format!("{farewell} (session {})", self.id);
-        self.client.disconnect(DisconnectReason::ByApplication, &text);
+        self.client
+            .disconnect(DisconnectReason::ByApplication, &text);
         self.disconnect_target(farewell);
         self.stage = Stage::Over;
     }
@@ -176,11 +220,19 @@ impl Session {
         match leg {
             _ if gone => self.leg_gone(leg, &error.to_string(), now),
             Leg::Client => {
-                let reason = if late { Refusal::LoginTimeout } else { Refusal::ClientProtocol };
+                let reason = if late {
+                    Refusal::LoginTimeout
+                } else {
+                    Refusal::ClientProtocol
+                };
                 self.leg_broke(reason, EndReason::ClientMisbehaved, error, now);
             }
             Leg::Target => {
-                let reason = if late { Refusal::TargetTimeout } else { Refusal::TargetProtocol };
+                let reason = if late {
+                    Refusal::TargetTimeout
+                } else {
+                    Refusal::TargetProtocol
+                };
                 self.leg_broke(reason, EndReason::TargetMisbehaved, error, now);
             }
         }
@@ -189,8 +241,18 @@ impl Session {
     /// A leg broke the connection protocol.
     pub(super) fn leg_misbehaved(&mut self, leg: Leg, error: &crate::RelayError, now: Now) {
         match leg {
-            Leg::Client => self.leg_broke(Refusal::ClientProtocol, EndReason::ClientMisbehaved, error, now),
-            Leg::Target => self.leg_broke(Refusal::TargetProtocol, EndReason::TargetMisbehaved, error, now),
+            Leg::Client => self.leg_broke(
+                Refusal::ClientProtocol,
+                EndReason::ClientMisbehaved,
+                error,
+                now,
+            ),
+            Leg::Target => self.leg_broke(
+                Refusal::TargetProtocol,
+                EndReason::TargetMisbehaved,
+                error,
+                now,
+            ),
         }
     }
 
@@ -201,10 +263,21 @@ impl Session {
         } else {
             let advice = match refusal {
                 Refusal::LoginTimeout => "the login took too long; connect again".into(),
-                Refusal::ClientProtocol => format!("your SSH client and this proxy do not understand each other: {detail}"),
-                _ => format!("the target and this proxy do not understand each other: {detail}; ask who runs it"),
+                Refusal::ClientProtocol => {
+                    format!("your SSH client and this proxy do not understand each other: {detail}")
+                }
+                _ => format!(
+                    "the target and this proxy do not understand each other: {detail}; ask who runs it"
+                ),
             };
-            self.refuse(Denied { reason: refusal, detail, advice }, now);
+            self.refuse(
+                Denied {
+                    reason: refusal,
+                    detail,
+                    advice,
+                },
+                now,
+            );
         }
     }
 
@@ -218,14 +291,19 @@ impl Session {
             Leg::Client if in_session => self.end(EndReason::ClientDisconnected, detail, now),
             Leg::Target if in_session => self.end(EndReason::TargetDisconnected, detail, now),
             Leg::Client => self.refuse(
-                Denied { reason: Refusal::ClientLeft, detail: detail.to_owned(), advice: "goodbye".into() },
+                Denied {
+                    reason: Refusal::ClientLeft,
+                    detail: detail.to_owned(),
+                    advice: "goodbye".into(),
+                },
                 now,
             ),
             Leg::Target => self.refuse(
                 Denied {
                     reason: Refusal::TargetProtocol,
                     detail: format!("the target went away: {detail}"),
-                    advice: "the target closed the connection; try again later or ask who runs it".into(),
+                    advice: "the target closed the connection; try again later or ask who runs it"
+                        .into(),
                 },
                 now,
             ),
@@ -236,7 +314,10 @@ impl Session {
     pub(super) fn notice_closed_peers(&mut self, now: Now) -> bool {
         for leg in [Leg::Target, Leg::Client] {
             let io = &mut self.io[leg];
-            if io.peer_closed && !io.closed && !matches!(self.stage, Stage::Over | Stage::LogClosed(_)) {
+            if io.peer_closed
+                && !io.closed
+                && !matches!(self.stage, Stage::Over | Stage::LogClosed(_))
+            {
                 // Once is enough: the end that follows closes the leg.
                 io.peer_closed = false;
                 io.closed = true;
@@ -263,7 +344,11 @@ impl Session {
 
     /// Takes the stage when it is the one asked for; otherwise leaves it and gives `Over`.
     pub(super) fn take_stage_if(&mut self, is: impl FnOnce(&Stage) -> bool) -> Stage {
-        if is(&self.stage) { core::mem::replace(&mut self.stage, Stage::Over) } else { Stage::Over }
+        if is(&self.stage) {
+            core::mem::replace(&mut self.stage, Stage::Over)
+        } else {
+            Stage::Over
+        }
     }
 }
 
@@ -275,7 +360,9 @@ impl EndReason {
             Self::TargetDisconnected => "the target closed the connection",
             Self::ClientMisbehaved => "the client broke the SSH protocol",
             Self::TargetMisbehaved => "the target broke the SSH protocol",
-            Self::HostKeyChanged => "the target showed another host key in the middle of the session",
+            Self::HostKeyChanged => {
+                "the target showed another host key in the middle of the session"
+            }
             Self::RecorderFailed => "this session can no longer be recorded, so it ends",
             Self::IdleTimeout => "this session ends: nothing happened for too long",
             Self::MaxSession => "this session ends: it reached its maximum length",

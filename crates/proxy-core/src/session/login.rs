@@ -12,8 +12,8 @@ use hostkey_derive::Algorithm;
 use policy::{Decision, Denial, Request};
 use session_log::{LogId, Record, SessionMeta};
 use ssh_transport::{
-    AuthAttempt, AuthMethod, Client, ClientAuth, ClientConfig, HostKey, HostKeyAlgorithm, HostKeyQuestion,
-    Identification, SignRequest,
+    AuthAttempt, AuthMethod, Client, ClientAuth, ClientConfig, HostKey, HostKeyAlgorithm,
+    HostKeyQuestion, Identification, SignRequest,
 };
 use sshcert::{CheckContext, Extension, KeyId, Prepared, Principals, UserCertificate, Validity};
 
@@ -35,10 +35,15 @@ impl Session {
         if let Decision::Deny(denial) = self.decide(None, now) {
             let denied = Denied::by_policy(&denial);
             self.event(
-                EventKind::AccessDenied { reason: denied.reason, detail: denied.detail.clone() },
+                EventKind::AccessDenied {
+                    reason: denied.reason,
+                    detail: denied.detail.clone(),
+                },
                 now,
             );
-            self.stage = Stage::ClientIdentification { refused: Some(denied) };
+            self.stage = Stage::ClientIdentification {
+                refused: Some(denied),
+            };
         }
     }
 
@@ -57,7 +62,9 @@ impl Session {
     /// The client speaks SSH: now the target is worth a connection.
     pub(super) fn client_identified(&mut self, ident: Identification, now: Now) {
         self.known.client_ident = Some(ident);
-        let Stage::ClientIdentification { refused } = &mut self.stage else { return };
+        let Stage::ClientIdentification { refused } = &mut self.stage else {
+            return;
+        };
         match refused.take() {
             Some(denied) => self.turn_away(&denied),
             None => {
@@ -72,9 +79,20 @@ impl Session {
         if !matches!(self.stage, Stage::TargetConnection { .. }) {
             return;
         }
-        let mirrors_openssh = self.known.client_ident.as_ref().is_some_and(Identification::is_openssh);
-        let identification = if mirrors_openssh { IDENTIFICATION_OPENSSH } else { IDENTIFICATION };
-        let mut config = ClientConfig { identification: identification.into(), ..ClientConfig::default() };
+        let mirrors_openssh = self
+            .known
+            .client_ident
+            .as_ref()
+            .is_some_and(Identification::is_openssh);
+        let identification = if mirrors_openssh {
+            IDENTIFICATION_OPENSSH
+        } else {
+            IDENTIFICATION
+        };
+        let mut config = ClientConfig {
+            identification: identification.into(),
+            ..ClientConfig::default()
+        };
         if !self.info.target.host_authorities.is_empty() {
             config.algorithms.host_keys = HostKeyAlgorithm::ALL.to_vec();
         }
@@ -89,9 +107,15 @@ impl Session {
             return;
         }
         let hostname = &self.info.target.facts.hostname;
-        let advice = format!("`{hostname}` cannot be reached: {failure}; try again later or ask who runs it");
+        let advice = format!(
+            "`{hostname}` cannot be reached: {failure}; try again later or ask who runs it"
+        );
         self.refuse(
-            Denied { reason: Refusal::TargetUnreachable, detail: failure.to_string(), advice },
+            Denied {
+                reason: Refusal::TargetUnreachable,
+                detail: failure.to_string(),
+                advice,
+            },
             now,
         );
     }
@@ -109,7 +133,9 @@ impl Session {
             self.host_key_changed(now);
             return;
         };
-        let Some(target) = &mut self.target else { return };
+        let Some(target) = &mut self.target else {
+            return;
+        };
         match result {
             Ok(()) => {
                 if let Err(error) = target.accept_host_key(question.id, now.mono) {
@@ -141,12 +167,17 @@ impl Session {
             .iter()
             .filter_map(|key| {
                 let algorithm = HostKeyAlgorithm::from_name(key.algorithm().name())?;
-                Some(HostKey { algorithm, public_key: key.public_key_blob().to_vec() })
+                Some(HostKey {
+                    algorithm,
+                    public_key: key.public_key_blob().to_vec(),
+                })
             })
             .collect();
         self.known.target_host_key = presented.to_vec();
         self.stage = Stage::ClientLogin;
-        self.client.start(&offered, now.mono).map_err(|error| unusable(error.to_string()))
+        self.client
+            .start(&offered, now.mono)
+            .map_err(|error| unusable(error.to_string()))
     }
 
     /// Pins and authorities: any one of them is enough; with neither, any key is taken.
@@ -177,9 +208,15 @@ impl Session {
     }
 
     pub(super) fn sign_exchange_hash(&mut self, request: SignRequest, now: Now) {
-        let key = self.known.derived.iter().find(|key| *key.public_key_blob() == *request.public_key);
+        let key = self
+            .known
+            .derived
+            .iter()
+            .find(|key| *key.public_key_blob() == *request.public_key);
         // The transport asks only for keys that it was started with.
-        let Some(signature) = key.map(|key| key.sign(&request.data)) else { return };
+        let Some(signature) = key.map(|key| key.sign(&request.data)) else {
+            return;
+        };
         if let Err(error) = self.client.signed(request.id, &signature, now.mono) {
             self.leg_failed(Leg::Client, &error, now);
         }
@@ -192,7 +229,9 @@ impl Session {
             return;
         }
         if !matches!(attempt.method, AuthMethod::None) {
-            self.client.banner("This proxy knows you by how you reached it: log in without a key or password.\r\n");
+            self.client.banner(
+                "This proxy knows you by how you reached it: log in without a key or password.\r\n",
+            );
             self.client.reject(attempt.id, &[], now.mono);
             return;
         }
@@ -210,14 +249,22 @@ impl Session {
             }
         };
         match decision {
-            Decision::Deny(denial) => self.refuse_login(attempt.id, Denied::by_policy(&denial), now),
+            Decision::Deny(denial) => {
+                self.refuse_login(attempt.id, Denied::by_policy(&denial), now)
+            }
             Decision::Allow(grant) => {
                 let kind = EventKind::AccessAllowed {
                     application: Arc::clone(&grant.application),
                     policy: Arc::clone(&grant.policy),
                 };
                 self.event(kind, now);
-                self.open_log(Login { attempt: attempt.id, grant }, now);
+                self.open_log(
+                    Login {
+                        attempt: attempt.id,
+                        grant,
+                    },
+                    now,
+                );
             }
         }
     }
@@ -236,17 +283,32 @@ impl Session {
                 self.recorder = Some(recorder);
                 self.stage = Stage::LogOpened(login);
             }
-            Err(error) => self.refuse_login(login.attempt, Denied::by_recorder(error.to_string()), now),
+            Err(error) => {
+                self.refuse_login(login.attempt, Denied::by_recorder(error.to_string()), now)
+            }
         }
     }
 
     fn record_meta(&self, recorder: &mut Recorder, login: &Login, now: Now) {
         let (session, client_addr) = (self.id.to_string(), self.info.client_addr.to_string());
         let facts = &self.info.target.facts;
-        let groups: Vec<String> =
-            self.info.identity.groups.iter().map(|group| format!("{}:{}", group.provider, group.name)).collect();
-        let fingerprints: Vec<String> = self.known.derived.iter().map(|key| key.fingerprint()).collect();
-        let target_addr = facts.address.map(|address| address.to_string()).unwrap_or_default();
+        let groups: Vec<String> = self
+            .info
+            .identity
+            .groups
+            .iter()
+            .map(|group| format!("{}:{}", group.provider, group.name))
+            .collect();
+        let fingerprints: Vec<String> = self
+            .known
+            .derived
+            .iter()
+            .map(|key| key.fingerprint())
+            .collect();
+        let target_addr = facts
+            .address
+            .map(|address| address.to_string())
+            .unwrap_or_default();
         let key_id = self.key_id(login);
         let meta = SessionMeta {
             session: &session,
@@ -259,8 +321,16 @@ impl Session {
             target_addr: &target_addr,
             target_port: facts.port,
             unix_user: self.user.as_deref().unwrap_or_default(),
-            client_version: self.known.client_ident.as_ref().map_or("", |ident| ident.as_str()),
-            target_version: self.known.target_ident.as_ref().map_or("", |ident| ident.as_str()),
+            client_version: self
+                .known
+                .client_ident
+                .as_ref()
+                .map_or("", |ident| ident.as_str()),
+            target_version: self
+                .known
+                .target_ident
+                .as_ref()
+                .map_or("", |ident| ident.as_str()),
             target_host_key_fingerprint: &self.target_fingerprint(),
             client_host_key_fingerprints: fingerprints.iter().map(String::as_str).collect(),
             client_algorithms: self.known.client_algorithms.as_deref().unwrap_or_default(),
@@ -270,8 +340,18 @@ impl Session {
             policy: &login.grant.policy,
         };
         recorder.record(0, &Record::SessionMeta(meta));
-        let text = format!("application `{}`, recording {}", login.grant.application, login.grant.recording);
-        recorder.record(0, &Record::PolicyDecision { allowed: true, policy: &login.grant.policy, text: &text });
+        let text = format!(
+            "application `{}`, recording {}",
+            login.grant.application, login.grant.recording
+        );
+        recorder.record(
+            0,
+            &Record::PolicyDecision {
+                allowed: true,
+                policy: &login.grant.policy,
+                text: &text,
+            },
+        );
     }
 
     fn target_fingerprint(&self) -> String {
@@ -289,15 +369,22 @@ impl Session {
         match &self.gateway.ca {
             Ca::Local(key) => match key.sign(&prepared) {
                 Ok(signature) => self.certify(login, *prepared, &signature, now),
-                Err(error) => self.refuse_login(login.attempt, Denied::by_signer(error.to_string()), now),
+                Err(error) => {
+                    self.refuse_login(login.attempt, Denied::by_signer(error.to_string()), now)
+                }
             },
             Ca::Remote(_) => {
-                self.outputs.push_back(Output::SignCertificate(SigningRequest {
-                    to_be_signed: Bytes::copy_from_slice(prepared.to_be_signed()),
-                    authority: Bytes::copy_from_slice(prepared.authority().blob()),
-                }));
+                self.outputs
+                    .push_back(Output::SignCertificate(SigningRequest {
+                        to_be_signed: Bytes::copy_from_slice(prepared.to_be_signed()),
+                        authority: Bytes::copy_from_slice(prepared.authority().blob()),
+                    }));
                 let deadline = now.mono.saturating_add(SIGNING_DEADLINE);
-                self.stage = Stage::Certificate { login, prepared, deadline };
+                self.stage = Stage::Certificate {
+                    login,
+                    prepared,
+                    deadline,
+                };
             }
         }
     }
@@ -305,10 +392,12 @@ impl Session {
     /// One principal, three minutes, this session's key, and the extensions that the grant needs.
     fn prepare_certificate(&self, login: &Login, now: Now) -> Result<Prepared, String> {
         let user = self.user.as_deref().unwrap_or_default();
-        let subject = ssh_key::PublicKey::from_bytes(&self.session_key.public_key_blob()).map_err(|e| e.to_string())?;
-        let principals = Principals::one(user).map_err(|e| e.to_string())?;
-        let validity = Validity::starting(now.unix, sshcert::DEFAULT_TTL, sshcert::DEFAULT_BACKDATE)
+        let subject = ssh_key::PublicKey::from_bytes(&self.session_key.public_key_blob())
             .map_err(|e| e.to_string())?;
+        let principals = Principals::one(user).map_err(|e| e.to_string())?;
+        let validity =
+            Validity::starting(now.unix, sshcert::DEFAULT_TTL, sshcert::DEFAULT_BACKDATE)
+                .map_err(|e| e.to_string())?;
         let key_id = self.key_id(login).ok_or("the key id cannot be formed")?;
         let mut certificate = UserCertificate::new(subject, principals, validity)
             .serial(self.known.certificate_serial)
@@ -317,15 +406,25 @@ impl Session {
             certificate = certificate.extension(Extension::PermitPty);
         }
         let nonce = self.seeds.bytes_32("certificate nonce");
-        certificate.prepare(self.gateway.ca.public(), *nonce).map_err(|e| e.to_string())
+        certificate
+            .prepare(self.gateway.ca.public(), *nonce)
+            .map_err(|e| e.to_string())
     }
 
     fn key_id(&self, login: &Login) -> Option<KeyId> {
-        KeyId::new(&self.subject.identity, &self.id.to_string(), &login.grant.policy).ok()
+        KeyId::new(
+            &self.subject.identity,
+            &self.id.to_string(),
+            &login.grant.policy,
+        )
+        .ok()
     }
 
     pub(super) fn certificate_signed(&mut self, signature: &[u8], now: Now) {
-        if let Stage::Certificate { login, prepared, .. } = self.take_stage_if(|s| matches!(s, Stage::Certificate { .. })) {
+        if let Stage::Certificate {
+            login, prepared, ..
+        } = self.take_stage_if(|s| matches!(s, Stage::Certificate { .. }))
+        {
             self.certify(login, *prepared, signature, now);
         }
     }
@@ -334,10 +433,16 @@ impl Session {
         match prepared.complete(signature) {
             Ok(certificate) => {
                 let deadline = now.mono.saturating_add(self.gateway.timeouts.target_login);
-                self.stage = Stage::TargetLogin { login, unpresented: Some(Box::new(certificate)), deadline };
+                self.stage = Stage::TargetLogin {
+                    login,
+                    unpresented: Some(Box::new(certificate)),
+                    deadline,
+                };
                 self.present_certificate(now);
             }
-            Err(error) => self.refuse_login(login.attempt, Denied::by_signer(error.to_string()), now),
+            Err(error) => {
+                self.refuse_login(login.attempt, Denied::by_signer(error.to_string()), now)
+            }
         }
     }
 
@@ -349,9 +454,17 @@ impl Session {
 
     /// Logs in to the target, as soon as there is a certificate and the target's key exchange is over.
     pub(super) fn present_certificate(&mut self, now: Now) {
-        let Stage::TargetLogin { unpresented, .. } = &mut self.stage else { return };
-        let (true, Some(target), Some(user)) = (self.known.target_ready, &mut self.target, &self.user) else { return };
-        let Some(certificate) = unpresented.take() else { return };
+        let Stage::TargetLogin { unpresented, .. } = &mut self.stage else {
+            return;
+        };
+        let (true, Some(target), Some(user)) =
+            (self.known.target_ready, &mut self.target, &self.user)
+        else {
+            return;
+        };
+        let Some(certificate) = unpresented.take() else {
+            return;
+        };
         let method = ClientAuth::PublicKey {
             algorithm: CERTIFICATE_ALGORITHM.into(),
             public_key: certificate.blob().to_vec(),
@@ -376,7 +489,9 @@ impl Session {
 
     /// The target took the certificate: the client is let in, and packets pass.
     pub(super) fn target_accepted(&mut self, now: Now) {
-        let Stage::TargetLogin { login, .. } = self.take_stage_if(|s| matches!(s, Stage::TargetLogin { .. })) else {
+        let Stage::TargetLogin { login, .. } =
+            self.take_stage_if(|s| matches!(s, Stage::TargetLogin { .. }))
+        else {
             return;
         };
         if let Err(error) = self.client.accept(login.attempt, now.mono) {
@@ -398,13 +513,18 @@ impl Session {
 
     fn host_key_changed(&mut self, now: Now) {
         if matches!(self.stage, Stage::End(_)) {
-            self.end(EndReason::HostKeyChanged, "the target showed another host key", now);
+            self.end(
+                EndReason::HostKeyChanged,
+                "the target showed another host key",
+                now,
+            );
         } else {
             self.refuse(
                 Denied {
                     reason: Refusal::HostKeyMismatch,
                     detail: "the target showed another host key on rekey".into(),
-                    advice: "the target changed its host key while you logged in; tell who runs it".into(),
+                    advice: "the target changed its host key while you logged in; tell who runs it"
+                        .into(),
                 },
                 now,
             );
@@ -425,7 +545,8 @@ impl Denied {
         Self {
             reason: Refusal::RecorderFailed,
             detail,
-            advice: "this session cannot be recorded, so it cannot begin; tell who runs this proxy".into(),
+            advice: "this session cannot be recorded, so it cannot begin; tell who runs this proxy"
+                .into(),
         }
     }
 

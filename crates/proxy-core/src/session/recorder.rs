@@ -22,7 +22,11 @@ impl Recorder {
         now: Now,
     ) -> Result<Self, session_log::CreateError> {
         let writer = Writer::create(config, signer, log_id, seed, now.into())?;
-        Ok(Self { writer, failed: false, now })
+        Ok(Self {
+            writer,
+            failed: false,
+            now,
+        })
     }
 
     pub(super) fn set_now(&mut self, now: Now) {
@@ -30,7 +34,10 @@ impl Recorder {
     }
 
     pub(super) fn record(&mut self, channel: u32, record: &Record<'_>) {
-        self.failed |= self.writer.record(channel, record, self.now.into()).is_err();
+        self.failed |= self
+            .writer
+            .record(channel, record, self.now.into())
+            .is_err();
     }
 
     /// Everything recorded so far, sealed; `None` when there was nothing.

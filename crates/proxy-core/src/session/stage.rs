@@ -26,9 +26,17 @@ pub(super) enum Stage {
     /// The log's first page.
     LogOpened(Login),
     /// The certificate authority's signature.
-    Certificate { login: Login, prepared: Box<Prepared>, deadline: Duration },
+    Certificate {
+        login: Login,
+        prepared: Box<Prepared>,
+        deadline: Duration,
+    },
     /// The target's word on the certificate, presented as soon as its key exchange is over.
-    TargetLogin { login: Login, unpresented: Option<Box<Certificate>>, deadline: Duration },
+    TargetLogin {
+        login: Login,
+        unpresented: Option<Box<Certificate>>,
+        deadline: Duration,
+    },
     /// Nothing but the end: packets pass.
     End(Box<Relaying>),
     /// The end of a refused client, which reads why.

@@ -1,7 +1,13 @@
 //! A world of three: a person's SSH client, the session under test, a target's SSH server; and a clock that only the
 //! test moves. Both peers are real `ssh-transport` machines; every byte they exchange with the session is visible here.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::expect_used, reason = "a test's help")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "a test's help"
+)]
 
 pub mod packets;
 
@@ -10,12 +16,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_core::{
-    AccessEvent, Ca, ConnectFailure, ConnectionInfo, EventKind, Gateway, Input, Leg, Now, Output, Session, Target,
+    AccessEvent, Ca, ConnectFailure, ConnectionInfo, EventKind, Gateway, Input, Leg, Now, Output,
+    PerLeg, Session, Target,
 };
-use session_log::{Identity, Kem, SigningIdentity};
+use session_log::{Event, Identity, Kem, Reader, ReaderConfig, Record, SigningIdentity};
 use ssh_transport::{
-    AuthMethod, Client, ClientAuth, ClientConfig, ClientEvent, Ed25519Key, HostKey, HostKeyAlgorithm, KeyProof,
-    Server, ServerConfig, ServerEvent,
+    AuthMethod, Client, ClientAuth, ClientConfig, ClientEvent, Ed25519Key, HostKey,
+    HostKeyAlgorithm, KeyProof, Server, ServerConfig, ServerEvent,
 };
 
 pub const POLICY: &str = r#"
@@ -93,6 +100,12 @@ pub struct World {
     /// All pages that could be written.
     pub log: Vec<u8>,
     pub recipient: Identity,
+    /// What the log says came from each leg so far, read with the recipient's key as it grows.
+    reader: session_log::Reader,
+    pub recorded: PerLeg<Vec<u8>>,
+    /// What of it the other leg's peer got.
+    pub passed: PerLeg<Vec<u8>>,
+    pub records: Vec<String>,
     pages: usize,
     in_flight: BTreeMap<Leg, Vec<u8>>,
     ca: ssh_key::PrivateKey,
@@ -112,6 +125,7 @@ pub struct Person {
     pub was_refused: bool,
     pub goodbye: Option<String>,
     pub packets: Vec<Vec<u8>>,
+    data: Vec<u8>,
     incoming: Vec<u8>,
 }
 
@@ -123,7 +137,21 @@ pub struct TargetHost {
     pub attempts: Vec<(String, AuthMethod)>,
     pub goodbye: Option<String>,
     pub packets: Vec<Vec<u8>>,
+    data: Vec<u8>,
     incoming: Vec<u8>,
+}
+
+/// The recipient of every log here.
+pub fn recipient() -> Identity {
+    Identity::generate(
+        Kem::XWing,
+        &mut rand_chacha::ChaCha20Rng::from_seed([9; 32]),
+    )
+}
+
+/// The content of a CHANNEL_DATA packet.
+fn channel_data(packet: &[u8]) -> &[u8] {
+    if packet[0] == 94 { &packet[9..] } else { &[] }
 }
 
 pub fn ed25519(seed: [u8; 32]) -> Ed25519Key {
@@ -132,8 +160,11 @@ pub fn ed25519(seed: [u8; 32]) -> Ed25519Key {
 
 impl World {
     pub fn new(setup: Setup) -> Self {
-        let mut rng = rand_chacha::ChaCha20Rng::from_seed([9; 32]);
-        let recipient = Identity::generate(Kem::XWing, &mut rng);
+        let recipient = recipient();
+        let reader = Reader::new(ReaderConfig {
+            identities: vec![self::recipient()],
+            ..ReaderConfig::default()
+        });
         let ca = ssh_key::PrivateKey::from(ssh_key::private::Ed25519Keypair::from_seed(&CA_SEED));
         let authority = if setup.remote_ca {
             Ca::Remote(sshcert::CaPublicKey::from_public_key(ca.public_key()).unwrap())
@@ -147,20 +178,34 @@ impl World {
             vec![recipient.recipient()],
             SigningIdentity::from_seed([5; 32]),
         );
-        let now = Now { mono: Duration::ZERO, unix: START_UNIX };
+        let now = Now {
+            mono: Duration::ZERO,
+            unix: START_UNIX,
+        };
         let info = ConnectionInfo {
-            identity: policy::Identity { email: Some(setup.email.into()), ..policy::Identity::default() },
+            identity: policy::Identity {
+                email: Some(setup.email.into()),
+                ..policy::Identity::default()
+            },
             device: policy::Device::default(),
             network: policy::Network::default(),
             client_addr: "198.51.100.7:50000".parse().unwrap(),
             target: Target {
-                facts: policy::Target { id: "t1".into(), hostname: "web-1".into(), port: 22, ..Default::default() },
+                facts: policy::Target {
+                    id: "t1".into(),
+                    hostname: "web-1".into(),
+                    port: 22,
+                    ..Default::default()
+                },
                 host_keys: setup.host_keys.clone(),
                 host_authorities: Vec::new(),
             },
         };
         let session = Session::new(Arc::new(gateway), info, &setup.seed, now);
-        let config = ClientConfig { identification: "SSH-2.0-OpenSSH_9.2 test".into(), ..ClientConfig::default() };
+        let config = ClientConfig {
+            identification: "SSH-2.0-OpenSSH_9.2 test".into(),
+            ..ClientConfig::default()
+        };
         let person = Person {
             ssh: Client::new(Arc::new(config), [11; 32], now.mono),
             user: setup.user.into(),
@@ -170,6 +215,7 @@ impl World {
             was_refused: false,
             goodbye: None,
             packets: Vec::new(),
+            data: Vec::new(),
             incoming: Vec::new(),
         };
         Self {
@@ -181,6 +227,10 @@ impl World {
             steps: Vec::new(),
             log: Vec::new(),
             recipient,
+            reader,
+            recorded: PerLeg::default(),
+            passed: PerLeg::default(),
+            records: Vec::new(),
             pages: 0,
             in_flight: BTreeMap::new(),
             ca,
@@ -194,12 +244,26 @@ impl World {
     pub fn logged_in(setup: Setup) -> Self {
         let mut world = Self::new(setup);
         world.run();
-        assert!(world.person.is_in, "not let in: {:?} {:?}", world.person.banners, world.events());
+        assert!(
+            world.person.is_in,
+            "not let in: {:?} {:?}",
+            world.person.banners,
+            world.events()
+        );
         world
     }
 
     pub fn events(&self) -> Vec<&EventKind> {
-        self.steps.iter().filter_map(|step| if let Step::Event(kind) = step { Some(kind) } else { None }).collect()
+        self.steps
+            .iter()
+            .filter_map(|step| {
+                if let Step::Event(kind) = step {
+                    Some(kind)
+                } else {
+                    None
+                }
+            })
+            .collect()
     }
 
     /// Moves bytes until nobody has any left.
@@ -208,12 +272,18 @@ impl World {
             let mut moved = self.perform();
             moved |= self.person.act(self.now.mono);
             if let Some(bytes) = self.person.ssh.poll_output() {
-                self.in_flight.entry(Leg::Client).or_default().extend_from_slice(&bytes);
+                self.in_flight
+                    .entry(Leg::Client)
+                    .or_default()
+                    .extend_from_slice(&bytes);
             }
             if let Some(target) = &mut self.target {
                 moved |= target.act(self.now.mono);
                 if let Some(bytes) = target.ssh.poll_output() {
-                    self.in_flight.entry(Leg::Target).or_default().extend_from_slice(&bytes);
+                    self.in_flight
+                        .entry(Leg::Target)
+                        .or_default()
+                        .extend_from_slice(&bytes);
                 }
             }
             for leg in [Leg::Client, Leg::Target] {
@@ -251,7 +321,9 @@ impl World {
                             self.target = Some(TargetHost::new(&self.setup, self.now.mono));
                             self.session.handle(Input::TargetConnected, self.now);
                         }
-                        Err(failure) => self.session.handle(Input::TargetUnreachable(failure), self.now),
+                        Err(failure) => self
+                            .session
+                            .handle(Input::TargetUnreachable(failure), self.now),
                     }
                 }
                 Output::Log(page) => {
@@ -262,6 +334,7 @@ impl World {
                         self.session.handle(Input::LogFailed, self.now);
                     } else {
                         self.log.extend_from_slice(&page);
+                        self.read_log(&page);
                         self.session.handle(Input::LogWritten, self.now);
                     }
                 }
@@ -274,12 +347,19 @@ impl World {
                     self.steps.push(Step::Send(leg, bytes.to_vec()));
                     match leg {
                         Leg::Client => self.person.incoming.extend_from_slice(&bytes),
-                        Leg::Target => self.target.as_mut().unwrap().incoming.extend_from_slice(&bytes),
+                        Leg::Target => self
+                            .target
+                            .as_mut()
+                            .unwrap()
+                            .incoming
+                            .extend_from_slice(&bytes),
                     }
+                    self.check_recorded_before_released();
                     if self.stuck == Some(leg) {
                         self.unwritten_bytes += bytes.len();
                     } else {
-                        self.session.handle(Input::Written(leg, bytes.len()), self.now);
+                        self.session
+                            .handle(Input::Written(leg, bytes.len()), self.now);
                     }
                 }
                 Output::Close(leg) => {
@@ -291,12 +371,51 @@ impl World {
         any
     }
 
+    fn read_log(&mut self, page: &[u8]) {
+        self.reader.push(page);
+        while let Some(event) = self.reader.poll() {
+            if let Event::Record(view) = event {
+                match view.record {
+                    Record::Input(data) => self.recorded.client.extend_from_slice(data),
+                    Record::Output(data) => self.recorded.target.extend_from_slice(data),
+                    _ => {}
+                }
+                self.records
+                    .push(format!("{} {:?}", view.channel, view.record));
+            }
+        }
+    }
+
+    /// I2, at every single output: what a peer has got is in the log that was written before.
+    fn check_recorded_before_released(&mut self) {
+        self.person.act(self.now.mono);
+        let from_target = self.person.data.split_off(0);
+        self.passed.target.extend_from_slice(&from_target);
+        if let Some(target) = &mut self.target {
+            target.act(self.now.mono);
+            let from_client = target.data.split_off(0);
+            self.passed.client.extend_from_slice(&from_client);
+        }
+        assert!(
+            self.recorded.client.starts_with(&self.passed.client),
+            "input passed before it was recorded"
+        );
+        assert!(
+            self.recorded.target.starts_with(&self.passed.target),
+            "output passed before it was recorded"
+        );
+    }
+
     /// Lets time pass, with every deadline on the way.
     pub fn pass(&mut self, time: Duration) {
         let until = self.now.mono + time;
         loop {
             self.run();
-            let next = self.session.poll_timeout().unwrap_or(Duration::MAX).max(self.now.mono);
+            let next = self
+                .session
+                .poll_timeout()
+                .unwrap_or(Duration::MAX)
+                .max(self.now.mono);
             if next > until {
                 break;
             }
@@ -316,13 +435,30 @@ impl World {
     }
 
     pub fn person_sends(&mut self, payload: &[u8]) {
-        self.person.ssh.send_packet(payload, self.now.mono).unwrap();
+        // A person who was cut off has nobody to send to.
+        let _ = self.person.ssh.send_packet(payload, self.now.mono);
         self.run();
     }
 
     pub fn target_sends(&mut self, payload: &[u8]) {
-        self.target.as_mut().unwrap().ssh.send_packet(payload, self.now.mono).unwrap();
+        if let Some(target) = &mut self.target {
+            let _ = target.ssh.send_packet(payload, self.now.mono);
+        }
         self.run();
+    }
+
+    /// Bytes that no SSH peer would send.
+    pub fn garbage(&mut self, leg: Leg, bytes: &[u8]) {
+        self.session.receive(leg, bytes, self.now);
+        self.run();
+    }
+
+    /// Both peers go away, and all deadlines pass.
+    pub fn finish(&mut self) {
+        for leg in [Leg::Client, Leg::Target] {
+            self.peer_closes(leg);
+        }
+        self.pass(Duration::from_secs(300));
     }
 
     pub fn peer_closes(&mut self, leg: Leg) {
@@ -341,10 +477,14 @@ impl World {
     }
 
     pub fn certificate_seen_by_target(&self) -> Option<Vec<u8>> {
-        self.target.as_ref()?.attempts.iter().find_map(|(_, method)| match method {
-            AuthMethod::PublicKey { public_key, .. } => Some(public_key.clone()),
-            _ => None,
-        })
+        self.target
+            .as_ref()?
+            .attempts
+            .iter()
+            .find_map(|(_, method)| match method {
+                AuthMethod::PublicKey { public_key, .. } => Some(public_key.clone()),
+                _ => None,
+            })
     }
 
     pub fn ca_public(&self) -> sshcert::CaPublicKey {
@@ -359,9 +499,12 @@ impl Person {
             let mut incoming = std::mem::take(&mut self.incoming);
             let progress = match self.ssh.handle_input(&mut incoming, now) {
                 Ok(progress) => progress,
-                Err(error) => panic!("the person's client: {error}"),
+                // A session that ends may cut its peer off in the middle.
+                Err(_) => return any,
             };
             if let Some(payload) = progress.payload {
+                self.data
+                    .extend_from_slice(channel_data(&incoming[payload.clone()]));
                 self.packets.push(incoming[payload].to_vec());
             }
             incoming.drain(..progress.consumed);
@@ -385,7 +528,9 @@ impl Person {
                 self.ssh.accept_host_key(question.id, now).unwrap();
             }
             ClientEvent::KeyExchanged(exchange) if exchange.first => {
-                self.ssh.authenticate(&self.user, ClientAuth::None, now).unwrap();
+                self.ssh
+                    .authenticate(&self.user, ClientAuth::None, now)
+                    .unwrap();
             }
             ClientEvent::Banner(text) => self.banners.push(text),
             ClientEvent::Authenticated => self.is_in = true,
@@ -400,7 +545,10 @@ impl TargetHost {
     fn new(setup: &Setup, now: Duration) -> Self {
         let key = ed25519(setup.target_key);
         let mut ssh = Server::new(Arc::new(ServerConfig::default()), [13; 32], now);
-        let host_key = HostKey { algorithm: HostKeyAlgorithm::Ed25519, public_key: key.public_key_blob() };
+        let host_key = HostKey {
+            algorithm: HostKeyAlgorithm::Ed25519,
+            public_key: key.public_key_blob(),
+        };
         ssh.start(&[host_key], now).unwrap();
         Self {
             ssh,
@@ -409,6 +557,7 @@ impl TargetHost {
             attempts: Vec::new(),
             goodbye: None,
             packets: Vec::new(),
+            data: Vec::new(),
             incoming: Vec::new(),
         }
     }
@@ -419,9 +568,11 @@ impl TargetHost {
             let mut incoming = std::mem::take(&mut self.incoming);
             let progress = match self.ssh.handle_input(&mut incoming, now) {
                 Ok(progress) => progress,
-                Err(error) => panic!("the target's server: {error}"),
+                Err(_) => return any,
             };
             if let Some(payload) = progress.payload {
+                self.data
+                    .extend_from_slice(channel_data(&incoming[payload.clone()]));
                 self.packets.push(incoming[payload].to_vec());
             }
             incoming.drain(..progress.consumed);
@@ -445,8 +596,13 @@ impl TargetHost {
                 self.ssh.signed(request.id, &signature, now).unwrap();
             }
             ServerEvent::AuthAttempt(attempt) => {
-                let proven =
-                    matches!(attempt.method, AuthMethod::PublicKey { proof: KeyProof::Query | KeyProof::Verified, .. });
+                let proven = matches!(
+                    attempt.method,
+                    AuthMethod::PublicKey {
+                        proof: KeyProof::Query | KeyProof::Verified,
+                        ..
+                    }
+                );
                 self.attempts.push((attempt.user, attempt.method));
                 if proven && self.trusts_ca {
                     self.ssh.accept(attempt.id, now).unwrap();

@@ -13,7 +13,10 @@ fn packet(number: u8, parts: &[&[u8]]) -> Vec<u8> {
 }
 
 pub fn global_request(name: &str, want_reply: bool, data: &[u8]) -> Vec<u8> {
-    packet(80, &[&string(name.as_bytes()), &[u8::from(want_reply)], data])
+    packet(
+        80,
+        &[&string(name.as_bytes()), &[u8::from(want_reply)], data],
+    )
 }
 
 pub fn request_success() -> Vec<u8> {
@@ -25,18 +28,32 @@ pub fn request_failure() -> Vec<u8> {
 }
 
 pub fn open(kind: &str, sender: u32, window: u32, data: &[u8]) -> Vec<u8> {
-    let numbers = [sender.to_be_bytes(), window.to_be_bytes(), 32_768_u32.to_be_bytes()].concat();
+    let numbers = [
+        sender.to_be_bytes(),
+        window.to_be_bytes(),
+        32_768_u32.to_be_bytes(),
+    ]
+    .concat();
     packet(90, &[&string(kind.as_bytes()), &numbers, data])
 }
 
 pub fn confirm(recipient: u32, sender: u32) -> Vec<u8> {
-    let numbers =
-        [recipient, sender, 2_097_152, 32_768].map(u32::to_be_bytes).concat();
+    let numbers = [recipient, sender, 2_097_152, 32_768]
+        .map(u32::to_be_bytes)
+        .concat();
     packet(91, &[&numbers])
 }
 
 pub fn open_failure(recipient: u32, reason: u32, text: &str) -> Vec<u8> {
-    packet(92, &[&recipient.to_be_bytes(), &reason.to_be_bytes(), &string(text.as_bytes()), &string(b"en")])
+    packet(
+        92,
+        &[
+            &recipient.to_be_bytes(),
+            &reason.to_be_bytes(),
+            &string(text.as_bytes()),
+            &string(b"en"),
+        ],
+    )
 }
 
 pub fn window_adjust(recipient: u32, bytes: u32) -> Vec<u8> {
@@ -48,7 +65,14 @@ pub fn data(recipient: u32, bytes: &[u8]) -> Vec<u8> {
 }
 
 pub fn extended_data(recipient: u32, code: u32, bytes: &[u8]) -> Vec<u8> {
-    packet(95, &[&recipient.to_be_bytes(), &code.to_be_bytes(), &string(bytes)])
+    packet(
+        95,
+        &[
+            &recipient.to_be_bytes(),
+            &code.to_be_bytes(),
+            &string(bytes),
+        ],
+    )
 }
 
 pub fn eof(recipient: u32) -> Vec<u8> {
@@ -60,7 +84,15 @@ pub fn close(recipient: u32) -> Vec<u8> {
 }
 
 pub fn request(recipient: u32, kind: &str, want_reply: bool, data: &[u8]) -> Vec<u8> {
-    packet(98, &[&recipient.to_be_bytes(), &string(kind.as_bytes()), &[u8::from(want_reply)], data])
+    packet(
+        98,
+        &[
+            &recipient.to_be_bytes(),
+            &string(kind.as_bytes()),
+            &[u8::from(want_reply)],
+            data,
+        ],
+    )
 }
 
 pub fn success(recipient: u32) -> Vec<u8> {
