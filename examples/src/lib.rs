@@ -10,6 +10,7 @@ pub mod connect;
 pub mod driver;
 pub mod events;
 pub mod log_store;
+pub mod peers;
 pub mod self_test_client;
 pub mod target;
 pub mod token;

@@ -125,19 +125,24 @@ fn public_keys<'d>(
     name: &str,
     help: &str,
 ) -> Vec<(Field<'d>, String)> {
+    let entries = reader.texts(table, name);
     if let Some(field) = table.field(name)
-        && reader.texts(table, name).is_empty()
+        && entries.is_empty()
     {
         reader.problem(&field, "an empty list", help);
     }
     let mut keys = Vec::new();
-    for (field, entry) in reader.texts(table, name) {
+    for (field, entry) in entries {
         // A key line has a blank after the algorithm.
-        if ["ssh-", "ecdsa-", "sk-"]
-            .iter()
-            .any(|name| entry.starts_with(name))
-            && entry.contains(' ')
-        {
+        let (algorithm, is_long) = match entry.split_once(' ') {
+            Some((algorithm, _)) => (algorithm, true),
+            None => (entry, false),
+        };
+        let is_line = is_long
+            && ["ssh-", "ecdsa-", "sk-"]
+                .iter()
+                .any(|prefix| algorithm.starts_with(prefix));
+        if is_line || entry.starts_with("SHA256:") {
             keys.push((field, entry.trim().to_owned()));
             continue;
         }
