@@ -12,7 +12,7 @@ use crate::set::{Action, Application, Attached, Evaluation, PolicySet};
 
 /// Decides about one request.
 ///
-/// It cannot fail, is a function of its arguments alone, allocates nothing when it allows, and looks at no more than
+/// It cannot fail and is a function of its arguments alone. It looks at no more than
 /// [`MAX_DECISION_STEPS`](crate::limits::MAX_DECISION_STEPS) rules and values a few times over, each against the
 /// groups, methods and posture results of the request.
 ///

@@ -7,7 +7,7 @@ use crate::email::Email;
 use crate::limits::MAX_UNIX_USER_BYTES;
 
 /// Accounts that an e-mail alias never reaches: whoever may choose their own address would choose one of these.
-/// Sorted, lower case. The superuser and its twins, the accounts that systems and common servers come with, and the
+/// The superuser and its twins, the accounts that systems and common servers come with, and the
 /// first accounts of cloud images, which usually may become root without a password.
 const NEVER_AN_ALIAS: [&str; 72] = [
     "adm",

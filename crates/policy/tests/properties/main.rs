@@ -135,6 +135,16 @@ proptest! {
     }
 
     #[test]
+    fn the_order_of_applications_never_settles_whether_somebody_gets_in(document in document(), requests in vec(asked(), 24)) {
+        let mut reversed = document.clone();
+        reversed.applications.reverse();
+        let (Some(one), Some(other)) = (load(&document), load(&reversed)) else { return Ok(()) };
+        for asked in requests {
+            prop_assert_eq!(is_allowed(&one, &asked), is_allowed(&other, &asked), "{}", slow::to_toml(&document));
+        }
+    }
+
+    #[test]
     fn users_are_admitted_only_where_some_user_is(document in document(), asked in asked()) {
         let Some(set) = load(&document) else { return Ok(()) };
         if document.applications.iter().any(|application| application.first_match) { return Ok(()) }
