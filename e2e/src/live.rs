@@ -12,7 +12,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use crate::process::{PATIENCE, isolate, kill_group, shortened, shown, wait};
+use crate::process::{isolate, kill_group, shortened, shown, wait};
+
+/// How long a test listens for one thing.
+const HEARING: Duration = Duration::from_secs(20);
 
 /// A running program. It is killed, with its whole process group, when this is dropped.
 pub struct Live {
@@ -221,7 +224,7 @@ impl Live {
     /// When it has not within the usual patience.
     #[track_caller]
     pub fn hear(&self, text: &str) {
-        self.hear_within(text, PATIENCE);
+        self.hear_within(text, HEARING);
     }
 
     /// Waits until it has said `text`, for at most `limit`.

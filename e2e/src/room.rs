@@ -93,12 +93,18 @@ impl Room {
             .to_owned()
     }
 
-    /// Prints all `*.log` and `*.jsonl` files of the folder, for a test that failed.
+    /// Prints all `*.log` and `*.jsonl` files of the folder and of the folders in it, for a test that failed.
     pub fn show_logs(&self) {
-        let Ok(entries) = fs::read_dir(&self.folder) else {
-            return;
-        };
-        let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+        let mut paths: Vec<_> = files_in(&self.folder)
+            .into_iter()
+            .flat_map(|path| {
+                if path.is_dir() {
+                    files_in(&path)
+                } else {
+                    vec![path]
+                }
+            })
+            .collect();
         paths.sort();
         for path in paths {
             if path
@@ -110,6 +116,15 @@ impl Room {
             }
         }
     }
+}
+
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect()
 }
 
 impl Default for Room {

@@ -285,7 +285,7 @@ fn without_a_place_for_logs_nobody_gets_in_until_there_is_one_again() {
 fn when_the_log_cannot_grow_the_session_stops_and_nothing_more_passes() {
     need!("ssh", "sshd", "prlimit");
     through_the_proxy_with(
-        // A full disk for this one process: writes past the limit fail instead of ending it.
+        // Writes past a limit fail, as on a full disk, instead of ending the process.
         |plan| plan.proxy.before = "trap '' XFSZ;".to_owned(),
         |house| {
             let seen = house.path("seen");
@@ -299,11 +299,7 @@ fn when_the_log_cannot_grow_the_session_stops_and_nothing_more_passes() {
             ssh.hear("before");
             let log = house.proxy().logs().remove(0);
             let size = fs::metadata(&log).expect("the log").len();
-            let mut limit = Command::new(tools::path("prlimit"));
-            limit
-                .arg(format!("--fsize={size}"))
-                .args(["--pid", &house.proxy().id().to_string()]);
-            run(&mut limit, Input::Nothing, Duration::from_secs(10)).expect_code(0);
+            limit_files(house, &size.to_string());
 
             ssh.say("after\n");
             assert_eq!(ssh.end(Duration::from_secs(10)).code(), Some(255));
@@ -323,9 +319,16 @@ fn when_the_log_cannot_grow_the_session_stops_and_nothing_more_passes() {
                 ("recorder_failed", Some(false))
             );
 
-            // Nor does a new session begin.
+            // Nor does a new session begin on a disk that is full, until it is no longer.
+            limit_files(house, "100");
             let refused = house.ssh().run("echo never").expect_code(255);
+            assert!(refused.err().contains("record"), "{refused:?}");
             assert_eq!(refused.out(), "");
+            limit_files(house, "unlimited");
+            assert_eq!(
+                house.ssh().run("echo again").expect_code(0).out(),
+                "again\n"
+            );
 
             // What was written is sound up to where it ends.
             let verdict = house.proxy().verify(&log).expect_failure();
@@ -339,6 +342,15 @@ fn when_the_log_cannot_grow_the_session_stops_and_nothing_more_passes() {
             house.proxy().forget_unsound();
         },
     );
+}
+
+/// No file of the proxy may grow beyond this many bytes, as on a disk that is full.
+fn limit_files(house: &House, bytes: &str) {
+    let mut limit = Command::new(tools::path("prlimit"));
+    limit
+        .arg(format!("--fsize={bytes}:unlimited"))
+        .args(["--pid", &house.proxy().id().to_string()]);
+    run(&mut limit, Input::Nothing, Duration::from_secs(10)).expect_code(0);
 }
 
 #[test]

@@ -128,7 +128,7 @@ fn a_window_change_is_seen_by_the_remote_program() {
         let mut ssh = house
             .ssh()
             .arg("-t")
-            .terminal("trap 'stty size' WINCH; stty size; while :; do sleep 0.05; done");
+            .terminal("while stty size; do sleep 0.1; done");
         ssh.hear("30 90");
         ssh.resize(Size {
             columns: 133,

@@ -105,7 +105,7 @@ impl ProxyPlan {
     /// A policy that lets `ada` in as the user of the test, with these lines about what she may do.
     pub fn policy_granting(lines: &str) -> String {
         format!(
-            "[[application]]\nname = \"servers\"\ntarget = [{{ include = [{{ hostname = \"{TARGET}\" }}] }}]\n\n\
+            "[[application]]\nname = \"servers\"\ntarget = [{{ port = \"any\", include = [{{ hostname = \"{TARGET}\" }}] }}]\n\n\
              [[application.policy]]\nname = \"ada\"\naction = \"allow\"\ninclude = [{{ email = \"ada@example.com\" }}]\n\
              usernames = [\"{{user}}\"]\n{lines}\n"
         )
