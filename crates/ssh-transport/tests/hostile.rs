@@ -9,12 +9,12 @@
 
 mod common;
 
-use common::wire::{clear_packet, clear_payloads};
+use common::wire::{Message, clear_packet, clear_payloads};
 use common::{ClientEnd, Login, Pair, START, ServerEnd, TestKey};
 use proptest::prelude::*;
 use ssh_transport::{
-    CipherAlgorithm, ClientConfig, Error, MAX_PACKET_BYTES, PeerMisbehaved, RECEIVE_BUFFER_BYTES,
-    ServerConfig,
+    CipherAlgorithm, ClientConfig, Error, MAX_NAME_LIST_BYTES, MAX_PACKET_BYTES, PeerMisbehaved,
+    RECEIVE_BUFFER_BYTES, ServerConfig,
 };
 
 const LINE: &[u8] = b"SSH-2.0-mallory\r\n";
@@ -320,6 +320,26 @@ fn every_truncation_of_a_kexinit_is_malformed() {
         server.feed(&clear_packet(&longer)),
         misbehaved(PeerMisbehaved::MalformedMessage)
     );
+}
+
+#[test]
+fn a_name_list_above_its_limit_is_malformed() {
+    for (len, is_malformed) in [
+        (MAX_NAME_LIST_BYTES, false),
+        (MAX_NAME_LIST_BYTES + 1, true),
+    ] {
+        let mut kexinit = Message::new(20).raw([0; 16]).string(vec![b'x'; len]);
+        for _ in 0..9 {
+            kexinit = kexinit.string("none");
+        }
+        let mut server = server();
+        server.feed(LINE).unwrap();
+        let error = server
+            .feed(&clear_packet(&kexinit.byte(0).word(0).done()))
+            .unwrap_err();
+        let malformed = Error::PeerMisbehaved(PeerMisbehaved::MalformedMessage);
+        assert_eq!(error == malformed, is_malformed, "{error}");
+    }
 }
 
 proptest! {

@@ -11,6 +11,10 @@ use crate::error::Error;
 pub(crate) const TAG_BYTES: usize = 16;
 pub(crate) const LENGTH_BYTES: usize = 4;
 
+/// A fuzzer must be able to write packets that are taken after the key exchange. `cargo fuzz` sets this, nothing else.
+#[expect(unexpected_cfgs, reason = "cargo does not know what cargo fuzz sets")]
+const NULL_CIPHER: bool = cfg!(fuzzing);
+
 impl CipherAlgorithm {
     /// Bytes of key and of initial vector to derive.
     pub(crate) const fn key_iv_bytes(self) -> (usize, usize) {
@@ -100,6 +104,9 @@ impl SealKey {
         sequence: u32,
         packet: &mut [u8],
     ) -> Result<[u8; TAG_BYTES], Error> {
+        if NULL_CIPHER {
+            return Ok([0; TAG_BYTES]);
+        }
         match &mut self.key {
             Sealing::Gcm(key, nonce) => {
                 let (length, body) = packet
@@ -154,6 +161,7 @@ impl OpenKey {
     /// The packet's length, which is not authentic before the packet was opened.
     pub(crate) fn packet_length(&self, sequence: u32, length: [u8; LENGTH_BYTES]) -> u32 {
         u32::from_be_bytes(match &self.key {
+            _ if NULL_CIPHER => length,
             Opening::Gcm(..) => length,
             Opening::ChaCha(key) => key.decrypt_packet_length(sequence, length),
         })
@@ -166,6 +174,9 @@ impl OpenKey {
         packet: &mut [u8],
         tag: &[u8; TAG_BYTES],
     ) -> Result<(), NotAuthentic> {
+        if NULL_CIPHER {
+            return Ok(());
+        }
         match &mut self.key {
             Opening::Gcm(key, nonce) => {
                 let (length, body) = packet
