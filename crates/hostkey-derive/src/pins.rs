@@ -9,9 +9,11 @@ use crate::{PinError, PinMismatch, TargetKey};
 /// One host key that a target is expected to have, known by the SHA-256 of its public key blob.
 ///
 /// A pinned authority is not a pin of this kind: host certificates are for a certificate library to check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pin {
     sha256: [u8; 32],
+    /// Unknown for a bare fingerprint.
+    algorithm: Option<String>,
 }
 
 impl Pin {
@@ -24,7 +26,10 @@ impl Pin {
         let text = text.trim();
         if text.starts_with("SHA256:") {
             return match text.parse() {
-                Ok(Fingerprint::Sha256(sha256)) => Ok(Self { sha256 }),
+                Ok(Fingerprint::Sha256(sha256)) => Ok(Self {
+                    sha256,
+                    algorithm: None,
+                }),
                 _ => Err(PinError::Unrecognised),
             };
         }
@@ -51,7 +56,14 @@ impl Pin {
         }
         Ok(Self {
             sha256: key.sha256(),
+            algorithm: Some(key.algorithm_name().into()),
         })
+    }
+
+    /// The SSH name of the key's type, such as `ssh-ed25519` or `ssh-rsa`; `None` for a bare fingerprint.
+    #[must_use]
+    pub fn algorithm_name(&self) -> Option<&str> {
+        self.algorithm.as_deref()
     }
 
     /// `SHA256:…` as `ssh-keygen -l` prints it.
@@ -92,14 +104,19 @@ impl Pins {
         let Ok(presented) = TargetKey::from_blob(presented_blob) else {
             return Err(mismatch(None));
         };
-        let pin = Pin {
-            sha256: presented.sha256(),
-        };
-        if self.0.contains(&pin) {
+        let sha256 = presented.sha256();
+        if self.0.iter().any(|pin| pin.sha256 == sha256) {
             Ok(())
         } else {
             Err(mismatch(Some(presented.fingerprint())))
         }
+    }
+
+    /// The key types of which the target must show one (as in [`Pin::algorithm_name`]), for the negotiation of its host key;
+    /// `None` when a bare fingerprint leaves the type open.
+    #[must_use]
+    pub fn algorithm_names(&self) -> Option<Vec<&str>> {
+        self.0.iter().map(Pin::algorithm_name).collect()
     }
 
     /// The pins, in the order they were given.

@@ -82,7 +82,7 @@ fn generated_secrets_are_32_bytes_of_the_generator() {
 fn pinned_key_passes_and_another_is_named_beside_what_was_expected() {
     let pin = Pin::from_blob(&ed25519_blob(1)).unwrap();
     let second = Pin::from_blob(&ed25519_blob(2)).unwrap();
-    let pins = Pins::new([pin, second]).unwrap();
+    let pins = Pins::new([pin.clone(), second.clone()]).unwrap();
     pins.check(&ed25519_blob(1)).unwrap();
     pins.check(&ed25519_blob(2)).unwrap();
 

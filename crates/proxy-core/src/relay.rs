@@ -129,7 +129,8 @@ impl Relay {
         now: Duration,
         out: &mut impl Outlet,
     ) -> Result<(), RelayError> {
-        match Message::parse(payload)? {
+        let message = Message::parse(payload)?;
+        match message {
             Message::GlobalRequest { name, want_reply } => {
                 self.global_request(from, name, want_reply, out)
             }
@@ -141,22 +142,7 @@ impl Relay {
                 self.global_reply(from, false, out);
                 Ok(())
             }
-            Message::Open {
-                kind,
-                sender,
-                window,
-                max_packet,
-                data,
-            } => {
-                let record = Record::ChannelOpen {
-                    from: from.side(),
-                    kind,
-                    window,
-                    max_packet,
-                    data,
-                };
-                self.open(from, kind, sender, window, &record, payload, out)
-            }
+            Message::Open { .. } => self.open(from, message, payload, out),
             Message::OpenConfirmation { recipient, sender } => {
                 let channel = self.channels.confirm(from, recipient, sender)?;
                 let (number, opener) = (channel.number, channel.opener);
@@ -328,13 +314,20 @@ impl Relay {
     fn open(
         &mut self,
         from: Leg,
-        kind: &str,
-        sender: u32,
-        window: u32,
-        record: &Record<'_>,
+        message: Message<'_>,
         payload: &[u8],
         out: &mut impl Outlet,
     ) -> Result<(), RelayError> {
+        let Message::Open {
+            kind,
+            sender,
+            window,
+            max_packet,
+            data,
+        } = message
+        else {
+            return Err(RelayError::Malformed);
+        };
         if self.channels.is_used(from, sender) {
             return Err(RelayError::ChannelReused { id: sender });
         }
@@ -370,7 +363,14 @@ impl Relay {
             0
         };
         let number = self.channels.open(from, sender, notice_credit)?;
-        out.record(number, record);
+        let record = Record::ChannelOpen {
+            from: from.side(),
+            kind,
+            window,
+            max_packet,
+            data,
+        };
+        out.record(number, &record);
         out.send(
             from.other(),
             own::with_window(payload, kind, window - notice_credit),

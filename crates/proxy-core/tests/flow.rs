@@ -153,7 +153,20 @@ fn each_failure_before_the_session_has_its_own_reason_and_its_own_words() {
         let pin = hostkey_derive::Pin::from_blob(&other.public_key_blob()).unwrap();
         hostkey_derive::Pins::new([pin]).unwrap()
     };
+    // Of a type that the target does not have: nothing is negotiated at all.
+    let pins_of_another_type = {
+        let point = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBFxpRTvLt0u4tRjCRj0/2AuLNnB1NqUmr4kdLF5s7q/cB8Av9Khe/XTd1RxtewKqlb6xAo6tqabRNYq7kJORbtY=";
+        hostkey_derive::Pins::new([hostkey_derive::Pin::from_text(point).unwrap()]).unwrap()
+    };
     let cases = [
+        (
+            Setup {
+                host_keys: Some(pins_of_another_type),
+                ..Setup::default()
+            },
+            Refusal::HostKeyMismatch,
+            "host key that is not the expected one",
+        ),
         (
             Setup {
                 connect: Err(ConnectFailure::Refused),

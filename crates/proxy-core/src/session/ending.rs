@@ -214,10 +214,21 @@ impl Session {
 
     /// A leg's transport gave up on its peer.
     pub(super) fn leg_failed(&mut self, leg: Leg, error: &ssh_transport::Error, now: Now) {
-        use ssh_transport::Error;
+        use ssh_transport::{Error, Negotiated};
         let gone = matches!(error, Error::Disconnected);
         let late = matches!(error, Error::TimedOut(_));
+        let no_host_key = matches!(
+            error,
+            Error::PeerIncompatible {
+                what: Negotiated::HostKey
+            }
+        );
         match leg {
+            // The types offered to it were those of the pinned keys and authorities.
+            Leg::Target if no_host_key => {
+                let denied = self.host_key_mismatch(error.to_string());
+                self.refuse(denied, now);
+            }
             _ if gone => self.leg_gone(leg, &error.to_string(), now),
             Leg::Client => {
                 let reason = if late {

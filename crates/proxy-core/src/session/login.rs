@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
-use hostkey_derive::Algorithm;
+use hostkey_derive::{Algorithm, Pins};
 use policy::{Decision, Denial, Request};
 use session_log::{LogId, Record, SessionMeta};
 use ssh_transport::{
@@ -93,13 +93,28 @@ impl Session {
             identification: identification.into(),
             ..ClientConfig::default()
         };
-        if !self.info.target.host_authorities.is_empty() {
-            config.algorithms.host_keys = HostKeyAlgorithm::ALL.to_vec();
-        }
+        config.algorithms.host_keys = self.acceptable_host_keys();
         let seed = self.seeds.bytes_32("target leg");
         self.target = Some(Client::new(Arc::new(config), *seed, now.mono));
         let deadline = now.mono.saturating_add(self.gateway.timeouts.target_login);
         self.stage = Stage::TargetHostKey { deadline };
+    }
+
+    /// In an order that never changes, so that the same key of a target with several is seen each time. Types that could
+    /// not pass [`Self::check_host_key`] are left out: the target then shows one that can.
+    fn acceptable_host_keys(&self) -> Vec<HostKeyAlgorithm> {
+        let target = &self.info.target;
+        let pinned = target.host_keys.as_ref().map(Pins::algorithm_names);
+        HostKeyAlgorithm::ALL
+            .into_iter()
+            .filter(|algorithm| match &pinned {
+                _ if algorithm.is_certificate() => !target.host_authorities.is_empty(),
+                // Only authorities are configured: a plain key has none.
+                None => target.host_authorities.is_empty(),
+                Some(None) => true,
+                Some(Some(names)) => names.contains(&algorithm.blob_type()),
+            })
+            .collect()
     }
 
     pub(super) fn target_unreachable(&mut self, failure: ConnectFailure, now: Now) {
@@ -183,14 +198,6 @@ impl Session {
     /// Pins and authorities: any one of them is enough; with neither, any key is taken.
     fn check_host_key(&self, presented: &[u8], now: Now) -> Result<(), Denied> {
         let target = &self.info.target;
-        let mismatch = |detail: String| Denied {
-            reason: Refusal::HostKeyMismatch,
-            detail,
-            advice: format!(
-                "`{}` shows a host key that is not the expected one; do not go on, tell who runs it",
-                target.facts.hostname
-            ),
-        };
         let pinned = target.host_keys.as_ref().map(|pins| pins.check(presented));
         if let Some(Ok(())) = pinned {
             return Ok(());
@@ -201,9 +208,20 @@ impl Session {
         });
         match (pinned, certified) {
             (None, None) | (_, Some(Ok(_))) => Ok(()),
-            (Some(Err(mismatched)), _) => Err(mismatch(mismatched.to_string())),
-            (_, Some(Err(refusal))) => Err(mismatch(refusal.to_string())),
+            (Some(Err(mismatched)), _) => Err(self.host_key_mismatch(mismatched.to_string())),
+            (_, Some(Err(refusal))) => Err(self.host_key_mismatch(refusal.to_string())),
             (Some(Ok(())), _) => Ok(()),
+        }
+    }
+
+    pub(super) fn host_key_mismatch(&self, detail: String) -> Denied {
+        let hostname = &self.info.target.facts.hostname;
+        Denied {
+            reason: Refusal::HostKeyMismatch,
+            detail,
+            advice: format!(
+                "`{hostname}` shows a host key that is not the expected one; do not go on, tell who runs it"
+            ),
         }
     }
 
