@@ -12,5 +12,6 @@ pub mod events;
 pub mod log_store;
 pub mod peers;
 pub mod self_test_client;
+pub mod sshlog;
 pub mod target;
 pub mod token;

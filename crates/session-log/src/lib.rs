@@ -35,7 +35,7 @@ pub use reader::{
     Integrity, Position, ReadMode, Reader, ReaderConfig, RecipientInfo, SegmentInfo, Statement,
     Strength, Verdict,
 };
-pub use record::{Clock, Record, RecordView, SessionMeta, Side, Value, kind_name};
+pub use record::{CborItem, Clock, Record, RecordView, SessionMeta, Side, Value, kind_name};
 pub use sanitize::{Sanitizer, Style};
 pub use signer::SigningIdentity;
 pub use signers::Signers;

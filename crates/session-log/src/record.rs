@@ -6,9 +6,11 @@
 mod decode;
 mod encode;
 mod fields;
+mod item;
 mod kinds;
 
 pub use fields::Value;
+pub use item::CborItem;
 pub use kinds::kind_name;
 
 use alloc::vec::Vec;

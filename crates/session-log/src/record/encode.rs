@@ -85,7 +85,7 @@ fn write_field<W: Sink>(
 ) -> Result<(), Error<Infallible>> {
     e.u8(key)?;
     match value {
-        Value::Uint(number) => e.u64(number).map(|_| ()),
+        Value::Uint(number) | Value::Named(number, _) => e.u64(number).map(|_| ()),
         Value::Int(number) => e.i64(number).map(|_| ()),
         Value::Bool(flag) => e.bool(flag).map(|_| ()),
         Value::Text(text) => e.str(text).map(|_| ()),

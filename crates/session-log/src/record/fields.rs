@@ -1,5 +1,6 @@
 //! The fields of every kind, once, for encoding, measuring and printing.
 
+use super::item::CborItem;
 use super::{Clock, Record, Side};
 use crate::record::kinds as k;
 
@@ -9,6 +10,8 @@ use crate::record::kinds as k;
 pub enum Value<'a> {
     /// A number.
     Uint(u64),
+    /// A number that stands for a name.
+    Named(u64, &'static str),
     /// A number that may be negative.
     Int(i64),
     /// Yes or no.
@@ -20,7 +23,7 @@ pub enum Value<'a> {
     /// A list of texts.
     TextList(&'a [&'a str]),
     /// One CBOR item of a kind that this version only passes on.
-    Cbor(&'a [u8]),
+    Cbor(CborItem<'a>),
 }
 
 impl Side {
@@ -46,6 +49,13 @@ impl Clock {
         match self {
             Clock::Mono => 0,
             Clock::Unix => 1,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Clock::Mono => "mono",
+            Clock::Unix => "unix",
         }
     }
 }
@@ -95,30 +105,30 @@ impl Record<'_> {
     ///
     /// The three data kinds give one field, key 0, `data`: their body is the byte string itself. [`Record::Other`] gives key 0, `body`.
     pub fn fields(&self, each: &mut dyn FnMut(u8, &'static str, Value<'_>)) {
-        use Value::{Bool, Bytes, Cbor, Int, Text, TextList, Uint};
+        use Value::{Bool, Bytes, Cbor, Int, Named, Text, TextList, Uint};
         match self {
             Record::Input(data) | Record::Output(data) | Record::Stderr(data) => {
                 each(0, "data", Bytes(data))
             }
             Record::Eof { from } => {
-                each(1, "what", Uint(EOF));
-                each(2, "from", Uint(from.id()));
+                each(1, "what", Named(EOF, "eof"));
+                each(2, "from", Named(from.id(), from.name()));
             }
             Record::Close { from } => {
-                each(1, "what", Uint(CLOSE));
-                each(2, "from", Uint(from.id()));
+                each(1, "what", Named(CLOSE, "close"));
+                each(2, "from", Named(from.id(), from.name()));
             }
             Record::Request {
                 from,
                 kind,
                 want_reply,
             } => {
-                each(1, "from", Uint(from.id()));
+                each(1, "from", Named(from.id(), from.name()));
                 each(2, "request", Text(kind));
                 each(3, "want_reply", Bool(*want_reply));
             }
             Record::Reply { from, ok } => {
-                each(1, "from", Uint(from.id()));
+                each(1, "from", Named(from.id(), from.name()));
                 each(2, "ok", Bool(*ok));
             }
             Record::OpenReply {
@@ -127,7 +137,7 @@ impl Record<'_> {
                 reason,
                 text,
             } => {
-                each(1, "from", Uint(from.id()));
+                each(1, "from", Named(from.id(), from.name()));
                 each(2, "ok", Bool(*ok));
                 each(3, "reason", Uint(u64::from(*reason)));
                 each(4, "text", Text(text));
@@ -168,7 +178,7 @@ impl Record<'_> {
                 max_packet,
                 data,
             } => {
-                each(1, "from", Uint(from.id()));
+                each(1, "from", Named(from.id(), from.name()));
                 each(2, "type", Text(kind));
                 each(3, "window", Uint(u64::from(*window)));
                 each(4, "max_packet", Uint(u64::from(*max_packet)));
@@ -237,13 +247,13 @@ impl Record<'_> {
                 each(1, "text", Text(text))
             }
             Record::Refused { from, what, why } => {
-                each(1, "from", Uint(from.id()));
+                each(1, "from", Named(from.id(), from.name()));
                 each(2, "what", Text(what));
                 each(3, "why", Text(why));
             }
             Record::ClockAnchor { unix_ms } => each(1, "unix_ms", Uint(*unix_ms)),
             Record::ClockJump { clock, delta_ms } => {
-                each(1, "clock", Uint(clock.id()));
+                each(1, "clock", Named(clock.id(), clock.name()));
                 each(2, "delta_ms", Int(*delta_ms));
             }
             Record::Gap { bytes, text } => {
@@ -251,7 +261,7 @@ impl Record<'_> {
                 each(2, "text", Text(text));
             }
             Record::End { reason } => each(1, "reason", Text(reason)),
-            Record::Other { body, .. } => each(0, "body", Cbor(body)),
+            Record::Other { body, .. } => each(0, "body", Cbor(CborItem(body))),
         }
     }
 

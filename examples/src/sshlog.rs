@@ -1,0 +1,224 @@
+//! The `sshlog` command: makes reader keys, verifies logs without them, and shows logs with them.
+
+mod inspect;
+mod json;
+mod keygen;
+mod read;
+mod replay;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use session_log::{Authenticity, Completeness, Integrity, KeyFileError, SignersError, Verdict};
+
+/// Make keys for session logs, verify logs, and read them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sshlog",
+    after_help = "\
+Examples:
+  sshlog keygen --out auditor                      makes auditor (keep it) and auditor.pub (give it to the proxy)
+  sshlog verify --signers allowed_signers LOG      checks a log without any secret key
+  sshlog records -i auditor LOG | jq .             every record as a line of JSON
+  sshlog replay -i auditor --speed 4 LOG           shows the terminal as it was, four times as fast
+
+LOG may be - for standard input. allowed_signers is OpenSSH's file: `proxy@example ssh-ed25519 AAAA…`.
+
+Exit status: 0 the log is complete and intact, and its signer is the one asked for; 1 it is not; 2 it could not be read."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a key pair for reading logs
+    Keygen(keygen::Arguments),
+    /// Check that a log is whole, unchanged and signed; needs no secret key
+    Verify(VerifyArguments),
+    /// Show the structure of a log: segments, recipients, frames, signatures; needs no secret key
+    Inspect(InspectArguments),
+    /// Print every record as a line of JSON
+    Records(RecordsArguments),
+    /// Play a session's output back, made harmless for this terminal
+    Replay(replay::Arguments),
+}
+
+#[derive(Debug, Args)]
+struct VerifyArguments {
+    /// Who may sign: an OpenSSH allowed_signers file
+    #[arg(long, value_name = "FILE")]
+    signers: PathBuf,
+    #[command(flatten)]
+    allow: Allow,
+    /// The log
+    log: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct InspectArguments {
+    /// Who may sign: an OpenSSH allowed_signers file
+    #[arg(long, value_name = "FILE")]
+    signers: Option<PathBuf>,
+    #[command(flatten)]
+    allow: Allow,
+    /// The log
+    log: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct RecordsArguments {
+    #[command(flatten)]
+    source: Source,
+}
+
+/// A log that is to be decrypted.
+#[derive(Debug, Args)]
+struct Source {
+    /// The private key that `sshlog keygen` wrote; may be given several times
+    #[arg(short, long = "identity", value_name = "KEY", required = true)]
+    identity: Vec<PathBuf>,
+    /// Who may sign: an OpenSSH allowed_signers file. Without it the signer is not checked
+    #[arg(long, value_name = "FILE")]
+    signers: Option<PathBuf>,
+    /// Skip what is damaged instead of stopping there
+    #[arg(long)]
+    salvage: bool,
+    #[command(flatten)]
+    allow: Allow,
+    /// The log
+    log: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct Allow {
+    /// Also exit with 0 for a log that lacks its end
+    #[arg(long = "allow", value_name = "WHAT")]
+    allow: Vec<Allowance>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Allowance {
+    /// A log that ends early, after a crash or because it is still being written
+    Truncated,
+}
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SshlogError {
+    /// A file cannot be read.
+    #[error("cannot read {}: {error}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {}: {error}", file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// A key file is there already.
+    #[error("{} exists; choose another name, a key that logs were made for must not be overwritten", file.display())]
+    Exists {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A key file is not one.
+    #[error("{}: {error}", file.display())]
+    Key {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        error: KeyFileError,
+    },
+    /// A signers file is not one.
+    #[error("{}: {error}", file.display())]
+    Signers {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        error: SignersError,
+    },
+    /// The operating system gave no randomness.
+    #[error("no randomness from the operating system: {0}")]
+    Randomness(#[from] getrandom::Error),
+    /// Standard output is gone.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let (mut out, mut err) = (io::BufWriter::new(io::stdout().lock()), io::stderr().lock());
+    ExitCode::from(run(std::env::args_os(), &mut out, &mut err))
+}
+
+/// Runs a command line, and gives its exit status.
+pub fn run<I, T>(arguments: I, out: &mut dyn Write, err: &mut dyn Write) -> u8
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let to: &mut dyn Write = if error.use_stderr() { err } else { out };
+            let shown = write!(to, "{error}").and_then(|()| to.flush());
+            return if error.use_stderr() || shown.is_err() {
+                2
+            } else {
+                0
+            };
+        }
+    };
+    let result = match cli.command {
+        Command::Keygen(arguments) => keygen::run(&arguments, out).map(|()| true),
+        Command::Verify(arguments) => inspect::verify(&arguments, out),
+        Command::Inspect(arguments) => inspect::inspect(&arguments, out, err),
+        Command::Records(arguments) => json::run(&arguments.source, out, err),
+        Command::Replay(arguments) => replay::run(&arguments, out, err),
+    };
+    let result = result.and_then(|good| Ok(out.flush().map(|()| good)?));
+    match result {
+        Ok(true) => 0,
+        Ok(false) => 1,
+        Err(SshlogError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => 1,
+        Err(error) => {
+            // Standard error is the last place to say anything; if it is gone, the status still tells.
+            let _ = writeln!(err, "sshlog: {error}");
+            2
+        }
+    }
+}
+
+/// Whether a verdict is what was asked for. Without a signers file nobody is trusted, and that alone is no reason to fail.
+fn is_accepted(verdict: &Verdict, signers_given: bool, allow: &Allow) -> bool {
+    let complete = match verdict.completeness {
+        Completeness::Complete => true,
+        Completeness::Truncated { .. } | Completeness::Aborted { .. } => {
+            allow.allow.contains(&Allowance::Truncated)
+        }
+        _ => false,
+    };
+    let signed = match &verdict.authenticity {
+        Authenticity::Verified { .. } => true,
+        Authenticity::UntrustedSigner { .. } => !signers_given,
+        _ => false,
+    };
+    complete && signed && verdict.integrity == Integrity::Intact
+}

@@ -1,0 +1,142 @@
+//! `sshlog verify` and `sshlog inspect`: what a log shows without a key.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use session_log::{
+    CheckpointInfo, CheckpointKind, Event, FrameKind, GapInfo, Kem, ReaderConfig, SegmentInfo,
+};
+
+use super::read::{print_verdict, read_log, read_signers};
+use super::{InspectArguments, SshlogError, VerifyArguments, is_accepted};
+
+pub(super) fn verify(
+    arguments: &VerifyArguments,
+    out: &mut dyn Write,
+) -> Result<bool, SshlogError> {
+    let config = ReaderConfig {
+        signers: Some(read_signers(&arguments.signers)?),
+        ..ReaderConfig::default()
+    };
+    let verdict = read_log(&arguments.log, config, |_| Ok(()))?;
+    print_verdict(&verdict, out)?;
+    Ok(is_accepted(&verdict, true, &arguments.allow))
+}
+
+pub(super) fn inspect(
+    arguments: &InspectArguments,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<bool, SshlogError> {
+    let config = ReaderConfig {
+        signers: arguments.signers.as_deref().map(read_signers).transpose()?,
+        ..ReaderConfig::default()
+    };
+    let mut frames: BTreeMap<&'static str, (u64, u64)> = BTreeMap::new();
+    let verdict = read_log(&arguments.log, config, |event| {
+        match event {
+            Event::Segment(segment) => print_segment(&segment, out)?,
+            Event::Open(open) => writeln!(out, "  opened by {}", open.fingerprint)?,
+            Event::Frame(frame) => {
+                let (count, bytes) = frames.entry(frame_name(frame.kind)).or_default();
+                *count += 1;
+                *bytes += u64::from(frame.bytes);
+            }
+            Event::Checkpoint(checkpoint) => print_checkpoint(&checkpoint, out)?,
+            Event::Gap(gap) => print_gap(&gap, out)?,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    for (name, (count, bytes)) in &frames {
+        writeln!(out, "{name:<12}  {count} frames, {bytes} bytes")?;
+    }
+    print_verdict(&verdict, out)?;
+    if arguments.signers.is_none() {
+        writeln!(
+            err,
+            "sshlog: the signer was not checked; name the trusted ones with --signers FILE"
+        )?;
+    }
+    Ok(is_accepted(
+        &verdict,
+        arguments.signers.is_some(),
+        &arguments.allow,
+    ))
+}
+
+fn print_segment(segment: &SegmentInfo, out: &mut dyn Write) -> Result<(), SshlogError> {
+    writeln!(out, "segment {} of log {}", segment.number, segment.log_id)?;
+    writeln!(
+        out,
+        "  suite 0x{:04x}: {}",
+        segment.suite.id(),
+        segment.suite.name()
+    )?;
+    writeln!(
+        out,
+        "  created {}.{:03} s since 1970",
+        segment.created_unix_ms / 1_000,
+        segment.created_unix_ms % 1_000
+    )?;
+    for recipient in &segment.recipients {
+        let kem = [Kem::XWing, Kem::X25519]
+            .into_iter()
+            .find(|kem| kem.id() == recipient.kem_id)
+            .map_or("unknown", Kem::name);
+        let id: String = recipient
+            .key_id
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        writeln!(
+            out,
+            "  recipient {kem} {}",
+            if id.is_empty() { "anonymous" } else { &id }
+        )?;
+    }
+    Ok(())
+}
+
+fn print_checkpoint(checkpoint: &CheckpointInfo, out: &mut dyn Write) -> Result<(), SshlogError> {
+    let kind = match checkpoint.kind {
+        CheckpointKind::Periodic => "periodic",
+        CheckpointKind::Heartbeat => "heartbeat",
+        CheckpointKind::Final => "final",
+        CheckpointKind::Abort => "abort",
+        CheckpointKind::Rotated => "rotated",
+    };
+    let signed = if checkpoint.statement.is_some() {
+        "signed"
+    } else {
+        "signature not checkable after a gap"
+    };
+    let (secs, millis) = (checkpoint.unix_ms / 1_000, checkpoint.unix_ms % 1_000);
+    writeln!(
+        out,
+        "  checkpoint {kind} over {} frames at {secs}.{millis:03}, {signed}",
+        checkpoint.frames
+    )?;
+    Ok(())
+}
+
+fn print_gap(gap: &GapInfo, out: &mut dyn Write) -> Result<(), SshlogError> {
+    writeln!(
+        out,
+        "  gap at byte {}: {} bytes, {} frames: {}",
+        gap.offset, gap.bytes, gap.frames, gap.fault
+    )?;
+    Ok(())
+}
+
+fn frame_name(kind: FrameKind) -> &'static str {
+    match kind {
+        FrameKind::Data => "data",
+        FrameKind::Index => "index",
+        FrameKind::Summary => "summary",
+        FrameKind::Open => "open",
+        FrameKind::Checkpoint => "checkpoint",
+        FrameKind::Attestation => "attestation",
+        _ => "other",
+    }
+}

@@ -1,0 +1,85 @@
+//! `sshlog records`: every record as a line of JSON.
+
+use std::io::Write;
+
+use base64ct::{Base64, Encoding as _};
+use serde_json::{Map, Value as Json};
+use session_log::{Event, RecordView, Value, kind_name};
+
+use super::read::{conclude, read_log, reader_config};
+use super::{Source, SshlogError};
+
+pub(super) fn run(
+    source: &Source,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<bool, SshlogError> {
+    let verdict = read_log(&source.log, reader_config(source)?, |event| {
+        match event {
+            Event::Record(view) => writeln!(out, "{}", line(&view))?,
+            Event::Gap(gap) => {
+                writeln!(
+                    err,
+                    "sshlog: gap at byte {}: {} bytes, {} frames: {}",
+                    gap.offset, gap.bytes, gap.frames, gap.fault
+                )?;
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    conclude(&verdict, source, out, err)
+}
+
+/// One record as JSON without line ends and without characters that a terminal acts on.
+fn line(view: &RecordView<'_>) -> String {
+    let mut object = Map::new();
+    object.insert("t_us".into(), view.t_us.into());
+    object.insert("channel".into(), view.channel.into());
+    object.insert("kind".into(), kind_name(view.kind).into());
+    if kind_name(view.kind) == "unknown" {
+        object.insert("kind_number".into(), view.kind.into());
+    }
+    view.record.fields(&mut |_, name, value| {
+        let json: Json = match value {
+            Value::Uint(number) => number.into(),
+            Value::Named(_, word) => word.into(),
+            Value::Int(number) => number.into(),
+            Value::Bool(flag) => flag.into(),
+            Value::Text(text) => text.into(),
+            Value::TextList(texts) => texts.to_vec().into(),
+            Value::Bytes(bytes) => {
+                if std::str::from_utf8(bytes).is_err() {
+                    object.insert(
+                        format!("{name}_base64"),
+                        Base64::encode_string(bytes).into(),
+                    );
+                }
+                String::from_utf8_lossy(bytes).into()
+            }
+            Value::Cbor(item) => item.to_string().into(),
+            _ => Json::Null,
+        };
+        object.insert(name.into(), json);
+    });
+    escape(&Json::Object(object).to_string())
+}
+
+/// JSON leaves DEL, the C1 controls and the marks that turn text around as they are; a terminal would act on them.
+fn escape(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '\u{7f}'..='\u{9f}'
+            | '\u{061c}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' => {
+                out.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}

@@ -1,0 +1,83 @@
+//! `sshlog keygen`: a key pair for reading logs, in two files.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
+use session_log::{Identity, Kem};
+use zeroize::Zeroizing;
+
+use super::SshlogError;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Where to write the private key; the public key goes beside it with .pub at the end
+    #[arg(long, value_name = "KEY")]
+    out: PathBuf,
+    /// How logs are encrypted to this key
+    #[arg(long, value_enum, default_value_t = KemName::XWing)]
+    kem: KemName,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum KemName {
+    /// ML-KEM-768 with X25519: holds against quantum computers
+    XWing,
+    /// X25519 alone
+    X25519,
+}
+
+pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), SshlogError> {
+    let kem = match arguments.kem {
+        KemName::XWing => Kem::XWing,
+        KemName::X25519 => Kem::X25519,
+    };
+    let mut seed = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *seed)?;
+    let identity = Identity::generate(kem, &mut ChaCha20Rng::from_seed(*seed));
+    let private = &arguments.out;
+    let mut public = private.clone().into_os_string();
+    public.push(".pub");
+    let public = PathBuf::from(public);
+    // The public file is made first: should it exist, no private key was left behind for nothing.
+    create(&public, 0o644, identity.recipient().to_text().as_bytes())?;
+    if let Err(error) = create(private, 0o600, identity.to_text().as_bytes()) {
+        std::fs::remove_file(&public).map_err(|error| SshlogError::Write {
+            file: public,
+            error,
+        })?;
+        return Err(error);
+    }
+    writeln!(
+        out,
+        "private key (reads logs, keep it away from the proxy): {}",
+        private.display()
+    )?;
+    writeln!(
+        out,
+        "public key (a recipient, give it to the proxy):        {}",
+        public.display()
+    )?;
+    Ok(())
+}
+
+/// Writes a file that must not exist yet.
+fn create(file: &Path, mode: u32, contents: &[u8]) -> Result<(), SshlogError> {
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(file)
+        .and_then(|mut opened| opened.write_all(contents).and_then(|()| opened.sync_all()));
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => SshlogError::Exists { file: file.into() },
+        _ => SshlogError::Write {
+            file: file.into(),
+            error,
+        },
+    })
+}
