@@ -200,7 +200,7 @@ impl Relay {
             } => {
                 if from == Leg::Client || code != own::STDERR {
                     let number = self.channels.addressed(from, recipient)?.number;
-                    refuse_quietly(
+                    write_refusal(
                         number,
                         from,
                         "extended data",
@@ -256,8 +256,20 @@ impl Relay {
     ) -> Result<(), RelayError> {
         let verdict = match (from, name) {
             (_, "keepalive@openssh.com") | (Leg::Client, "no-more-sessions@openssh.com") => Ok(()),
-            // The target's own keys would be checked against its own exchange hash; the client has ours.
-            (Leg::Target, "hostkeys-00@openssh.com") => Err("the client knows derived keys only"),
+            (Leg::Target, "hostkeys-00@openssh.com") => {
+                // Every OpenSSH target says this, so it is no event. Its keys would be checked against its own exchange
+                // hash, and the client has ours.
+                let why = "the client knows derived keys only";
+                out.record(
+                    0,
+                    &Record::Refused {
+                        from: from.side(),
+                        what: name,
+                        why,
+                    },
+                );
+                return Ok(());
+            }
             (Leg::Client, "tcpip-forward" | "streamlocal-forward@openssh.com") => {
                 Err("remote forwarding is not granted")
             }
@@ -279,7 +291,7 @@ impl Relay {
                 out.pass();
             }
             Err(why) => {
-                refuse_quietly(0, from, name, why, out);
+                write_refusal(0, from, name, why, out);
                 if want_reply {
                     self.global_replies_to[from].push(Pending::Refusal)?;
                     self.flush_global_refusals(from, out);
@@ -291,7 +303,7 @@ impl Relay {
 
     fn global_reply(&mut self, from: Leg, ok: bool, out: &mut impl Outlet) {
         if !self.global_replies_to[from.other()].peer_answered() {
-            refuse_quietly(0, from, "global reply", "nobody asked", out);
+            write_refusal(0, from, "global reply", "nobody asked", out);
             return;
         }
         out.record(
@@ -353,7 +365,7 @@ impl Relay {
         };
         if let Some((reason, why)) = refusal {
             let what = alloc::format!("channel {kind}");
-            refuse_quietly(0, from, &what, why, out);
+            write_refusal(0, from, &what, why, out);
             out.send(from, own::open_failure(sender, reason, why));
             return Ok(());
         }
@@ -389,7 +401,7 @@ impl Relay {
         let channel = self.channels.addressed(from, recipient)?;
         let number = channel.number;
         if channel.eof_from[from] || channel.closed_by[from] {
-            refuse_quietly(
+            write_refusal(
                 number,
                 from,
                 "data",
@@ -415,7 +427,7 @@ impl Relay {
     ) -> Result<(), RelayError> {
         let channel = self.channels.addressed(from, recipient)?;
         if core::mem::replace(&mut channel.eof_from[from], true) || channel.closed_by[from] {
-            refuse_quietly(
+            write_refusal(
                 channel.number,
                 from,
                 "EOF",
@@ -493,7 +505,7 @@ impl Relay {
                 out.pass();
             }
             Err(why) => {
-                refuse_quietly(channel.number, from, kind, why, out);
+                write_refusal(channel.number, from, kind, why, out);
                 if want_reply {
                     channel.replies_to[from].push(Pending::Refusal)?;
                     flush_refusals(channel, from, out);
@@ -514,7 +526,7 @@ impl Relay {
     ) -> Result<(), RelayError> {
         let channel = self.channels.addressed(from, recipient)?;
         if !channel.replies_to[from.other()].peer_answered() {
-            refuse_quietly(channel.number, from, "channel reply", "nobody asked", out);
+            write_refusal(channel.number, from, "channel reply", "nobody asked", out);
             return Ok(());
         }
         out.record(
@@ -644,7 +656,7 @@ fn exit_of(request: &ChannelRequest<'_>) -> Option<Exit> {
 }
 
 /// Writes down a refusal that has no answer, or whose answer comes in its turn.
-fn refuse_quietly(channel: u32, from: Leg, what: &str, why: &'static str, out: &mut impl Outlet) {
+fn write_refusal(channel: u32, from: Leg, what: &str, why: &'static str, out: &mut impl Outlet) {
     out.record(
         channel,
         &Record::Refused {

@@ -33,6 +33,7 @@ use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
 use core::time::Duration;
@@ -64,6 +65,10 @@ pub const MAX_REFUSAL_EVENTS: u32 = 64;
 /// (`eow@openssh.com`, `no-more-sessions@openssh.com`), which then pass end to end.
 const IDENTIFICATION_OPENSSH: &str = "SSH-2.0-OpenSSH_10.0 Portreeve";
 const IDENTIFICATION: &str = "SSH-2.0-Portreeve";
+
+/// The only way to log in here, as it stands in a refusal. A name of our own (RFC 4251 section 6), because no client tries
+/// it: with an empty list OpenSSH would go on to ask for a password.
+const LOGIN_METHOD: &str = "connection-identity@portreeve";
 
 /// One accepted connection, from its first byte to its last.
 ///
@@ -142,6 +147,7 @@ impl Session {
         let config = ServerConfig {
             identification: IDENTIFICATION_OPENSSH.into(),
             login_grace: gateway.timeouts.login_grace,
+            auth_methods: vec![LOGIN_METHOD.into()],
             ..ServerConfig::default()
         };
         let client = Server::new(Arc::new(config), *seeds.bytes_32("client leg"), now.mono);

@@ -32,6 +32,10 @@ pub enum Side {
 /// One thing that happened. Borrowed both when writing and when reading.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "records are borrowed views that live for one call; a box would cost an allocation"
+)]
 pub enum Record<'a> {
     /// Bytes from the client to the target. Long data is split over several records.
     Input(&'a [u8]),

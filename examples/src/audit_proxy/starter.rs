@@ -6,13 +6,11 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use hostkey_derive::AccountSecret;
-use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng as _;
 use session_log::{Identity, Kem};
-use ssh_key::private::{Ed25519Keypair, KeypairData};
-use ssh_key::{LineEnding, PrivateKey};
+use ssh_key::LineEnding;
 use zeroize::Zeroizing;
 
+use crate::fresh::{self, FreshError};
 use crate::token::{self, TokenHash};
 
 const CONFIG: &str = include_str!("../../audit_proxy/proxy.toml");
@@ -39,11 +37,11 @@ pub(super) enum StarterError {
         /// Why.
         error: io::Error,
     },
-    /// The operating system gives no randomness.
-    #[error("no randomness: {0}")]
-    Randomness(#[from] getrandom::Error),
+    /// There are no new keys.
+    #[error(transparent)]
+    Fresh(#[from] FreshError),
     /// A key cannot be written down.
-    #[error("a key cannot be made: {0}")]
+    #[error("a key cannot be written down: {0}")]
     Key(#[from] ssh_key::Error),
 }
 
@@ -52,7 +50,7 @@ pub(super) enum StarterError {
 /// # Errors
 /// When the folder is there already, or something in it cannot be written.
 pub(super) fn write(folder: &Path) -> Result<String, StarterError> {
-    let mut rng = rng()?;
+    let mut rng = fresh::rng()?;
     make_folder(folder)?;
     make_folder(&folder.join("logs"))?;
     let file = |name: &str, text: &str, mode: u32| {
@@ -63,7 +61,7 @@ pub(super) fn write(folder: &Path) -> Result<String, StarterError> {
     let secret = AccountSecret::generate(&mut rng);
     file("account-secret", &hex_line(secret.secret_bytes()), 0o600)?;
     for (name, comment) in [("ca", "portreeve CA"), ("signing", "portreeve log signing")] {
-        let key = new_key(comment)?;
+        let key = fresh::ed25519(comment)?;
         file(name, &key.to_openssh(LineEnding::LF)?, 0o600)?;
         let public = key.public_key().to_openssh()?;
         file(&format!("{name}.pub"), &format!("{public}\n"), 0o644)?;
@@ -75,7 +73,7 @@ pub(super) fn write(folder: &Path) -> Result<String, StarterError> {
     file("auditor", &auditor.to_text(), 0o600)?;
     file("auditor.pub", &auditor.recipient().to_text(), 0o644)?;
 
-    let token = token::generate()?;
+    let token = token::generate().map_err(FreshError::from)?;
     file("token", &format!("{}\n", token.as_str()), 0o600)?;
     let hash = TokenHash::of(&token).to_hex();
     file("proxy.toml", &CONFIG.replace(SAMPLE_HASH, &hash), 0o644)?;
@@ -112,21 +110,6 @@ Then name your targets and people in proxy.toml and policy.toml, and:
   audit_proxy --config {folder}/proxy.toml
 "
     )
-}
-
-/// A generator that the operating system has seeded.
-pub(crate) fn rng() -> Result<ChaCha20Rng, getrandom::Error> {
-    let mut seed = Zeroizing::new([0; 32]);
-    getrandom::fill(seed.as_mut_slice())?;
-    Ok(ChaCha20Rng::from_seed(*seed))
-}
-
-/// A new Ed25519 key.
-pub(crate) fn new_key(comment: &str) -> Result<PrivateKey, StarterError> {
-    let mut seed = Zeroizing::new([0; 32]);
-    getrandom::fill(seed.as_mut_slice())?;
-    let pair = Ed25519Keypair::from_seed(&seed);
-    Ok(PrivateKey::new(KeypairData::from(pair), comment)?)
 }
 
 fn make_folder(path: &Path) -> Result<(), StarterError> {

@@ -57,13 +57,8 @@ pub(super) struct StdinFull;
 pub(super) struct Running {
     stdin: Option<mpsc::UnboundedSender<Vec<u8>>>,
     waiting_bytes: Arc<AtomicUsize>,
-    control: mpsc::UnboundedSender<Control>,
-    has_terminal: bool,
-}
-
-enum Control {
-    Resize(Size),
-    Signal(Signal),
+    signals: mpsc::UnboundedSender<Signal>,
+    terminal: Option<OwnedFd>,
 }
 
 impl Running {
@@ -85,20 +80,23 @@ impl Running {
 
     /// Ends the command's input. In a terminal the client types the end itself.
     pub(super) fn stdin_eof(&mut self) {
-        if !self.has_terminal {
+        if self.terminal.is_none() {
             self.stdin = None;
         }
     }
 
     /// Tells the terminal its size; false when there is no terminal.
     pub(super) fn resize(&self, size: Size) -> bool {
-        self.has_terminal && self.control.send(Control::Resize(size)).is_ok()
+        self.terminal
+            .as_ref()
+            .is_some_and(|terminal| rustix::termios::tcsetwinsize(terminal, size.into()).is_ok())
     }
 
     /// Sends a signal to the command's process group.
     pub(super) fn signal(&self, signal: &Sig) {
         if let Some(signal) = to_unix(signal) {
-            let _ = self.control.send(Control::Signal(signal));
+            // Whoever has ended needs no signal.
+            let _ = self.signals.send(signal);
         }
     }
 }
@@ -113,9 +111,9 @@ pub(super) fn start(
     handle: Handle,
 ) -> io::Result<Running> {
     let (stdin, stdin_queue) = mpsc::unbounded_channel();
-    let (control, controls) = mpsc::unbounded_channel();
+    let (signals, signal_queue) = mpsc::unbounded_channel();
     let waiting_bytes = Arc::new(AtomicUsize::new(0));
-    let has_terminal = spawn.terminal.is_some();
+    let mut size_of = None;
     let reporter = Reporter {
         handle,
         id: channel.id(),
@@ -132,12 +130,12 @@ pub(super) fn start(
             .spawn(pts)
             .map_err(io::Error::other)?;
         let group = Group::of(&child)?;
-        let resizer = pty.as_fd().try_clone_to_owned()?;
+        size_of = Some(pty.as_fd().try_clone_to_owned()?);
         let (read, write) = pty.into_split();
         let output = channel.make_writer();
         tokio::spawn(async move {
             let feeding = tokio::spawn(feeder.feed(write));
-            in_terminal(child, group, read, resizer, controls, output, reporter).await;
+            in_terminal(child, group, read, signal_queue, output, reporter).await;
             feeding.abort();
         });
     } else {
@@ -160,15 +158,15 @@ pub(super) fn start(
             let copying = async {
                 tokio::join!(copy(out, output), copy(err, errors));
             };
-            over_pipes(child, group, copying, controls, reporter).await;
+            over_pipes(child, group, copying, signal_queue, reporter).await;
             feeding.abort();
         });
     }
     Ok(Running {
         stdin: Some(stdin),
         waiting_bytes,
-        control,
-        has_terminal,
+        signals,
+        terminal: size_of,
     })
 }
 
@@ -208,7 +206,7 @@ async fn over_pipes(
     mut child: Child,
     mut group: Group,
     copying: impl Future<Output = ()>,
-    mut controls: mpsc::UnboundedReceiver<Control>,
+    mut signals: mpsc::UnboundedReceiver<Signal>,
     reporter: Reporter,
 ) {
     let ending = async {
@@ -223,9 +221,8 @@ async fn over_pipes(
                 reporter.end(status).await;
                 return;
             }
-            control = controls.recv() => match control {
-                Some(Control::Signal(signal)) => group.signal(signal),
-                Some(Control::Resize(_)) => {}
+            signal = signals.recv() => match signal {
+                Some(signal) => group.signal(signal),
                 None => {
                     group.signal(Signal::HUP);
                     if tokio::time::timeout(HANGUP_GRACE, ending).await.is_ok() {
@@ -243,8 +240,7 @@ async fn in_terminal(
     mut child: Child,
     mut group: Group,
     read: OwnedReadPty,
-    resizer: OwnedFd,
-    mut controls: mpsc::UnboundedReceiver<Control>,
+    mut signals: mpsc::UnboundedReceiver<Signal>,
     output: impl AsyncWrite + Unpin,
     reporter: Reporter,
 ) {
@@ -256,11 +252,8 @@ async fn in_terminal(
         tokio::select! {
             exited = child.wait() => status = Some(exited),
             () = &mut copying, if !copied => copied = true,
-            control = controls.recv() => match control {
-                Some(Control::Signal(signal)) => group.signal(signal),
-                Some(Control::Resize(size)) => {
-                    let _ = rustix::termios::tcsetwinsize(&resizer, size.into());
-                }
+            signal = signals.recv() => match signal {
+                Some(signal) => group.signal(signal),
                 None => {
                     group.signal(Signal::HUP);
                     if tokio::time::timeout(HANGUP_GRACE, child.wait()).await.is_ok() {

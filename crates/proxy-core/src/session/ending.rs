@@ -10,8 +10,8 @@ use core::time::Duration;
 use session_log::Record;
 use ssh_transport::{AuthId, DisconnectReason};
 
-use super::Session;
 use super::stage::{Denied, Ending, Stage};
+use super::{LOGIN_METHOD, Session};
 use crate::event::{EventKind, millis};
 use crate::{EndReason, Leg, Now, Refusal};
 
@@ -46,7 +46,7 @@ impl Session {
         self.close_log("refused", &denied.detail);
         self.client
             .banner(&format!("{}\r\n", self.message(&denied)));
-        self.client.reject(attempt, &[], now.mono);
+        self.client.reject(attempt, &[LOGIN_METHOD], now.mono);
         self.disconnect_target("access denied");
         let deadline = now.mono.saturating_add(self.gateway.timeouts.farewell);
         self.stage = Stage::Farewell { deadline };

@@ -19,7 +19,7 @@ use sshcert::{CheckContext, Extension, KeyId, Prepared, Principals, UserCertific
 
 use super::recorder::Recorder;
 use super::stage::{Denied, Login, Relaying, Stage};
-use super::{IDENTIFICATION, IDENTIFICATION_OPENSSH, Session};
+use super::{IDENTIFICATION, IDENTIFICATION_OPENSSH, LOGIN_METHOD, Session};
 use crate::event::{EventKind, millis};
 use crate::relay::Relay;
 use crate::{Ca, ConnectFailure, EndReason, Leg, Now, Output, Refusal, SigningRequest};
@@ -243,14 +243,14 @@ impl Session {
     /// May it be this Unix user? Asked once: the first `none` decides for the connection.
     pub(super) fn login_attempted(&mut self, attempt: AuthAttempt, now: Now) {
         if !matches!(self.stage, Stage::ClientLogin) {
-            self.client.reject(attempt.id, &[], now.mono);
+            self.client.reject(attempt.id, &[LOGIN_METHOD], now.mono);
             return;
         }
         if !matches!(attempt.method, AuthMethod::None) {
             self.client.banner(
                 "This proxy knows you by how you reached it: log in without a key or password.\r\n",
             );
-            self.client.reject(attempt.id, &[], now.mono);
+            self.client.reject(attempt.id, &[LOGIN_METHOD], now.mono);
             return;
         }
         let user: Arc<str> = attempt.user.as_str().into();

@@ -149,7 +149,7 @@ impl Segment {
         let later = prior.is_none_or(|prior| {
             prior.log_id == core.log_id && prior.no.saturating_add(1) < core.segment_no
         });
-        if !exact && !(skip_allowed && later) {
+        if !(exact || skip_allowed && later) {
             return Err(Fault::SegmentNotContinued);
         }
         let prior = if exact { prior } else { Prior::unknown(&core) };

@@ -21,6 +21,10 @@ use crate::tree::{Tree, leaf};
 use crate::wrap::{recipients_digest, seal_all};
 
 /// Who vouches for the segment's first key.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once a segment and used up at once"
+)]
 pub(crate) enum Voucher<'a> {
     /// The proxy's identity: the first segment.
     Identity(&'a SigningIdentity),
