@@ -1,0 +1,103 @@
+//! The demo: a target, the proxy in front of it and a log reader, all on loopback and made on the spot.
+
+mod audit;
+mod scene;
+mod self_test;
+mod sshd;
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::audit_proxy::log_to_stderr;
+use scene::{Scene, TargetKind};
+
+/// Try Portreeve on loopback: a target, the proxy, and a reader of its logs.
+#[derive(Debug, Parser)]
+#[command(
+    name = "demo",
+    after_help = "\
+With a terminal, the demo prints an `ssh` line to paste into another window; Ctrl-C ends it and
+shows what was recorded. Without a terminal, or with --self-test, it drives a session itself, and
+exits with 0 only if everything held.
+
+The target runs commands as the user who runs the demo, and only this machine can reach it."
+)]
+struct Arguments {
+    /// Drive a session through the proxy and check everything
+    #[arg(long)]
+    self_test: bool,
+    /// Use the real sshd found on PATH as the target
+    #[arg(long)]
+    sshd: bool,
+}
+
+/// Why the demo did not succeed, for people.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// The program.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    log_to_stderr("warn");
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("demo: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(run(&arguments));
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("demo: FAILED: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let kind = if arguments.sshd {
+        TargetKind::Sshd
+    } else {
+        TargetKind::Embedded
+    };
+    let has_person = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let scene = Scene::start(kind).await?;
+    if arguments.self_test || !has_person {
+        self_test::run(scene).await
+    } else {
+        with_person(scene).await
+    }
+}
+
+/// Waits while a person tries things, then shows what was recorded of them.
+async fn with_person(scene: Scene) -> Result<(), Failure> {
+    println!("{}\n", scene.description);
+    println!(
+        "In another terminal:\n\n  ssh -p {} {}@127.0.0.1\n",
+        scene.address.port(),
+        scene.user
+    );
+    println!(
+        "Try another user name to be denied. Ctrl-C here ends it and shows what was recorded."
+    );
+    tokio::signal::ctrl_c().await?;
+    println!("\nEnding all sessions …");
+    let recorded = scene.end().await?;
+    println!("\nAccess events:\n\n{}", recorded.events.trim_end());
+    for log in &recorded.logs {
+        println!("\nLog {}\n", log.name);
+        let verdict = recorded.verify(log)?;
+        println!("Without the key: {}", audit::in_words(&verdict));
+        let reading = recorded.read(log)?;
+        println!("With the key:    {}\n", audit::in_words(&reading.verdict));
+        print!("{}", reading.lines());
+    }
+    Ok(())
+}
