@@ -60,7 +60,7 @@ pub(super) struct Scene {
 /// Keeps the target running.
 enum Running {
     Embedded(JoinHandle<std::io::Result<()>>),
-    Sshd(Sshd),
+    Sshd(Box<Sshd>),
 }
 
 impl Scene {
@@ -88,7 +88,7 @@ impl Scene {
             TargetKind::Sshd => {
                 let sshd = Sshd::start(folder.path(), ca.public_key()).await?;
                 let (address, fingerprint) = (sshd.address, sshd.host_key.clone());
-                (Running::Sshd(sshd), address, fingerprint)
+                (Running::Sshd(Box::new(sshd)), address, fingerprint)
             }
         };
         let recipient = Identity::generate(Kem::XWing, &mut rng);
