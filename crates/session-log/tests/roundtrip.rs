@@ -145,6 +145,25 @@ fn equal_seed_and_calls_give_equal_bytes_and_another_seed_others() {
 }
 
 #[test]
+fn the_bytes_of_version_1_have_not_changed() {
+    use sha2::Digest as _;
+    let digest = |log: &[u8]| {
+        sha2::Sha256::digest(log)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    assert_eq!(
+        digest(&small_log()),
+        "23540c6d8cd88ae9a52a8df3fcdda46c16d1577938ad8d4447415182ab287586"
+    );
+    assert_eq!(
+        digest(&rotated_log()),
+        "6492fe5481cea0fbfcbc8aca420002cc515f89e09d02b281f9e5adeef46e15f7"
+    );
+}
+
+#[test]
 fn large_data_is_split_and_nothing_is_lost() {
     let data: Vec<u8> = (0..3_000_000u32).map(|i| (i * 7 % 251) as u8).collect();
     let mut writer = writer(WriterPolicy {
