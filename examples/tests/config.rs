@@ -513,7 +513,7 @@ fn cut_anywhere_it_is_refused_and_never_panics() {
 fn the_starter_folder_is_sound_and_everything_in_it_is_where_it_belongs() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("starter");
-    let output = Command::new(example("audit_proxy"))
+    let output = Command::new(common::example("audit_proxy"))
         .arg("init")
         .arg(&program)
         .output()
@@ -543,17 +543,10 @@ fn the_starter_folder_is_sound_and_everything_in_it_is_where_it_belongs() {
         let is_open = open.iter().any(|open| **open == name);
         assert_eq!(mode & 0o077 == 0, !is_open, "{name:?} {mode:o}");
     }
-    let again = Command::new(example("audit_proxy"))
+    let again = Command::new(common::example("audit_proxy"))
         .arg("init")
         .arg(&program)
         .output()
         .unwrap();
     assert!(!again.status.success());
-}
-
-/// An example's binary: `cargo test` builds them beside the tests.
-fn example(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let profile = test.ancestors().nth(2).unwrap();
-    profile.join("examples").join(name)
 }

@@ -31,7 +31,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         common::ssh_keygen(&keygen, folder.path(), "ca");
         common::ssh_keygen(&keygen, folder.path(), "user");
-        let authority = PublicKey::read_openssh_file(&folder.path().join("ca.pub")).unwrap();
+        let authority = PublicKey::read_openssh_file(folder.path().join("ca.pub")).unwrap();
         let pair = Ed25519Keypair::from_seed(&[9; 32]);
         let host_key = PrivateKey::new(KeypairData::from(pair), "").unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -327,4 +327,103 @@ async fn channels_of_one_connection_do_not_wait_for_a_stalled_one() {
         assert_eq!(output.stdout, b"live\n");
     }
     stalled.kill().await.unwrap();
+}
+
+/// The certificate of the bench, for `russh`'s own client: `ssh` sends no signals, and resizes only
+/// where it has a terminal itself.
+async fn russh_client(bench: &Bench) -> russh::client::Handle<AnyServer> {
+    let config = std::sync::Arc::new(russh::client::Config::default());
+    let address = ("127.0.0.1", bench.port);
+    let mut client = russh::client::connect(config, address, AnyServer)
+        .await
+        .unwrap();
+    let key = PrivateKey::read_openssh_file(bench.path("user")).unwrap();
+    let certificate = russh::keys::Certificate::read_file(&bench.path("user-cert.pub")).unwrap();
+    let authenticated = client
+        .authenticate_openssh_cert("alice", std::sync::Arc::new(key), certificate)
+        .await
+        .unwrap();
+    assert!(authenticated.success());
+    client
+}
+
+struct AnyServer;
+
+impl russh::client::Handler for AnyServer {
+    type Error = russh::Error;
+
+    async fn check_server_key(
+        &mut self,
+        _: &russh::keys::PublicKeyOrCertificate,
+    ) -> Result<bool, Self::Error> {
+        Ok(true)
+    }
+}
+
+/// Reads a channel until its output holds a text.
+async fn read_until(channel: &mut russh::Channel<russh::client::Msg>, wanted: &str) {
+    let mut seen = String::new();
+    while !seen.contains(wanted) {
+        match channel.wait().await {
+            Some(russh::ChannelMsg::Data { data }) => seen += &String::from_utf8_lossy(&data),
+            Some(_) => {}
+            None => panic!("closed before `{wanted}`: {seen}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signals_reach_the_whole_process_group() {
+    let Some(bench) = Bench::start().await else {
+        return;
+    };
+    let client = russh_client(&bench).await;
+    for (signal, name) in [
+        (russh::Sig::INT, "INT"),
+        (russh::Sig::TERM, "TERM"),
+        (russh::Sig::HUP, "HUP"),
+        (russh::Sig::KILL, "KILL"),
+    ] {
+        let mut channel = client.channel_open_session().await.unwrap();
+        // A pipeline: `sh` and both its children must go.
+        channel
+            .exec(true, "echo ready; sleep 300 | sleep 300")
+            .await
+            .unwrap();
+        common::bounded(read_until(&mut channel, "ready")).await;
+        channel.signal(signal).await.unwrap();
+        let ended = common::bounded(async {
+            while let Some(message) = channel.wait().await {
+                if let russh::ChannelMsg::ExitSignal { signal_name, .. } = message {
+                    return format!("{signal_name:?}");
+                }
+            }
+            "no signal".to_owned()
+        });
+        assert_eq!(ended.await, name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_has_the_size_that_it_is_told_before_and_after_it_starts() {
+    let Some(bench) = Bench::start().await else {
+        return;
+    };
+    let client = russh_client(&bench).await;
+    let mut channel = client.channel_open_session().await.unwrap();
+    channel
+        .request_pty(true, "vt100", 80, 24, 0, 0, &[])
+        .await
+        .unwrap();
+    channel.window_change(81, 25, 0, 0).await.unwrap();
+    channel.request_shell(true).await.unwrap();
+    for (columns, rows) in [(81, 25), (132, 50), (1_000_000, 2)] {
+        channel.window_change(columns, rows, 0, 0).await.unwrap();
+        channel
+            .data(&b"echo size: $(stty size)\n"[..])
+            .await
+            .unwrap();
+        let wanted = format!("size: {rows} {}\r\n", columns.min(65_535));
+        common::bounded(read_until(&mut channel, &wanted)).await;
+    }
 }

@@ -23,6 +23,18 @@ pub(crate) fn tool(name: &str) -> Option<PathBuf> {
     found
 }
 
+/// The binary of an example, which `cargo test` puts beside the tests.
+pub(crate) fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let file = test.ancestors().nth(2).unwrap().join("examples").join(name);
+    assert!(
+        file.is_file(),
+        "{} is not built: run `cargo build -p examples --examples` first",
+        file.display()
+    );
+    file
+}
+
 /// Runs a command that must succeed.
 pub(crate) fn run(command: &mut Command) -> Output {
     let output = command.stdin(Stdio::null()).output().unwrap();
