@@ -33,5 +33,6 @@ pub const MAX_SUMMARY_CHANNELS: usize = 256;
 pub const MAX_KEY_FILE_BYTES: usize = 16_384;
 /// Largest `allowed_signers` file, bytes: thousands of lines.
 pub const MAX_SIGNERS_FILE_BYTES: usize = 1 << 20;
-/// Ratchet steps that salvage may spend on frames that turn out not to be authentic, per segment (about 4 s of one core).
+/// Work that salvage may spend in vain in one log, in ratchet steps (about 2 us each, so 8 s of one core): steps over holes, and one for each
+/// KiB of a frame that turns out not to be authentic. Without it a hostile file of a few KiB could cost hours. Honest damage costs a few steps.
 pub const MAX_SALVAGE_STEPS: u64 = 1 << 22;

@@ -7,6 +7,7 @@
 //! ```
 
 mod clock;
+mod filling;
 mod policy;
 mod segment;
 #[cfg(test)]
@@ -24,16 +25,14 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::checkpoint::CheckpointKind;
 use crate::error::{CreateError, WriteError};
-use crate::frame::{FLAG_URGENT, FRAME_HEADER_BYTES, FrameKind, PREFIX_BYTES};
+use crate::frame::{FLAG_URGENT, FrameKind};
 use crate::header::LogId;
 use crate::keyfile::Recipient;
-use crate::limits::{MAX_CONTENT_BYTES, MAX_SEGMENT_FRAMES, MAX_STANZAS};
-use crate::record::{
-    DataKind, Record, check_limits, data_overhead, encode_cold, encoded_len, write_data,
-};
+use crate::limits::MAX_STANZAS;
+use crate::record::{DataKind, Record};
 use crate::secret::Generator;
 use crate::signer::SigningIdentity;
-use crate::suite::{CryptoFailed, Suite, TAG_BYTES};
+use crate::suite::Suite;
 use crate::summary::Tally;
 use crate::time::Now;
 use clock::{LogClock, timer_us};
@@ -75,11 +74,6 @@ struct OpenFrame {
     /// Log time of its last record.
     last_us: u64,
 }
-
-/// Room in front of the content.
-const HEAD_BYTES: usize = FRAME_HEADER_BYTES + PREFIX_BYTES;
-/// A piece of data shorter than this goes into the next frame rather than fill up the last bytes of one.
-const MIN_PIECE_BYTES: usize = 64;
 
 impl Writer {
     /// Begins a log: header and OPEN are in the output at once.
@@ -303,132 +297,6 @@ impl Writer {
         Ok(())
     }
 
-    fn add_cold(&mut self, channel: u32, record: &Record<'_>) -> Result<(), WriteError> {
-        let t_us = self.clock.t_us();
-        let len = encoded_len(record, self.dt_us(t_us), channel);
-        check_limits(record, len)?;
-        if self.frame.is_some() && self.content_len() + len > self.policy.frame_bytes as usize {
-            self.seal(0)?;
-        }
-        self.open_frame(t_us, len);
-        let dt_us = self.dt_us(t_us);
-        encode_cold(BufferSink(&mut self.out), record, dt_us, channel);
-        self.tally.record(t_us, channel, record);
-        self.note_record(t_us);
-        self.seal_if_full()
-    }
-
-    fn add_data(&mut self, channel: u32, kind: DataKind, data: &[u8]) -> Result<(), WriteError> {
-        let mut rest = data;
-        loop {
-            let t_us = self.clock.t_us();
-            let dt_us = self.dt_us(t_us);
-            let room = (self.policy.frame_bytes as usize)
-                .saturating_sub(self.content_len() + data_overhead(dt_us, channel, rest.len()));
-            if self.frame.is_some() && room < rest.len().min(MIN_PIECE_BYTES) {
-                self.seal(0)?;
-                continue;
-            }
-            let (piece, tail) = rest.split_at_checked(room).unwrap_or((rest, &[]));
-            self.open_frame(t_us, piece.len() + MIN_PIECE_BYTES);
-            write_data(BufferSink(&mut self.out), kind, dt_us, channel, piece);
-            self.tally.data(t_us, channel, kind, piece);
-            self.note_record(t_us);
-            self.seal_if_full()?;
-            rest = tail;
-            if rest.is_empty() {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Content of the frame being filled, bytes.
-    fn content_len(&self) -> usize {
-        match self.frame {
-            Some(_) => self.out.len().saturating_sub(self.sealed + HEAD_BYTES),
-            None => 0,
-        }
-    }
-
-    /// Time since the record before in the same frame.
-    fn dt_us(&self, t_us: u64) -> u64 {
-        self.frame
-            .as_ref()
-            .map_or(0, |frame| t_us.saturating_sub(frame.last_us))
-    }
-
-    /// Makes room for a record in the frame being filled, and opens it if need be.
-    fn open_frame(&mut self, t_us: u64, record_len: usize) {
-        if self.frame.is_none() {
-            let padded = self
-                .policy
-                .padding
-                .pad(record_len.min(MAX_CONTENT_BYTES as usize) as u32)
-                as usize;
-            self.out.reserve(HEAD_BYTES + padded + TAG_BYTES);
-            self.out.resize(self.sealed + HEAD_BYTES, 0);
-            self.frame = Some(OpenFrame {
-                t0_us: t_us,
-                last_us: t_us,
-            });
-        }
-    }
-
-    fn note_record(&mut self, t_us: u64) {
-        if let Some(frame) = &mut self.frame {
-            frame.last_us = t_us;
-        }
-    }
-
-    fn seal_if_full(&mut self) -> Result<(), WriteError> {
-        if self.content_len() + MIN_PIECE_BYTES > self.policy.frame_bytes as usize {
-            self.seal(0)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Seals the frame being filled, if any, then signs and rotates if that is due.
-    fn seal(&mut self, flags: u8) -> Result<(), WriteError> {
-        if self.frame.is_none() {
-            return Ok(());
-        }
-        self.seal_as(FrameKind::Data, flags)?;
-        let policy = self.policy;
-        let segment = self.segment.as_ref().ok_or(WriteError::Closed)?;
-        if segment.bytes >= policy.rotate_bytes || segment.frames() >= MAX_SEGMENT_FRAMES / 2 {
-            self.rotate()
-        } else if segment.unsigned_frames >= policy.checkpoint_frames
-            || segment.unsigned_bytes >= policy.checkpoint_bytes
-        {
-            self.checkpoint(CheckpointKind::Periodic)
-        } else {
-            Ok(())
-        }
-    }
-
-    fn seal_as(&mut self, kind: FrameKind, flags: u8) -> Result<(), WriteError> {
-        let content_len = self.content_len();
-        let frame = self.frame.take().ok_or(WriteError::Closed)?;
-        let padded = self.policy.padding.pad(content_len as u32);
-        let segment = self.segment.as_mut().ok_or(WriteError::Closed)?;
-        let t_us = self.clock.t_us();
-        let sealed = segment.seal(
-            kind,
-            flags,
-            (frame.t0_us, padded),
-            t_us,
-            &mut self.out,
-            self.sealed,
-        );
-        if sealed == Err(CryptoFailed) {
-            self.close_broken();
-            return Err(WriteError::Crypto);
-        }
-        self.sealed = self.out.len();
-        Ok(())
-    }
-
     /// Writes a clear frame behind the sealed ones. A frame being filled stays behind it.
     fn checkpoint(&mut self, kind: CheckpointKind) -> Result<(), WriteError> {
         let next = (!kind.ends_log()).then(|| SigningKey::from_bytes(&self.generator.secret()));
@@ -511,17 +379,5 @@ impl fmt::Debug for Writer {
         f.debug_struct("Writer")
             .field("log_id", &self.constant.log_id)
             .finish_non_exhaustive()
-    }
-}
-
-/// Lets `minicbor` write into the output.
-struct BufferSink<'a>(&'a mut BytesMut);
-
-impl minicbor::encode::Write for BufferSink<'_> {
-    type Error = core::convert::Infallible;
-
-    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Self::Error> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
     }
 }

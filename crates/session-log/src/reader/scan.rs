@@ -74,12 +74,18 @@ impl Reader {
                     return true;
                 }
                 Some(Candidate::Frame(header, missing)) => {
+                    let cost = 1 + header.frame_len() as u64 / 1_024;
+                    let Some(budget) = self.budget.checked_sub(cost) else {
+                        self.consume(1);
+                        continue;
+                    };
                     if let Some(segment) = &mut self.segment {
                         segment.note_gap();
                     }
                     if self.try_frame(&header, missing).is_ok() {
                         return true;
                     }
+                    self.budget = self.budget.min(budget);
                     self.consume(1);
                 }
                 Some(Candidate::Unclear) => return self.scan_ended(),

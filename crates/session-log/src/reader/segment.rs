@@ -3,9 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use subtle::ConstantTimeEq as _;
-
 use super::event::{CheckpointInfo, RecipientInfo, SegmentInfo, Statement};
+use super::unlock::unlock;
 use super::verdict::{Decryption, Fault, Strength};
 use crate::checkpoint::{Checkpoint, CheckpointKind, Open, OpenKind};
 use crate::frame::{
@@ -13,8 +12,8 @@ use crate::frame::{
 };
 use crate::header::{Core, CoreFault, LogId, PREAMBLE_BYTES, Preamble, header_hash};
 use crate::keyfile::Identity;
-use crate::limits::{MAX_IDENTITIES, MAX_SALVAGE_STEPS, MAX_SEGMENT_FRAMES};
-use crate::ratchet::{Ratchet, commitment};
+use crate::limits::MAX_SEGMENT_FRAMES;
+use crate::ratchet::Ratchet;
 use crate::signers::fingerprint;
 use crate::sshsig;
 use crate::suite::{Digest, PUBLIC_KEY_BYTES, Suite};
@@ -73,8 +72,6 @@ pub(super) struct Segment {
     /// The epoch key that signs next; unknown after a checkpoint was lost.
     public: Option<[u8; PUBLIC_KEY_BYTES]>,
     after_summary: bool,
-    /// Ratchet steps that frames which were not authentic may still cost.
-    steps_left: u64,
     end: Option<CheckpointKind>,
 }
 
@@ -190,7 +187,6 @@ impl Segment {
             intact: true,
             public: Some(core.epoch0_public),
             after_summary: false,
-            steps_left: MAX_SALVAGE_STEPS,
             end: None,
             core,
         };
@@ -275,6 +271,7 @@ impl Segment {
         frame: &[u8],
         missing: u64,
         plain: &mut Vec<u8>,
+        budget: &mut u64,
     ) -> Result<Acceptance, Fault> {
         let (head, body) = frame
             .split_first_chunk::<FRAME_HEADER_BYTES>()
@@ -287,7 +284,7 @@ impl Segment {
             }
             FrameKind::Attestation | FrameKind::Skippable(_) => Accepted::Opaque,
             FrameKind::Data | FrameKind::Index | FrameKind::Summary => {
-                let content = self.decrypt(header, head, body, plain)?;
+                let content = self.decrypt(header, head, body, plain, budget)?;
                 match content {
                     Some((t0_us, range)) if header.kind != FrameKind::Index => {
                         Accepted::Content { t0_us, range }
@@ -407,6 +404,7 @@ impl Segment {
         head: &[u8; FRAME_HEADER_BYTES],
         body: &[u8],
         plain: &mut Vec<u8>,
+        budget: &mut u64,
     ) -> Result<Option<(u64, core::ops::Range<usize>)>, Fault> {
         let Some(ratchet) = &self.ratchet else {
             return Ok(None);
@@ -416,9 +414,10 @@ impl Segment {
         let steps = trial
             .steps_to(header.epoch, header.index)
             .ok_or(Fault::FramePlace)?;
-        if steps > self.steps_left {
-            return Err(Fault::FramePlace);
-        }
+        // In a log without holes there is at most one step, the first of an epoch.
+        *budget = budget
+            .checked_sub(steps.saturating_sub(1))
+            .ok_or(Fault::FramePlace)?;
         trial.skip_to(header.epoch, header.index);
         let nonce = trial.nonce(header.seq);
         let key = trial.next_key();
@@ -427,7 +426,6 @@ impl Segment {
             .open_into(&key, nonce, &aad(&self.header_hash, head), body, plain)
             .is_err()
         {
-            self.steps_left = self.steps_left.saturating_sub(steps + 1);
             return Err(Fault::NotAuthentic);
         }
         let (t0_us, content) = open_prefix(plain).ok_or(Fault::FrameContent)?;
@@ -445,30 +443,4 @@ fn statement(message: Vec<u8>, public: [u8; PUBLIC_KEY_BYTES], signature: [u8; 6
         public,
         signature,
     }
-}
-
-fn unlock(
-    suite: Suite,
-    stanzas: &[Stanza<'_>],
-    identities: &[Identity],
-    core: &Core,
-    header_hash: &Digest,
-) -> (Option<Ratchet>, Decryption) {
-    if identities.is_empty() {
-        return (None, Decryption::NotAttempted);
-    }
-    let mut outcome = Decryption::NoMatchingIdentity;
-    for identity in identities.iter().take(MAX_IDENTITIES) {
-        for stanza in stanzas.iter().filter(|stanza| stanza.may_be_for(identity)) {
-            let Some(secret) = stanza.open(suite, identity, header_hash) else {
-                continue;
-            };
-            let committed = commitment(&secret, &core.log_id, core.segment_no);
-            if bool::from(committed.ct_eq(&core.commitment)) {
-                return (Some(Ratchet::new(&secret, header_hash)), Decryption::Ok);
-            }
-            outcome = Decryption::KeyCommitmentMismatch;
-        }
-    }
-    (None, outcome)
 }

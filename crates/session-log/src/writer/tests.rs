@@ -6,7 +6,7 @@ use core::time::Duration;
 use ed25519_dalek::SigningKey;
 
 use super::*;
-use crate::frame::{FrameHeader, aad};
+use crate::frame::{FRAME_HEADER_BYTES, FrameHeader, aad};
 use crate::keyfile::{Identity, Kem};
 use crate::secret::expand;
 use crate::suite::{FRAME_KEY_BYTES, NONCE_BYTES};

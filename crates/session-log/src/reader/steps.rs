@@ -1,0 +1,230 @@
+//! The steps of the reader: one header, one frame.
+
+use alloc::string::String;
+
+use super::event::{CheckpointInfo, Event, FrameInfo, Statement};
+use super::scan::Scan;
+use super::segment::{Acceptance, Accepted, Opened, Segment};
+use super::verdict::{Authenticity, Decryption, Fault, Strength};
+use super::{ReadMode, Reader, Stage};
+use crate::checkpoint::{CheckpointKind, OpenKind};
+use crate::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, SYNC};
+use crate::header::{MAGIC, PREAMBLE_BYTES, Preamble, PreambleFault};
+use crate::limits::MAX_SEGMENT_BYTES;
+use crate::signers::fingerprint;
+use crate::summary::Summary;
+
+impl Reader {
+    /// Whether anything moved.
+    pub(super) fn read_header(&mut self) -> bool {
+        if self.scan.is_some() {
+            return self.scan_on();
+        }
+        let unread = self.input.get(self.at..).unwrap_or_default();
+        let Some((preamble_bytes, rest)) = unread.split_first_chunk::<PREAMBLE_BYTES>() else {
+            // A wrong first byte is not the beginning of anything that more bytes could complete.
+            if !unread.is_empty()
+                && !MAGIC.starts_with(unread.get(..unread.len().min(8)).unwrap_or_default())
+            {
+                return self.fault(Fault::Magic);
+            }
+            return false;
+        };
+        let preamble = match Preamble::parse(preamble_bytes) {
+            Ok(preamble) => preamble,
+            Err(PreambleFault::Magic) => return self.fault(Fault::Magic),
+            Err(PreambleFault::Version(version)) => return self.fault(Fault::Version(version)),
+            Err(PreambleFault::Suite(suite)) => return self.fault(Fault::Suite(suite)),
+            Err(PreambleFault::Limit) => return self.fault(Fault::HeaderLimit),
+        };
+        let (core_len, wraps_len) = (preamble.core_len as usize, preamble.wraps_len as usize);
+        let Some((core, rest)) = rest.split_at_checked(core_len) else {
+            return self.cut_short();
+        };
+        let Some((wraps, _)) = rest.split_at_checked(wraps_len) else {
+            return self.cut_short();
+        };
+        let identities = &self.config.identities;
+        let opened = Segment::open(
+            (preamble_bytes, preamble),
+            core,
+            wraps,
+            identities,
+            self.prior,
+            self.config.mode == ReadMode::Salvage,
+        );
+        match opened {
+            Ok(Opened {
+                segment,
+                info,
+                decryption,
+                strength,
+                follows,
+            }) => {
+                if !follows && !self.gap_before {
+                    self.fault_at(Fault::SegmentNotContinued, self.offset);
+                }
+                self.gap_before = false;
+                self.segment_began = self.offset;
+                self.consume(PREAMBLE_BYTES + core_len + wraps_len);
+                self.segment = Some(segment);
+                self.stage = Stage::Frames;
+                self.events.push_back(Event::Segment(info));
+                let worse = self
+                    .found
+                    .decryption
+                    .is_none_or(|so_far| so_far == Decryption::Ok);
+                if worse {
+                    self.found.decryption = Some(decryption);
+                }
+                if self.found.strength != Strength::Classical {
+                    self.found.strength = strength;
+                }
+                true
+            }
+            Err(fault) => self.fault(fault),
+        }
+    }
+
+    /// Whether anything moved.
+    pub(super) fn read_frame(&mut self) -> bool {
+        if self.scan.is_some() {
+            return self.scan_on();
+        }
+        let unread = self.input.get(self.at..).unwrap_or_default();
+        let Some(head) = unread.first_chunk::<FRAME_HEADER_BYTES>() else {
+            if !SYNC.starts_with(unread.get(..unread.len().min(2)).unwrap_or_default()) {
+                return self.fault(Fault::Sync);
+            }
+            return false;
+        };
+        let Some(segment) = &self.segment else {
+            return false;
+        };
+        let header = match FrameHeader::parse(head) {
+            Ok(header) => header,
+            Err(fault) => return self.fault(fault.into()),
+        };
+        let missing = match segment.place(&header, self.config.mode == ReadMode::Salvage) {
+            Ok(missing) => missing,
+            Err(fault) => return self.fault(fault),
+        };
+        if self.offset + header.frame_len() as u64 - self.segment_began > MAX_SEGMENT_BYTES {
+            return self.fault(Fault::SegmentTooLarge);
+        }
+        if unread.len() < header.frame_len() {
+            return self.cut_short();
+        }
+        match self.try_frame(&header, missing) {
+            Ok(()) => true,
+            Err(fault) => self.fault(fault),
+        }
+    }
+
+    /// Accepts the whole frame at the front of the unread bytes, or leaves everything as it was.
+    pub(super) fn try_frame(&mut self, header: &FrameHeader, missing: u64) -> Result<(), Fault> {
+        let len = header.frame_len();
+        let frame = self
+            .input
+            .get(self.at..self.at + len)
+            .ok_or(Fault::FrameLength)?;
+        let segment = self.segment.as_mut().ok_or(Fault::Sync)?;
+        let Acceptance {
+            accepted,
+            missing,
+            leaf,
+        } = segment.accept(header, frame, missing, &mut self.plain, &mut self.budget)?;
+        self.frame_offset = self.offset;
+        self.consume(len);
+        self.found.frames += 1;
+        if missing > 0 && self.scan.is_none() {
+            self.fault_at(Fault::FramesMissing, self.frame_offset);
+            self.scan = Some(Scan::new(self.frame_offset, Fault::FramesMissing, true));
+        }
+        let content_bytes = match &accepted {
+            Accepted::Content { range, .. } => u32::try_from(range.len()).ok(),
+            _ => None,
+        };
+        self.close_scan(self.frame_offset, missing);
+        self.events.push_back(Event::Frame(FrameInfo {
+            kind: header.kind,
+            offset: self.frame_offset,
+            bytes: len as u32,
+            seq: header.seq,
+            epoch: header.epoch,
+            content_bytes,
+            leaf,
+        }));
+        self.take_accepted(header.kind, accepted);
+        Ok(())
+    }
+
+    pub(super) fn take_accepted(&mut self, kind: FrameKind, accepted: Accepted) {
+        match accepted {
+            Accepted::Opaque => {}
+            Accepted::Content { t0_us, range } if kind == FrameKind::Data => {
+                self.t_us = t0_us;
+                self.records = range;
+            }
+            Accepted::Content { range, .. } => {
+                match Summary::decode(self.plain.get(range).unwrap_or_default()) {
+                    Ok(summary) => self.events.push_back(Event::Summary(summary)),
+                    Err(_) => self.fault_at(Fault::Record, self.frame_offset),
+                }
+            }
+            Accepted::Open { kind, statement } => {
+                self.judge_signer(kind, &statement);
+                self.events.push_back(Event::Open(statement));
+            }
+            Accepted::Checkpoint(info) => self.take_checkpoint(info),
+        }
+    }
+
+    pub(super) fn take_checkpoint(&mut self, info: CheckpointInfo) {
+        if info.statement.is_some() {
+            self.found.attested_frames = self.found.frames.saturating_sub(1);
+        }
+        self.events.push_back(Event::Checkpoint(info));
+        match self.segment.as_ref().and_then(Segment::end) {
+            Some(CheckpointKind::Rotated) => {
+                self.prior = self.segment.take().map(Segment::into_prior);
+                self.stage = Stage::Preamble;
+            }
+            Some(kind) => {
+                self.found.end = Some(kind);
+                self.stage = Stage::Ended;
+            }
+            None => {}
+        }
+    }
+
+    pub(super) fn judge_signer(&mut self, kind: OpenKind, statement: &Statement) {
+        let first = self.found.authenticity == Authenticity::Unsigned && self.prior.is_none();
+        let judged = match kind {
+            // Its key was named by a checkpoint of the segment before, so the judgement over that one stands.
+            OpenKind::Continued if self.segment.as_ref().is_some_and(Segment::continues_trust) => {
+                return;
+            }
+            OpenKind::Continued => Authenticity::Unsigned,
+            OpenKind::Identity => {
+                let principals = self
+                    .config
+                    .signers
+                    .as_ref()
+                    .and_then(|signers| signers.principals(&statement.public));
+                match principals {
+                    Some(signer) => Authenticity::Verified {
+                        signer: String::from(signer),
+                    },
+                    None => Authenticity::UntrustedSigner {
+                        fingerprint: fingerprint(&statement.public),
+                    },
+                }
+            }
+        };
+        // A log is as trustworthy as its least trustworthy segment.
+        if first || matches!(self.found.authenticity, Authenticity::Verified { .. }) {
+            self.found.authenticity = judged;
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! From stanzas and identities to the keys of a segment.
+
+use subtle::ConstantTimeEq as _;
+
+use super::verdict::Decryption;
+use crate::header::Core;
+use crate::keyfile::Identity;
+use crate::limits::MAX_IDENTITIES;
+use crate::ratchet::{Ratchet, commitment};
+use crate::suite::{Digest, Suite};
+use crate::wrap::Stanza;
+
+/// Tries each identity on each stanza that may be meant for it.
+pub(super) fn unlock(
+    suite: Suite,
+    stanzas: &[Stanza<'_>],
+    identities: &[Identity],
+    core: &Core,
+    header_hash: &Digest,
+) -> (Option<Ratchet>, Decryption) {
+    if identities.is_empty() {
+        return (None, Decryption::NotAttempted);
+    }
+    let mut outcome = Decryption::NoMatchingIdentity;
+    for identity in identities.iter().take(MAX_IDENTITIES) {
+        for stanza in stanzas.iter().filter(|stanza| stanza.may_be_for(identity)) {
+            let Some(secret) = stanza.open(suite, identity, header_hash) else {
+                continue;
+            };
+            let committed = commitment(&secret, &core.log_id, core.segment_no);
+            if bool::from(committed.ct_eq(&core.commitment)) {
+                return (Some(Ratchet::new(&secret, header_hash)), Decryption::Ok);
+            }
+            outcome = Decryption::KeyCommitmentMismatch;
+        }
+    }
+    (None, outcome)
+}
