@@ -5,6 +5,7 @@ use std::{env, thread};
 
 use crate::client::{Client, Door, certified_key};
 use crate::proxy::{Proxy, ProxyPlan};
+use crate::records::Record;
 use crate::room::{Room, current_user};
 use crate::sshd::{Sshd, SshdPlan};
 use crate::tools;
@@ -119,23 +120,39 @@ impl House {
         self.door.ssh()
     }
 
-    /// Through the proxy: exactly so many bytes of one kind (`input`, `output`, `stderr`) stand in the log of the only
+    /// Through the proxy: exactly these bytes of one kind (`input`, `output`, `stderr`) stand in the log of the first
     /// session, once it has ended.
     ///
     /// # Panics
     ///
-    /// When there are more or fewer.
+    /// When others do.
     #[track_caller]
-    pub fn expect_recorded_bytes(&self, kind: &str, count: usize) {
+    pub fn expect_recorded(&self, kind: &str, bytes: &[u8]) {
+        let Some(proxy) = &self.proxy else { return };
+        let records = proxy.records_of(proxy.wait_for("session.end").session());
+        let recorded = Record::data_of(&records, kind);
+        assert!(
+            recorded == bytes,
+            "{} bytes of {kind} in the log instead of {}",
+            recorded.len(),
+            bytes.len()
+        );
+    }
+
+    /// Through the proxy: the end of the first session counts so many bytes each way.
+    ///
+    /// # Panics
+    ///
+    /// When it counts others.
+    #[track_caller]
+    pub fn expect_counted(&self, from_client: usize, from_target: usize) {
         let Some(proxy) = &self.proxy else { return };
         let end = proxy.wait_for("session.end");
-        let records = proxy.records_of(end.session());
-        let recorded: usize = records
-            .iter()
-            .filter(|record| record.kind() == kind)
-            .map(|record| record.data().len())
-            .sum();
-        assert_eq!(recorded, count, "bytes of {kind} in the log");
+        let counted = (
+            end.number("bytes_from_client"),
+            end.number("bytes_from_target"),
+        );
+        assert_eq!(counted, (from_client as u64, from_target as u64));
     }
 
     /// A path in the folder of the test.

@@ -22,6 +22,19 @@ impl Record {
         text.lines().map(parse).collect()
     }
 
+    /// The bytes of all records of a kind, in their order.
+    ///
+    /// # Panics
+    ///
+    /// When the kind has no data.
+    pub fn data_of(records: &[Self], kind: &str) -> Vec<u8> {
+        records
+            .iter()
+            .filter(|record| record.kind() == kind)
+            .flat_map(Self::data)
+            .collect()
+    }
+
     /// What kind of record, such as `exec`.
     pub fn kind(&self) -> &str {
         self.text("kind")
@@ -48,10 +61,10 @@ impl Record {
     ///
     /// When the record has none.
     pub fn data(&self) -> Vec<u8> {
-        if let Some(encoded) = self.0["base64"].as_str() {
+        if let Some(encoded) = self.0["data_base64"].as_str() {
             return base64(encoded);
         }
-        self.0["text"]
+        self.0["data"]
             .as_str()
             .unwrap_or_else(|| panic!("no data in {self:?}"))
             .as_bytes()

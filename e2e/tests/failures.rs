@@ -332,7 +332,7 @@ fn when_the_log_cannot_grow_the_session_stops_and_nothing_more_passes() {
 
             // What was written is sound up to where it ends.
             let verdict = house.proxy().verify(&log).expect_failure();
-            assert!(verdict.out().contains("Truncated"), "{verdict:?}");
+            assert!(verdict.out().contains("TRUNCATED"), "{verdict:?}");
             let records = house.proxy().records_so_far(&log);
             assert!(
                 records

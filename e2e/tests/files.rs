@@ -9,10 +9,11 @@ use e2e::client::Client;
 use e2e::house::{House, by_both_ways};
 use e2e::need;
 use e2e::process::{Finished, Input, isolate, run};
+use e2e::records::Record;
 use e2e::samples::write_noise;
 use e2e::tools;
 
-const SIZE: usize = 6 << 20;
+const SIZE: usize = 3 << 20;
 const LIMIT: Duration = Duration::from_secs(50);
 
 /// Source, its content, and where a copy is to stand.
@@ -46,11 +47,7 @@ fn expect_record(house: &House, request: &str, direction: &str, size: usize) {
         records.iter().any(|record| record.kind() == request),
         "no {request} record"
     );
-    let bytes: usize = records
-        .iter()
-        .filter(|record| record.kind() == direction)
-        .map(|record| record.data().len())
-        .sum();
+    let bytes = Record::data_of(&records, direction).len();
     assert!(
         bytes >= size,
         "only {bytes} bytes of {direction} in the log"

@@ -116,7 +116,7 @@ fn a_configuration_is_checked_without_being_run() {
             ("[log]", "[lgo]", "lgo"),
             ("kind = \"plain\"", "kind = \"plane\"", "plane"),
             ("target = \"target-1\"", "target = \"target-7\"", "target-7"),
-            ("identity = \"ada\"", "identity = \"eve\"", "eve"),
+            ("identity = \"ada\"", "identity = \"stranger\"", "stranger"),
             ("port = ", "prot = ", "prot"),
             (
                 "key_file = \"ca\"",
