@@ -54,7 +54,9 @@ pub async fn run(
         return;
     }
     let facts = &connection.target.facts;
-    let host = facts.address.map_or_else(|| facts.hostname.clone(), |address| address.to_string());
+    let host = facts
+        .address
+        .map_or_else(|| facts.hostname.clone(), |address| address.to_string());
     let port = facts.port;
     let session = Session::new(Arc::clone(&deps.gateway), connection, &seed, clock.now());
     let id = session.id();
@@ -84,8 +86,13 @@ impl Clock {
     }
 
     fn now(&self) -> Now {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { mono: self.0.elapsed(), unix }
+        let unix = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Now {
+            mono: self.0.elapsed(),
+            unix,
+        }
     }
 }
 
@@ -103,11 +110,16 @@ impl Connection {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::warn!(%error, "TCP_NODELAY");
         }
-        Self { stream, queue: VecDeque::new(), close_by: None }
+        Self {
+            stream,
+            queue: VecDeque::new(),
+            close_by: None,
+        }
     }
 
     fn is_done(&self) -> bool {
-        self.close_by.is_some_and(|by| self.queue.is_empty() || by <= Instant::now())
+        self.close_by
+            .is_some_and(|by| self.queue.is_empty() || by <= Instant::now())
     }
 
     /// Writes what the socket takes now; returns how much.
@@ -171,7 +183,8 @@ impl Driver<'_> {
             let taken = self.session.receive(Leg::Client, bytes, self.clock.now());
             if taken == 0 {
                 // Only a hostile client sends more than a receive buffer ahead of our identification.
-                self.session.handle(Input::Closed(Leg::Client), self.clock.now());
+                self.session
+                    .handle(Input::Closed(Leg::Client), self.clock.now());
                 return;
             }
             bytes = &bytes[taken..];
@@ -190,11 +203,13 @@ impl Driver<'_> {
                 Woken::Connected(Ok(stream)) => {
                     self.connecting = None;
                     self.target = Some(Connection::open(stream));
-                    self.session.handle(Input::TargetConnected, self.clock.now());
+                    self.session
+                        .handle(Input::TargetConnected, self.clock.now());
                 }
                 Woken::Connected(Err(failure)) => {
                     self.connecting = None;
-                    self.session.handle(Input::TargetUnreachable(failure), self.clock.now());
+                    self.session
+                        .handle(Input::TargetUnreachable(failure), self.clock.now());
                 }
                 Woken::Timeout => self.session.handle_timeout(self.clock.now()),
                 Woken::Shutdown => {
@@ -238,8 +253,12 @@ impl Driver<'_> {
     /// One read and whatever can be written.
     fn transfer(&mut self, leg: Leg) {
         self.write(leg);
-        let Some(connection) = connection(&mut self.client, &mut self.target, leg) else { return };
-        let Some(buffer) = self.session.read_buffer(leg) else { return };
+        let Some(connection) = connection(&mut self.client, &mut self.target, leg) else {
+            return;
+        };
+        let Some(buffer) = self.session.read_buffer(leg) else {
+            return;
+        };
         let input = match connection.stream.try_read(buffer) {
             Ok(0) => Input::Closed(leg),
             Ok(len) => Input::Received(leg, len),
@@ -251,7 +270,9 @@ impl Driver<'_> {
 
     /// Writes what the leg's socket takes; true when the session was told of it.
     fn write(&mut self, leg: Leg) -> bool {
-        let Some(connection) = connection(&mut self.client, &mut self.target, leg) else { return false };
+        let Some(connection) = connection(&mut self.client, &mut self.target, leg) else {
+            return false;
+        };
         let input = match connection.write() {
             Ok(0) => return false,
             Ok(written) => Input::Written(leg, written),
@@ -294,7 +315,9 @@ impl Driver<'_> {
                 self.session.handle(answer, self.clock.now());
             }
             // The examples keep the authority's key in memory; nobody else is there to sign.
-            Output::SignCertificate(_) => self.session.handle(Input::SigningFailed, self.clock.now()),
+            Output::SignCertificate(_) => {
+                self.session.handle(Input::SigningFailed, self.clock.now())
+            }
             Output::Send(leg, bytes) => {
                 if let Some(connection) = connection(&mut self.client, &mut self.target, leg) {
                     connection.queue.push_back(bytes);
@@ -302,7 +325,9 @@ impl Driver<'_> {
             }
             Output::Close(leg) => {
                 if let Some(connection) = connection(&mut self.client, &mut self.target, leg) {
-                    connection.close_by.get_or_insert(Instant::now() + DRAIN_DEADLINE);
+                    connection
+                        .close_by
+                        .get_or_insert(Instant::now() + DRAIN_DEADLINE);
                 }
             }
         }
@@ -319,7 +344,10 @@ impl Driver<'_> {
     /// Gives both peers a bounded time to take what was said last.
     async fn finish(&mut self) {
         let by = Instant::now() + DRAIN_DEADLINE;
-        for connection in [Some(&mut self.client), self.target.as_mut()].into_iter().flatten() {
+        for connection in [Some(&mut self.client), self.target.as_mut()]
+            .into_iter()
+            .flatten()
+        {
             drain(connection, by).await;
         }
         linger(&mut self.client.stream).await;
@@ -340,7 +368,10 @@ fn connection<'a>(
 /// What is worth waking up for.
 fn interest(session: &mut Session, leg: Leg, connection: Option<&Connection>) -> Option<Interest> {
     let connection = connection?;
-    let reads = session.read_buffer(leg).is_some().then_some(Interest::READABLE);
+    let reads = session
+        .read_buffer(leg)
+        .is_some()
+        .then_some(Interest::READABLE);
     let writes = (!connection.queue.is_empty()).then_some(Interest::WRITABLE);
     match (reads, writes) {
         (Some(reads), Some(writes)) => Some(reads | writes),
@@ -377,7 +408,9 @@ fn why(error: &io::Error) -> ConnectFailure {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => ConnectFailure::Refused,
         io::ErrorKind::TimedOut => ConnectFailure::TimedOut,
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => ConnectFailure::NoRoute,
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            ConnectFailure::NoRoute
+        }
         _ => ConnectFailure::Other,
     }
 }

@@ -206,7 +206,10 @@ fn fingerprints_are_those_of_ssh_keygen_for_every_algorithm() {
             TargetKey::from_blob(&blob(&line)).unwrap().fingerprint(),
             fingerprint
         );
-        assert_eq!(Pin::from_text(fingerprint).unwrap().fingerprint(), fingerprint);
+        assert_eq!(
+            Pin::from_text(fingerprint).unwrap().fingerprint(),
+            fingerprint
+        );
         assert_eq!(Pin::from_text(fingerprint).unwrap().algorithm_name(), None);
         assert_eq!(
             Pin::from_text(&line).unwrap().algorithm_name(),
