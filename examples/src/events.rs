@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use proxy_core::AccessEvent;
+use serde::Serialize;
 
 /// How many events may wait for a reader of standard output who has stopped reading; more are lost,
 /// and counted in the operator's log. A session must not stand still because a terminal does.
@@ -74,11 +74,11 @@ impl Events {
         }
     }
 
-    /// Writes an event as one line, in one write.
+    /// Writes an event, a [`proxy_core::AccessEvent`], as one line, in one write.
     ///
     /// An event that cannot be written is told to the operator: the session's own record of the same
     /// facts is its log, without which it does not go on.
-    pub fn write(&self, event: &AccessEvent) {
+    pub fn write(&self, event: &impl Serialize) {
         let mut line = match serde_json::to_vec(event) {
             Ok(line) => line,
             Err(error) => return self.lost(&error),
@@ -114,5 +114,81 @@ impl Drop for Events {
             // Whoever has stopped reading gets no more time than this.
             let _ = done.recv_timeout(DRAIN);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn every_event_is_one_line_at_the_end_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        for run in 0..2 {
+            let events = Events::to_file(&path).unwrap();
+            std::thread::scope(|scope| {
+                for thread in 0..4 {
+                    let events = &events;
+                    scope.spawn(move || {
+                        for number in 0..50 {
+                            let text = "line\nbreak".repeat(100);
+                            events.write(&json!({ "run": run, "thread": thread, "number": number, "text": text }));
+                        }
+                    });
+                }
+            });
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(lines.len(), 400);
+        for thread in 0..4 {
+            let numbers = lines
+                .iter()
+                .filter(|line| line["run"] == 1 && line["thread"] == thread)
+                .map(|line| line["number"].as_u64().unwrap());
+            assert!(numbers.eq(0..50));
+        }
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn an_event_that_cannot_be_written_is_counted_and_the_next_is_tried() {
+        if !Path::new("/dev/full").exists() {
+            println!("SKIPPED: there is no /dev/full");
+            return;
+        }
+        let events = Events::to_file(Path::new("/dev/full")).unwrap();
+        events.write(&json!({}));
+        events.write(&json!({}));
+        assert_eq!(events.lost.load(Ordering::Relaxed), 2);
+        assert!(Events::to_file(Path::new("/nonexistent/events")).is_err());
+    }
+
+    #[test]
+    fn a_reader_who_has_stopped_reading_holds_nobody_up() {
+        let (queue, lines) = sync_channel(2);
+        let (finished, done) = sync_channel(1);
+        let events = Events::new(Sink::Stdout {
+            queue: Some(queue),
+            done: Mutex::new(done),
+        });
+        for number in 0..5 {
+            events.write(&json!({ "number": number }));
+        }
+        assert_eq!(events.lost.load(Ordering::Relaxed), 3);
+        finished.send(()).unwrap();
+        drop(events);
+        let kept: Vec<_> = lines.iter().collect();
+        assert_eq!(kept, [b"{\"number\":0}\n", b"{\"number\":1}\n"]);
     }
 }

@@ -142,7 +142,8 @@ impl Scene {
         let (stop, stopped) = watch::channel(false);
         let description = format!(
             "A target ({}) on {target_address} trusts only the demo's certificate authority;\n\
-             the proxy on {address} lets `{EMAIL}` in as `{user}`, and records.",
+             the proxy on {address} lets `{EMAIL}` in as `{user}`, and records.\n\
+             Whoever uses this machine can log in there as long as this runs.",
             match kind {
                 TargetKind::Embedded => "russh",
                 TargetKind::Sshd => "sshd",
