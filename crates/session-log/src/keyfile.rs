@@ -81,7 +81,7 @@ impl Recipient {
     fn new(kem: Kem, public: &[u8]) -> Result<Recipient, KeyFileError> {
         let valid = match kem {
             Kem::XWing => <XWing as HpkeKem>::PublicKey::from_bytes(public).is_ok(),
-            // The point of order 1 encrypts to everybody.
+            // A file of zeros would encrypt to everybody. The other points of small order are refused when they are sealed to.
             Kem::X25519 => {
                 <X25519HkdfSha256 as HpkeKem>::PublicKey::from_bytes(public).is_ok()
                     && public.iter().any(|b| *b != 0)

@@ -197,3 +197,113 @@ impl Stanza<'_> {
         Some(secret)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Generator;
+
+    /// Points of small order on Curve25519: whatever the private key, the shared secret is zero.
+    const SMALL_ORDER: [[u8; 32]; 3] = {
+        let zero = [0; 32];
+        let mut one = [0; 32];
+        one[0] = 1;
+        // p - 1
+        let mut minus_one = [0xff; 32];
+        minus_one[0] = 0xec;
+        minus_one[31] = 0x7f;
+        [zero, one, minus_one]
+    };
+
+    #[test]
+    fn a_recipient_whose_shared_secret_is_zero_gets_no_stanza() {
+        let mut rng = Generator::new([1; 32]);
+        let secret = rng.secret();
+        for point in SMALL_ORDER {
+            let sealed = seal::<AesGcm256, X25519HkdfSha256>(&point, b"", b"", &secret, &mut rng);
+            assert!(sealed.is_err(), "{point:02x?}");
+        }
+    }
+
+    #[test]
+    fn a_stanza_that_forces_a_zero_shared_secret_opens_nothing() {
+        let identity = Identity::generate(Kem::X25519, &mut Generator::new([2; 32]));
+        for point in SMALL_ORDER {
+            let stanza = Stanza {
+                kem_id: Kem::X25519.id(),
+                kdf_id: KDF_HKDF_SHA256,
+                aead_id: AEAD_AES_256_GCM,
+                key_id: &[],
+                enc: &point,
+                ct: &[0; SEALED_BYTES],
+            };
+            assert!(
+                stanza
+                    .open(Suite::default(), &identity, &Digest::of(&[]))
+                    .is_none()
+            );
+        }
+    }
+
+    #[test]
+    fn a_stanza_opens_for_its_recipient_header_and_suite_only() {
+        let mut rng = Generator::new([3; 32]);
+        let secret = rng.secret();
+        let header = Digest::of(&[b"header"]);
+        for kem in [Kem::XWing, Kem::X25519] {
+            let identity = Identity::generate(kem, &mut rng);
+            let other = Identity::generate(kem, &mut rng);
+            let suite = Suite::default();
+            let wraps = seal_all(suite, &[identity.recipient()], &header, &secret, &mut rng)
+                .expect("sealed");
+            let stanzas = parse_all(&wraps).expect("well formed");
+            let stanza = stanzas.first().expect("one");
+            assert_eq!(
+                stanza.open(suite, &identity, &header).as_deref(),
+                Some(&*secret)
+            );
+            assert!(stanza.open(suite, &other, &header).is_none());
+            assert!(
+                stanza
+                    .open(suite, &identity, &Digest::of(&[b"another"]))
+                    .is_none()
+            );
+            assert!(
+                stanza
+                    .open(Suite::ChaCha20Poly1305Sha256, &identity, &header)
+                    .is_none()
+            );
+            assert!(!stanza.may_be_for(&other) && stanza.may_be_for(&identity));
+            for len in 0..wraps.len() {
+                assert!(
+                    parse_all(wraps.get(..len).expect("shorter")).is_none(),
+                    "cut at {len}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_number_of_stanzas_and_the_length_of_their_parts_are_limited() {
+        let array = |count: usize, key_id: usize, ct: usize| {
+            let mut wraps = cbor::encode_vec(|e| e.array(count as u64).map(|_| ()));
+            for _ in 0..count {
+                wraps = cbor::encode(wraps, |e| {
+                    e.array(6)?.u16(0x20)?.u16(1)?.u16(2)?;
+                    e.bytes(&[0; 40][..key_id])?
+                        .bytes(&[1; 32])?
+                        .bytes(&[0; 64][..ct])
+                        .map(|_| ())
+                });
+            }
+            parse_all(&wraps).map(|stanzas| stanzas.len())
+        };
+        assert_eq!(array(64, 8, 48), Some(64));
+        assert_eq!(array(1, 32, 48), Some(1));
+        assert_eq!(array(0, 8, 48), None);
+        assert_eq!(array(65, 8, 48), None);
+        assert_eq!(array(1, 33, 48), None);
+        assert_eq!(array(1, 8, 47), None);
+        assert_eq!(array(1, 8, 49), None);
+    }
+}
