@@ -67,9 +67,12 @@
 //! ```
 
 pub mod files;
+mod identities;
 mod keys;
+mod listeners;
 mod parts;
 mod reader;
+mod words;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -252,12 +255,12 @@ fn read<'d>(reader: &mut Reader<'d>, table: &'d DeTable<'d>) -> Option<Config> {
         .unwrap_or(DEFAULT_MAX_CONNECTIONS);
     let timeouts = parts::timeouts(reader, &document);
     let targets = parts::targets(reader, &document);
-    let identities = parts::identities(reader, &document);
-    let listeners = parts::listeners(reader, &document, &targets, &identities);
+    let identities = identities::identities(reader, &document);
+    let listeners = listeners::listeners(reader, &document, &targets, &identities);
     let log = log?;
     Some(Config {
         listeners,
-        directory: parts::directory(&targets, &identities),
+        directory: listeners::directory(&targets, &identities),
         identities: identities.into_iter().map(|known| known.who).collect(),
         targets,
         policy: policy?,
