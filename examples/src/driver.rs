@@ -12,18 +12,30 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::{Buf, Bytes};
 use proxy_core::{ConnectFailure, ConnectionInfo, Gateway, Input, Leg, Now, Output, Session};
-use tokio::io::{AsyncWriteExt, Interest};
+use rustix::net::sockopt;
+use tokio::io::{AsyncWriteExt, Interest, Ready};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
+use zeroize::Zeroizing;
 
 use crate::events::Events;
 use crate::log_store::{LogFile, LogStore};
 
-/// How long a closing connection may take to accept what was still to be said.
+/// How long a closing connection may take to accept some of what was still to be said.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a closed client may take to close its own side; closing earlier could lose our last message.
 const LINGER: Duration = Duration::from_secs(2);
+/// A connection that is silent for this long is probed…
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+/// …this often…
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+/// …and given up after this many probes without an answer.
+const KEEPALIVE_PROBES: u32 = 4;
+/// How long one of a host name's addresses may take to answer, so that one that never does hides no other.
+const CONNECT_EACH: Duration = Duration::from_secs(3);
+/// The longest that a slow peer may take to accept what was still to be said, as long as it takes some.
+const DRAIN_CAP: Duration = Duration::from_secs(60);
 /// Slices of one vectored write.
 const WRITE_SLICES: usize = 16;
 
@@ -48,17 +60,14 @@ pub async fn run(
     shutdown: watch::Receiver<bool>,
 ) {
     let clock = Clock::start();
-    let mut seed = [0; 32];
-    if let Err(error) = getrandom::fill(&mut seed) {
-        tracing::error!(%error, "no randomness: the connection is closed");
-        return;
-    }
     let facts = &connection.target.facts;
     let host = facts
         .address
         .map_or_else(|| facts.hostname.clone(), |address| address.to_string());
     let port = facts.port;
-    let session = Session::new(Arc::clone(&deps.gateway), connection, &seed, clock.now());
+    let Some(session) = begin(&deps.gateway, connection, clock.now()) else {
+        return;
+    };
     let id = session.id();
     tracing::debug!(session = %id, "accepted");
     let mut driver = Driver {
@@ -75,6 +84,16 @@ pub async fn run(
     driver.feed(&leftover);
     driver.run(shutdown).await;
     tracing::debug!(session = %id, "over");
+}
+
+/// A session from a seed that nobody keeps.
+fn begin(gateway: &Arc<Gateway>, connection: ConnectionInfo, now: Now) -> Option<Session> {
+    let mut seed = Zeroizing::new([0; 32]);
+    if let Err(error) = getrandom::fill(seed.as_mut_slice()) {
+        tracing::error!(%error, "no randomness: the connection is closed");
+        return None;
+    }
+    Some(Session::new(Arc::clone(gateway), connection, &seed, now))
 }
 
 /// A monotonic clock and the wall clock, read together.
@@ -102,18 +121,23 @@ struct Connection {
     queue: VecDeque<Bytes>,
     /// Set once nothing more will be queued.
     close_by: Option<Instant>,
+    /// The peer takes nothing any more; what it said before may still be read.
+    is_deaf: bool,
+    /// The session knows that the peer is gone.
+    is_gone: bool,
 }
 
 impl Connection {
     fn open(stream: TcpStream) -> Self {
-        // A keystroke must not wait for the acknowledgement of the one before it.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::warn!(%error, "TCP_NODELAY");
+        if let Err(error) = set_options(&stream) {
+            tracing::warn!(%error, "socket options");
         }
         Self {
             stream,
             queue: VecDeque::new(),
             close_by: None,
+            is_deaf: false,
+            is_gone: false,
         }
     }
 
@@ -122,25 +146,30 @@ impl Connection {
             .is_some_and(|by| self.queue.is_empty() || by <= Instant::now())
     }
 
-    /// Writes what the socket takes now; returns how much.
-    fn write(&mut self) -> io::Result<usize> {
+    /// Writes what the socket takes now; returns how much of the queue is done with.
+    fn write(&mut self) -> usize {
         let mut total = 0;
         while !self.queue.is_empty() {
+            if self.is_deaf {
+                // Nobody will ever read it.
+                total += self.queue.drain(..).map(|bytes| bytes.len()).sum::<usize>();
+                break;
+            }
             let mut slices = [io::IoSlice::new(&[]); WRITE_SLICES];
             for (slice, bytes) in slices.iter_mut().zip(&self.queue) {
                 *slice = io::IoSlice::new(bytes);
             }
-            let filled = self.queue.len().min(WRITE_SLICES);
-            match self.stream.try_write_vectored(&slices[..filled]) {
+            let filled = slices.get(..self.queue.len().min(WRITE_SLICES));
+            match self.stream.try_write_vectored(filled.unwrap_or_default()) {
                 Ok(written) => {
                     total += written;
                     self.drop_written(written);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
+                Err(_) => self.is_deaf = true,
             }
         }
-        Ok(total)
+        total
     }
 
     fn drop_written(&mut self, mut written: usize) {
@@ -153,6 +182,17 @@ impl Connection {
             self.queue.pop_front();
         }
     }
+}
+
+fn set_options(stream: &TcpStream) -> io::Result<()> {
+    // A keystroke must not wait for the acknowledgement of the one before it.
+    stream.set_nodelay(true)?;
+    // A peer that vanished without a word would keep its session for ever.
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, KEEPALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(stream, KEEPALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(stream, KEEPALIVE_PROBES)?;
+    Ok(())
 }
 
 type Connecting = Pin<Box<dyn Future<Output = Result<TcpStream, ConnectFailure>> + Send>>;
@@ -170,7 +210,7 @@ struct Driver<'a> {
 }
 
 enum Woken {
-    Ready(Leg),
+    Ready(Leg, Ready),
     Connected(Result<TcpStream, ConnectFailure>),
     Timeout,
     Shutdown,
@@ -187,7 +227,7 @@ impl Driver<'_> {
                     .handle(Input::Closed(Leg::Client), self.clock.now());
                 return;
             }
-            bytes = &bytes[taken..];
+            bytes = bytes.get(taken..).unwrap_or_default();
             self.execute();
         }
     }
@@ -199,7 +239,7 @@ impl Driver<'_> {
                 break;
             }
             match self.wait(&mut shutdown).await {
-                Woken::Ready(leg) => self.transfer(leg),
+                Woken::Ready(leg, ready) => self.transfer(leg, ready),
                 Woken::Connected(Ok(stream)) => {
                     self.connecting = None;
                     self.target = Some(Connection::open(stream));
@@ -242,8 +282,8 @@ impl Driver<'_> {
             let _ = shutdown.wait_for(|stop| *stop).await;
         };
         tokio::select! {
-            () = ready(Some(&self.client), client_interest) => Woken::Ready(Leg::Client),
-            () = ready(self.target.as_ref(), target_interest) => Woken::Ready(Leg::Target),
+            ready = ready(Some(&self.client), client_interest) => Woken::Ready(Leg::Client, ready),
+            ready = ready(self.target.as_ref(), target_interest) => Woken::Ready(Leg::Target, ready),
             connected = connecting => Woken::Connected(connected),
             () = timer => Woken::Timeout,
             () = asked_to_stop, if !self.stopping => Woken::Shutdown,
@@ -251,19 +291,24 @@ impl Driver<'_> {
     }
 
     /// One read and whatever can be written.
-    fn transfer(&mut self, leg: Leg) {
+    fn transfer(&mut self, leg: Leg, ready: Ready) {
         self.write(leg);
         let Some(connection) = connection(&mut self.client, &mut self.target, leg) else {
             return;
         };
-        let Some(buffer) = self.session.read_buffer(leg) else {
-            return;
+        let read = match self.session.read_buffer(leg) {
+            Some(buffer) => connection.stream.try_read(buffer),
+            // Nothing is read for now, but a connection that broke is no reason to wait.
+            None if ready.is_error() => Ok(0),
+            None => return,
         };
-        let input = match connection.stream.try_read(buffer) {
-            Ok(0) => Input::Closed(leg),
-            Ok(len) => Input::Received(leg, len),
+        let input = match read {
+            Ok(len) if len > 0 => Input::Received(leg, len),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-            Err(_) => Input::Closed(leg),
+            _ => {
+                connection.is_gone = true;
+                Input::Closed(leg)
+            }
         };
         self.session.handle(input, self.clock.now());
     }
@@ -273,16 +318,12 @@ impl Driver<'_> {
         let Some(connection) = connection(&mut self.client, &mut self.target, leg) else {
             return false;
         };
-        let input = match connection.write() {
-            Ok(0) => return false,
-            Ok(written) => Input::Written(leg, written),
-            Err(_) => {
-                connection.queue.clear();
-                Input::Closed(leg)
-            }
-        };
-        self.session.handle(input, self.clock.now());
-        true
+        let written = connection.write();
+        if written > 0 {
+            self.session
+                .handle(Input::Written(leg, written), self.clock.now());
+        }
+        written > 0
     }
 
     /// Does everything the session asks for, in its order.
@@ -338,17 +379,16 @@ impl Driver<'_> {
             Some(log) => log,
             none => none.insert(self.deps.logs.create(&self.session.id().to_string())?),
         };
-        tokio::task::block_in_place(|| log.append(page))
+        log.append(page)
     }
 
     /// Gives both peers a bounded time to take what was said last.
     async fn finish(&mut self) {
-        let by = Instant::now() + DRAIN_DEADLINE;
         for connection in [Some(&mut self.client), self.target.as_mut()]
             .into_iter()
             .flatten()
         {
-            drain(connection, by).await;
+            let _ = timeout(DRAIN_CAP, drain(connection)).await;
         }
         linger(&mut self.client.stream).await;
     }
@@ -367,24 +407,25 @@ fn connection<'a>(
 
 /// What is worth waking up for.
 fn interest(session: &mut Session, leg: Leg, connection: Option<&Connection>) -> Option<Interest> {
-    let connection = connection?;
-    let reads = session
-        .read_buffer(leg)
-        .is_some()
-        .then_some(Interest::READABLE);
-    let writes = (!connection.queue.is_empty()).then_some(Interest::WRITABLE);
-    match (reads, writes) {
-        (Some(reads), Some(writes)) => Some(reads | writes),
-        (reads, writes) => reads.or(writes),
+    let connection = connection.filter(|connection| !connection.is_gone)?;
+    let mut interest = Interest::ERROR;
+    if session.read_buffer(leg).is_some() {
+        interest |= Interest::READABLE;
     }
+    if !connection.queue.is_empty() {
+        interest |= Interest::WRITABLE;
+    }
+    Some(interest)
 }
 
-async fn ready(connection: Option<&Connection>, interest: Option<Interest>) {
+async fn ready(connection: Option<&Connection>, interest: Option<Interest>) -> Ready {
     match (connection, interest) {
-        (Some(connection), Some(interest)) => {
-            // An error shows itself again at the read or write that follows.
-            let _ = connection.stream.ready(interest).await;
-        }
+        // A socket that cannot be watched shows why at the read that follows.
+        (Some(connection), Some(interest)) => connection
+            .stream
+            .ready(interest)
+            .await
+            .unwrap_or(Ready::ERROR),
         _ => pending().await,
     }
 }
@@ -396,9 +437,10 @@ async fn connect((host, port): (String, u16)) -> Result<TcpStream, ConnectFailur
         .collect();
     let mut failure = ConnectFailure::UnknownName;
     for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failure = why(&error),
+        match timeout(CONNECT_EACH, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => failure = why(&error),
+            Err(_) => failure = ConnectFailure::TimedOut,
         }
     }
     Err(failure)
@@ -415,15 +457,15 @@ fn why(error: &io::Error) -> ConnectFailure {
     }
 }
 
-async fn drain(connection: &mut Connection, by: Instant) {
-    let writing = async {
-        while !connection.queue.is_empty() {
-            if connection.stream.writable().await.is_err() || connection.write().is_err() {
-                return;
-            }
+/// Writes what is left for as long as the peer takes some of it.
+async fn drain(connection: &mut Connection) {
+    while !connection.queue.is_empty() {
+        let writable = timeout(DRAIN_DEADLINE, connection.stream.writable()).await;
+        if !matches!(writable, Ok(Ok(()))) {
+            return;
         }
-    };
-    let _ = tokio::time::timeout_at(by, writing).await;
+        connection.write();
+    }
 }
 
 /// Reads until the peer closes too: a socket closed with unread bytes resets, and takes our last words with it.

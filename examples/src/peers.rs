@@ -62,7 +62,10 @@ impl Person {
                         .send_packet(&to_channel(CHANNEL_REQUEST, &request), NOW)?;
                 }
                 Some(&CHANNEL_DATA) => {
-                    println!("person  reads {:?}", String::from_utf8_lossy(&packet[9..]))
+                    println!(
+                        "person  reads {:?}",
+                        String::from_utf8_lossy(packet.get(9..).unwrap_or_default())
+                    )
                 }
                 Some(&CHANNEL_CLOSE) => {
                     self.ssh.disconnect(DisconnectReason::ByApplication, "done")
@@ -187,7 +190,7 @@ fn take(inbox: &mut Vec<u8>, progress: &Progress) -> Vec<u8> {
     let packet = progress
         .payload
         .clone()
-        .map(|at| inbox[at].to_vec())
+        .and_then(|at| inbox.get(at).map(<[u8]>::to_vec))
         .unwrap_or_default();
     inbox.drain(..progress.consumed);
     packet

@@ -9,6 +9,7 @@ use core::time::Duration;
 use hostkey_derive::{AccountSecret, Pins};
 use policy::PolicySet;
 use session_log::{Recipient, SigningIdentity, Suite, WriterConfig, WriterPolicy};
+use ssh_transport::RekeyPolicy;
 use sshcert::{CaKey, CaPublicKey};
 
 /// The two clocks, as the driver reads them.
@@ -43,6 +44,8 @@ pub struct Gateway {
     pub log_signer: SigningIdentity,
     /// How long each step may take.
     pub timeouts: Timeouts,
+    /// When the proxy exchanges keys again, on each leg.
+    pub rekey: RekeyPolicy,
 }
 
 /// The certificate authority.
@@ -84,6 +87,7 @@ impl Gateway {
             },
             log_signer,
             timeouts: Timeouts::default(),
+            rekey: RekeyPolicy::default(),
         }
     }
 }
@@ -97,6 +101,8 @@ pub struct Timeouts {
     pub connect: Duration,
     /// For the target's key exchange, and again for its login. 30 s.
     pub target_login: Duration,
+    /// For the driver to say that a page of the log is written. 30 s: a disk that takes longer has failed.
+    pub log: Duration,
     /// For a client that was refused to read why and go. 5 s.
     pub farewell: Duration,
 }
@@ -107,6 +113,7 @@ impl Default for Timeouts {
             login_grace: Duration::from_secs(120),
             connect: Duration::from_secs(10),
             target_login: Duration::from_secs(30),
+            log: Duration::from_secs(30),
             farewell: Duration::from_secs(5),
         }
     }

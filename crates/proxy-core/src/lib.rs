@@ -18,3 +18,4 @@ pub use io::{ConnectFailure, Input, Output, SigningRequest};
 pub use leg::{Leg, PerLeg};
 pub use relay::RelayError;
 pub use session::{MAX_BACKLOG_BYTES, MAX_OWN_BACKLOG_BYTES, MAX_REFUSAL_EVENTS, Session};
+pub use ssh_transport::RekeyPolicy;

@@ -131,9 +131,11 @@ impl Relay {
     ) -> Result<(), RelayError> {
         let message = Message::parse(payload)?;
         match message {
-            Message::GlobalRequest { name, want_reply } => {
-                self.global_request(from, name, want_reply, out)
-            }
+            Message::GlobalRequest {
+                name,
+                want_reply,
+                data,
+            } => self.global_request(from, name, want_reply, data, out),
             Message::RequestSuccess => {
                 self.global_reply(from, true, out);
                 Ok(())
@@ -252,9 +254,13 @@ impl Relay {
         from: Leg,
         name: &str,
         want_reply: bool,
+        data: &[u8],
         out: &mut impl Outlet,
     ) -> Result<(), RelayError> {
         let verdict = match (from, name) {
+            (_, "keepalive@openssh.com" | "no-more-sessions@openssh.com") if !data.is_empty() => {
+                Err("it has no room for data")
+            }
             (_, "keepalive@openssh.com") | (Leg::Client, "no-more-sessions@openssh.com") => Ok(()),
             (Leg::Target, "hostkeys-00@openssh.com") => {
                 // Every OpenSSH target says this, so it is no event. Its keys would be checked against its own exchange
@@ -491,7 +497,7 @@ impl Relay {
         match decide(&self.permissions, from, &request) {
             Ok(()) => {
                 out.record(channel.number, &describe(from, kind, want_reply, &request));
-                if let Some(event) = told(channel.number, &request) {
+                if let Some(event) = told(channel, &request) {
                     out.event(event);
                 }
                 if let Some(exit) = exit_of(&request) {
@@ -567,6 +573,7 @@ fn decide(
         (Leg::Client, R::AgentForwarding) => Err("agent forwarding is not granted"),
         (Leg::Client, R::X11Forwarding) => Err("X11 forwarding is not granted"),
         (Leg::Target, R::ExitStatus { .. } | R::ExitSignal { .. } | R::XonXoff) => Ok(()),
+        (_, R::Unprintable) => Err("a name in it is not printable"),
         (_, R::Unknown) => Err("not a known channel request"),
         _ => Err("not a request of this direction"),
     }
@@ -633,18 +640,25 @@ fn describe<'a>(
     }
 }
 
-/// The operator's word for a request that passes; command texts stay in the encrypted log.
-fn told(channel: u32, request: &ChannelRequest<'_>) -> Option<ChannelEvent> {
-    match request {
-        ChannelRequest::Pty { .. } => Some(ChannelEvent::Pty { channel }),
-        ChannelRequest::Shell => Some(ChannelEvent::Shell { channel }),
-        ChannelRequest::Exec { .. } => Some(ChannelEvent::Exec { channel }),
-        ChannelRequest::Subsystem { name } => Some(ChannelEvent::Subsystem {
-            channel,
-            name: (*name).into(),
-        }),
-        _ => None,
-    }
+/// The operator's word for a request that passes, once a channel for each kind; command texts stay in the encrypted log.
+fn told(channel: &mut Channel, request: &ChannelRequest<'_>) -> Option<ChannelEvent> {
+    let number = channel.number;
+    let (bit, event) = match request {
+        ChannelRequest::Pty { .. } => (1, ChannelEvent::Pty { channel: number }),
+        ChannelRequest::Shell => (2, ChannelEvent::Shell { channel: number }),
+        ChannelRequest::Exec { .. } => (4, ChannelEvent::Exec { channel: number }),
+        ChannelRequest::Subsystem { name } => (
+            8,
+            ChannelEvent::Subsystem {
+                channel: number,
+                name: (*name).into(),
+            },
+        ),
+        _ => return None,
+    };
+    let is_new = channel.told & bit == 0;
+    channel.told |= bit;
+    is_new.then_some(event)
 }
 
 fn exit_of(request: &ChannelRequest<'_>) -> Option<Exit> {
@@ -691,7 +705,8 @@ fn release_eof(channel: &mut Channel, out: &mut impl Outlet) {
 
 fn notify(channel: &mut Channel, text: &str, out: &mut impl Outlet) {
     let cost = u32::try_from(text.len()).unwrap_or(u32::MAX);
-    let ended = channel.eof_from[Leg::Target] || channel.closed_by[Leg::Target];
+    let unconfirmed = channel.ids[Leg::Target].is_none();
+    let ended = unconfirmed || channel.eof_from[Leg::Target] || channel.closed_by[Leg::Target];
     if let (Some(left), Some(id), false) = (
         channel.notice_credit.checked_sub(cost),
         channel.ids[Leg::Client],

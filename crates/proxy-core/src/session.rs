@@ -46,7 +46,7 @@ use ssh_transport::{
 
 use self::buffer::ReceiveBuffer;
 use self::recorder::Recorder;
-use self::seeds::Seeds;
+use self::seeds::{LaterSeeds, Seeds};
 use self::stage::{Denied, Stage};
 use crate::event::{EventKind, Subject, millis};
 use crate::{
@@ -80,16 +80,21 @@ pub struct Session {
     id: SessionId,
     subject: Arc<Subject>,
     user: Option<Arc<str>>,
-    seeds: Seeds,
+    seeds: LaterSeeds,
     stage: Stage,
     client: Server,
     target: Option<Client>,
     io: PerLeg<LegIo>,
     known: Known,
-    session_key: Ed25519Key,
+    /// The certificate's key; gone after the target's login.
+    session_key: Option<Ed25519Key>,
+    certificate_nonce: [u8; 32],
     recorder: Option<Recorder>,
     /// `Output::Log`s without an answer.
     unanswered_logs: u32,
+    /// By when the oldest of them must be answered.
+    log_deadline: Option<Duration>,
+    tried_other_methods: bool,
     held: VecDeque<Held>,
     outputs: VecDeque<Output>,
     refusal_events: u32,
@@ -125,6 +130,8 @@ enum Held {
     Packet { from: Leg, at: Range<usize> },
     /// A packet of the relay's own.
     Own { to: Leg, payload: Vec<u8> },
+    /// What the target says to whoever logs in.
+    Banner(String),
 }
 
 impl Session {
@@ -135,7 +142,7 @@ impl Session {
             .client_addr
             .get_or_insert(info.client_addr.ip());
         let seeds = Seeds::new(seed);
-        let id = seeds.session_id();
+        let id = seeds.session_id;
         let subject = Arc::new(Subject {
             session: id,
             identity: info.identity_name(),
@@ -145,13 +152,14 @@ impl Session {
             port: info.target.facts.port,
         });
         let config = ServerConfig {
+            rekey: gateway.rekey.clone(),
             identification: IDENTIFICATION_OPENSSH.into(),
             login_grace: gateway.timeouts.login_grace,
             auth_methods: vec![LOGIN_METHOD.into()],
             ..ServerConfig::default()
         };
-        let client = Server::new(Arc::new(config), *seeds.bytes_32("client leg"), now.mono);
-        let session_key = Ed25519Key::from_seed(seeds.bytes_32("session key"));
+        let client = Server::new(Arc::new(config), *seeds.client_leg, now.mono);
+        let session_key = Ed25519Key::from_seed(seeds.session_key);
         let mut session = Self {
             gateway,
             info,
@@ -163,11 +171,14 @@ impl Session {
             target: None,
             io: PerLeg::default(),
             known: Known {
-                certificate_serial: seeds.certificate_serial(),
+                certificate_serial: seeds.certificate_serial,
                 ..Known::default()
             },
-            session_key,
-            seeds,
+            session_key: Some(session_key),
+            certificate_nonce: seeds.certificate_nonce,
+            seeds: seeds.later,
+            log_deadline: None,
+            tried_other_methods: false,
             recorder: None,
             unanswered_logs: 0,
             held: VecDeque::new(),
@@ -195,7 +206,13 @@ impl Session {
     /// the peer's own TCP window fills up. Follow with [`Input::Received`].
     pub fn read_buffer(&mut self, leg: Leg) -> Option<&mut [u8]> {
         let not_started = leg == Leg::Target && self.target.is_none();
-        let behind = self.backlog_bytes(leg.other()) > MAX_BACKLOG_BYTES
+        // What is queued for the other leg may wait for this peer's part of a key exchange, which must come through.
+        let is_exchanging = match leg {
+            Leg::Client => self.client.is_peer_exchanging(),
+            Leg::Target => self.target.as_ref().is_some_and(Client::is_peer_exchanging),
+        };
+        let leeway = if is_exchanging { 2 } else { 1 };
+        let behind = self.backlog_bytes(leg.other()) > leeway * MAX_BACKLOG_BYTES
             || self.backlog_bytes(leg) > MAX_OWN_BACKLOG_BYTES;
         let io = &mut self.io[leg];
         if not_started || behind || io.peer_closed || io.closed || self.unanswered_logs > 0 {
@@ -256,9 +273,13 @@ impl Session {
             | Stage::TargetLogin { deadline, .. }
             | Stage::Farewell { deadline } => Some(*deadline),
             Stage::End(relaying) => relaying.poll_timeout(),
-            Stage::LogClosed(_) | Stage::Over => return None,
+            Stage::Over => return None,
             _ => None,
         };
+        if self.unanswered_logs > 0 {
+            // Nothing else can happen before the driver's answer.
+            return self.log_deadline;
+        }
         let target = self.target.as_ref().and_then(Client::poll_timeout);
         let recorder = self.recorder.as_ref().and_then(Recorder::poll_timeout);
         [own, self.client.poll_timeout(), target, recorder]
@@ -269,6 +290,16 @@ impl Session {
 
     /// Acts on every deadline that has passed; early calls do nothing.
     pub fn handle_timeout(&mut self, now: Now) {
+        if self.unanswered_logs > 0 {
+            if self
+                .log_deadline
+                .is_some_and(|deadline| deadline <= now.mono)
+            {
+                self.recorder_failed(now);
+            }
+            self.advance(now);
+            return;
+        }
         if let Some(recorder) = &mut self.recorder {
             recorder.set_now(now);
             if recorder.poll_timeout().is_some_and(|at| at <= now.mono) {
@@ -319,7 +350,7 @@ impl Session {
     /// Does all that can be done now: processes what was received, seals what was recorded, lets go of what was written.
     fn advance(&mut self, now: Now) {
         loop {
-            self.hand_out_records();
+            self.hand_out_records(now);
             if self.recorder.as_ref().is_some_and(Recorder::has_failed) && self.recorder_failed(now)
             {
                 continue;
@@ -343,6 +374,7 @@ impl Session {
     fn process(&mut self, leg: Leg, now: Now) -> bool {
         let mut progressed = false;
         while !self.io[leg].closed && self.held_bytes_allow_more() {
+            self.take_turns_in_rekeying(now);
             let (input, begin) = self.io[leg].buffer.unread();
             let result = match (leg, &mut self.target) {
                 (Leg::Client, _) => self.client.handle_input(input, now.mono),
@@ -366,12 +398,27 @@ impl Session {
             if consumed == 0 && !told {
                 break;
             }
-            // Whoever was let in or turned away by an event waits for the log before more is looked at.
-            if self.unanswered_logs > 0 {
+            // Whoever was let in or turned away by an event waits for the log before more is looked at, and so does
+            // a banner, which must not come after the login that it precedes.
+            if self.unanswered_logs > 0 || matches!(self.held.back(), Some(Held::Banner(_))) {
                 break;
             }
         }
         progressed
+    }
+
+    /// Two key exchanges that the proxy began at once could each wait behind data that only the other leg can take.
+    pub(super) fn take_turns_in_rekeying(&mut self, now: Now) {
+        let Some(target) = &mut self.target else {
+            return;
+        };
+        let target_result = target.hold_back_rekey(self.client.is_exchanging());
+        let client_result = self.client.hold_back_rekey(target.is_exchanging());
+        for (leg, result) in [(Leg::Target, target_result), (Leg::Client, client_result)] {
+            if let Err(error) = result {
+                self.leg_failed(leg, &error, now);
+            }
+        }
     }
 
     /// One batch is at most what the receive buffer holds.
@@ -428,16 +475,9 @@ impl Session {
                 self.present_certificate(now);
             }
             ClientEvent::SignAuth(request) => {
-                let signature = self.session_key.sign(&request.data);
-                if let Some(Err(error)) = self
-                    .target
-                    .as_mut()
-                    .map(|target| target.signed(request.id, &signature, now.mono))
-                {
-                    self.leg_failed(Leg::Target, &error, now);
-                }
+                self.sign_login(request, now);
             }
-            ClientEvent::Banner(text) => self.client.banner(&text),
+            ClientEvent::Banner(text) => self.target_banner(text),
             ClientEvent::Authenticated => self.target_accepted(now),
             ClientEvent::AuthFailed { .. } => self.certificate_rejected(now),
             ClientEvent::Disconnected { text, .. } => {
@@ -448,14 +488,16 @@ impl Session {
     }
 
     /// Seals what was recorded and asks the driver to write it.
-    fn hand_out_records(&mut self) {
+    fn hand_out_records(&mut self, now: Now) {
         if let Some(sealed) = self.recorder.as_mut().and_then(Recorder::seal) {
-            self.hand_out_log(sealed);
+            self.hand_out_log(sealed, now);
         }
     }
 
-    fn hand_out_log(&mut self, sealed: Bytes) {
+    fn hand_out_log(&mut self, sealed: Bytes, now: Now) {
         self.unanswered_logs += 1;
+        self.log_deadline
+            .get_or_insert(now.mono.saturating_add(self.gateway.timeouts.log));
         self.outputs.push_back(Output::Log(sealed));
     }
 

@@ -330,3 +330,104 @@ fn rekeys_from_both_sides_in_full_flow_lose_nothing() {
     assert_eq!(world.target_got(), to_target);
     assert_eq!(world.person_got(), to_person);
 }
+
+#[test]
+fn two_legs_that_rekey_at_once_under_full_load_both_ways_do_not_wait_for_each_other() {
+    for (in_flight_bytes, rekey_bytes) in [
+        (300_000, 200_000),
+        (3_000_000, 1_000_000),
+        (6_000_000, 1_500_000),
+    ] {
+        let mut world = World::logged_in(Setup {
+            rekey_bytes,
+            ..Setup::default()
+        });
+        world.person_sends(&p::open("session", 0, 1 << 30, &[]));
+        world.target_sends(&p::confirm(0, 7));
+        // Both peers have everything on the wire before either sees the other's KEXINIT.
+        let chunk = [5; 30_000];
+        for _ in 0..in_flight_bytes / chunk.len() {
+            world
+                .person
+                .ssh
+                .send_packet(&p::data(7, &chunk), world.now.mono)
+                .unwrap();
+            world
+                .target
+                .as_mut()
+                .unwrap()
+                .ssh
+                .send_packet(&p::data(0, &chunk), world.now.mono)
+                .unwrap();
+        }
+        world.run();
+        let expected = in_flight_bytes / chunk.len() * chunk.len();
+        assert_eq!(
+            (world.passed.client.len(), world.passed.target.len()),
+            (expected, expected)
+        );
+        assert!(
+            world.exchanges >= 2 * (in_flight_bytes / rekey_bytes as usize).min(1),
+            "{}",
+            world.exchanges
+        );
+    }
+}
+
+#[test]
+fn one_rekey_is_one_key_exchange() {
+    let mut world = World::logged_in(Setup {
+        rekey_bytes: 100_000,
+        ..Setup::default()
+    });
+    let before = world.exchanges;
+    world.person_sends(&p::open("session", 0, 1 << 30, &[]));
+    world.target_sends(&p::confirm(0, 7));
+    for _ in 0..15 {
+        world.person_sends(&p::data(7, &[1; 10_000]));
+    }
+    // One on each leg.
+    assert_eq!(world.exchanges - before, 2);
+}
+
+#[test]
+fn a_log_that_is_never_answered_ends_the_session_in_time() {
+    let mut world = World::logged_in(Setup::default());
+    world.log_is_silent = true;
+    world.person_sends(&p::open("session", 0, 1000, &[]));
+    assert!(world.target_got().is_empty());
+    world.pass(Duration::from_secs(31));
+    assert_eq!(end(&world), Some(EndReason::RecorderFailed));
+    assert!(world.session.is_over());
+    assert!(
+        world.target_got().is_empty(),
+        "what was not recorded never passes"
+    );
+}
+
+#[test]
+fn the_targets_banner_is_recorded_and_shown_only_to_who_may_log_in() {
+    let banner = "welcome to web-1\n";
+    let mut world = World::new(Setup {
+        banner: Some(banner),
+        ..Setup::default()
+    });
+    world.run();
+    assert!(world.person.is_in);
+    assert_eq!(world.person.banners, [banner]);
+    assert!(
+        world
+            .records
+            .iter()
+            .any(|record| record.contains("welcome to web-1")),
+        "{:?}",
+        world.records
+    );
+    let mut world = World::new(Setup {
+        banner: Some(banner),
+        user: "root",
+        ..Setup::default()
+    });
+    world.run();
+    assert!(!world.person.banners.concat().contains("welcome"));
+}

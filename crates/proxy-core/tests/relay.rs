@@ -462,3 +462,55 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn nothing_hides_behind_the_known_fields_of_a_message() {
+    let tail = [0xAA; 100];
+    let hiding = [
+        (
+            Leg::Client,
+            p::global_request("keepalive@openssh.com", true, &tail),
+        ),
+        (
+            Leg::Client,
+            p::global_request("no-more-sessions@openssh.com", false, &tail),
+        ),
+        (
+            Leg::Client,
+            p::request(7, "keepalive@openssh.com", true, &tail),
+        ),
+        (Leg::Client, p::request(7, "shell", true, &tail)),
+        (Leg::Target, [p::request_success(), tail.to_vec()].concat()),
+        (Leg::Target, [p::success(0), tail.to_vec()].concat()),
+        (Leg::Target, [p::exit_status(0, 1), tail.to_vec()].concat()),
+    ];
+    for (from, packet) in hiding {
+        let mut bench = Bench::with_channel("");
+        let (_, out) = bench.hand(from, &packet);
+        assert!(
+            !out.iter().any(|out| matches!(out, Out::Pass(..))),
+            "{packet:?}"
+        );
+    }
+    let mut bench = Bench::new("");
+    bench.ok(Leg::Client, &p::open("session", 0, 9999, &[]));
+    for packet in [
+        [p::confirm(0, 7), tail.to_vec()].concat(),
+        [p::open_failure(0, 1, "no"), tail.to_vec()].concat(),
+        p::open_failure(0, 1, &"x".repeat(5000)),
+    ] {
+        assert!(bench.hand(Leg::Target, &packet).0.is_err());
+    }
+}
+
+#[test]
+fn a_terminal_name_that_is_no_text_is_refused_and_the_session_goes_on() {
+    let mut bench = Bench::with_channel("");
+    let pty = [p::string(&[0xff, 0x80]), vec![0; 16], p::string(b"")].concat();
+    assert!(is_refusal(
+        &bench.ok(Leg::Client, &p::request(7, "pty-req", true, &pty))
+    ));
+    assert!(!is_refusal(
+        &bench.ok(Leg::Client, &p::request(7, "shell", true, b""))
+    ));
+}

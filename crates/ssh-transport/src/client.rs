@@ -231,6 +231,28 @@ impl Client {
         self.core.is_closed()
     }
 
+    /// Whether a key exchange is under way: packets sent now wait for its end.
+    #[must_use]
+    pub fn is_exchanging(&self) -> bool {
+        self.core.is_exchanging()
+    }
+
+    /// Whether the peer has begun its part of a key exchange: what it sends next is small, and waited for.
+    #[must_use]
+    pub fn is_peer_exchanging(&self) -> bool {
+        self.core.is_peer_exchanging()
+    }
+
+    /// While held back, this side does not begin a key exchange by itself; the peer still may. For a relay, whose two
+    /// connections must not both wait for their peers behind data that only the other can take.
+    ///
+    /// # Errors
+    /// As [`Self::send_packet`], when an exchange that was due begins.
+    pub fn hold_back_rekey(&mut self, held_back: bool) -> Result<(), Error> {
+        let result = self.core.hold_back_rekey(held_back);
+        self.settle(result)
+    }
+
     /// Exchanges keys again, as soon as no exchange is under way. Does nothing before the first one.
     pub fn start_rekey(&mut self, _now: Duration) {
         let result = self.core.start_rekey();

@@ -92,6 +92,7 @@ pub(crate) struct Core<E> {
     is_strict: bool,
     peer_wants_ext_info: bool,
     rekey_wanted: bool,
+    rekey_held_back: bool,
     exchanges: u64,
 
     authenticated: bool,
@@ -164,6 +165,7 @@ impl<E: From<Common>> Core<E> {
             is_strict: false,
             peer_wants_ext_info: false,
             rekey_wanted: false,
+            rekey_held_back: false,
             exchanges: 0,
             authenticated: false,
             packets_before_auth: 0,
@@ -223,10 +225,8 @@ impl<E: From<Common>> Core<E> {
         if self.closed {
             return None;
         }
-        [self.login_deadline, self.rekey_deadline]
-            .into_iter()
-            .flatten()
-            .min()
+        let rekey = self.rekey_deadline.filter(|_| !self.rekey_held_back);
+        [self.login_deadline, rekey].into_iter().flatten().min()
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Duration) -> Result<(), Error> {
@@ -236,10 +236,28 @@ impl<E: From<Common>> Core<E> {
         if self.login_deadline.is_some_and(|deadline| deadline <= now) {
             return Err(Error::TimedOut(Timer::LoginGrace));
         }
-        if self.rekey_deadline.is_some_and(|deadline| deadline <= now) {
+        if self.rekey_deadline.is_some_and(|deadline| deadline <= now) && !self.rekey_held_back {
             self.start_rekey()?;
         }
         Ok(())
+    }
+
+    /// Whether a key exchange is under way that this side or the peer began.
+    pub(crate) fn is_exchanging(&self) -> bool {
+        !matches!(self.phase, Phase::Settled)
+    }
+
+    /// Whether the peer's next packets are those of a key exchange, its KEXINIT having come.
+    pub(crate) fn is_peer_exchanging(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Exchanging { .. } | Phase::AwaitNewKeys { .. }
+        )
+    }
+
+    pub(crate) fn hold_back_rekey(&mut self, held_back: bool) -> Result<(), Error> {
+        self.rekey_held_back = held_back;
+        self.rekey_when_due()
     }
 
     /// Ends the connection for `error` and hands it back, unless it only says that a call was wrong.

@@ -69,6 +69,8 @@ pub(crate) struct Channel {
     /// Bytes of the client's window kept back for text of the proxy's own.
     pub(crate) notice_credit: u32,
     pub(crate) exit: Option<Exit>,
+    /// Kinds of requests that the operator was told of.
+    pub(crate) told: u8,
 }
 
 /// All channels of a session.
@@ -119,6 +121,7 @@ impl Channels {
             held_eof_until: None,
             notice_credit,
             exit: None,
+            told: 0,
         };
         channel.ids[opener] = Some(id);
         self.by_id[opener].insert(id, number);

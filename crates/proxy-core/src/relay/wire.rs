@@ -19,7 +19,9 @@ pub(crate) const CHANNEL_FAILURE: u8 = 100;
 
 /// Longest name of a channel type or request, in bytes (RFC 4251 section 6).
 pub(crate) const MAX_NAME_BYTES: usize = 64;
-/// Longest command, environment value or terminal name and modes taken from a request, in bytes.
+/// Longest text for people in a refusal or an exit signal, in bytes.
+pub(crate) const MAX_MESSAGE_BYTES: usize = 4 * 1024;
+/// Longest command, environment value or terminal modes taken from a request, in bytes.
 /// OpenSSH's own packets end at 256 KiB; a Linux `execve` argument ends at 128 KiB.
 pub(crate) const MAX_TEXT_BYTES: usize = 128 * 1024;
 
@@ -29,6 +31,7 @@ pub(crate) enum Message<'a> {
     GlobalRequest {
         name: &'a str,
         want_reply: bool,
+        data: &'a [u8],
     },
     RequestSuccess,
     RequestFailure,
@@ -88,17 +91,19 @@ impl<'a> Message<'a> {
     /// Reads a whole payload; anything missing, and anything left over where the message has a fixed
     /// shape, is malformed.
     pub(crate) fn parse(payload: &'a [u8]) -> Result<Self, RelayError> {
-        let mut r = Fields(payload);
+        let mut r = Fields::new(payload);
         let number = r.u8()?;
         let message = match number {
             GLOBAL_REQUEST => {
-                // What follows depends on the name; only the peer that understands it reads on.
+                let (name, want_reply) = (r.name()?, r.bool()?);
                 return Ok(Self::GlobalRequest {
-                    name: r.name()?,
-                    want_reply: r.bool()?,
+                    name,
+                    want_reply,
+                    data: r.rest,
                 });
             }
-            REQUEST_SUCCESS => return Ok(Self::RequestSuccess),
+            // No request that passes has an answer with data.
+            REQUEST_SUCCESS => Self::RequestSuccess,
             REQUEST_FAILURE => Self::RequestFailure,
             CHANNEL_OPEN => {
                 let (kind, sender, window, max_packet) = (r.name()?, r.u32()?, r.u32()?, r.u32()?);
@@ -107,21 +112,25 @@ impl<'a> Message<'a> {
                     sender,
                     window,
                     max_packet,
-                    data: r.0,
+                    data: r.rest,
                 });
             }
             CHANNEL_OPEN_CONFIRMATION => {
                 let (recipient, sender, _window, _max_packet) =
                     (r.u32()?, r.u32()?, r.u32()?, r.u32()?);
-                return Ok(Self::OpenConfirmation { recipient, sender });
+                Self::OpenConfirmation { recipient, sender }
             }
             CHANNEL_OPEN_FAILURE => {
                 let (recipient, reason, text) = (r.u32()?, r.u32()?, r.utf8()?);
-                return Ok(Self::OpenFailure {
+                // Some servers leave the language tag out.
+                if !r.rest.is_empty() {
+                    r.text()?;
+                }
+                Self::OpenFailure {
                     recipient,
                     reason,
                     text,
-                });
+                }
             }
             CHANNEL_WINDOW_ADJUST => {
                 let (recipient, _bytes) = (r.u32()?, r.u32()?);
@@ -148,7 +157,7 @@ impl<'a> Message<'a> {
                     recipient,
                     kind,
                     want_reply,
-                    data: r.0,
+                    data: r.rest,
                 });
             }
             CHANNEL_SUCCESS => Self::Success {
@@ -212,12 +221,14 @@ pub(crate) enum ChannelRequest<'a> {
     Keepalive,
     AgentForwarding,
     X11Forwarding,
+    /// A name in it is no text.
+    Unprintable,
     Unknown,
 }
 
 impl<'a> ChannelRequest<'a> {
     pub(crate) fn parse(kind: &str, data: &'a [u8]) -> Result<Self, RelayError> {
-        let mut r = Fields(data);
+        let mut r = Fields::new(data);
         let request = match kind {
             "pty-req" => Self::Pty {
                 term: r.text()?,
@@ -256,23 +267,40 @@ impl<'a> ChannelRequest<'a> {
                 Self::XonXoff
             }
             "eow@openssh.com" => Self::EndOfWrite,
-            "keepalive@openssh.com" => return Ok(Self::Keepalive),
+            "keepalive@openssh.com" => Self::Keepalive,
             "auth-agent-req@openssh.com" | "auth-agent-req" => return Ok(Self::AgentForwarding),
             "x11-req" => return Ok(Self::X11Forwarding),
             _ => return Ok(Self::Unknown),
         };
         r.end()?;
-        Ok(request)
+        Ok(if r.has_unprintable {
+            Self::Unprintable
+        } else {
+            request
+        })
     }
 }
 
 /// The rest of a message that is being read from the front.
-struct Fields<'a>(&'a [u8]);
+struct Fields<'a> {
+    rest: &'a [u8],
+    has_unprintable: bool,
+}
 
 impl<'a> Fields<'a> {
+    const fn new(rest: &'a [u8]) -> Self {
+        Self {
+            rest,
+            has_unprintable: false,
+        }
+    }
+
     fn take(&mut self, len: usize) -> Result<&'a [u8], RelayError> {
-        let (head, rest) = self.0.split_at_checked(len).ok_or(RelayError::Malformed)?;
-        self.0 = rest;
+        let (head, rest) = self
+            .rest
+            .split_at_checked(len)
+            .ok_or(RelayError::Malformed)?;
+        self.rest = rest;
         Ok(head)
     }
 
@@ -299,10 +327,14 @@ impl<'a> Fields<'a> {
     }
 
     fn bounded(&mut self) -> Result<&'a [u8], RelayError> {
+        self.at_most(MAX_TEXT_BYTES)
+    }
+
+    fn at_most(&mut self, limit_bytes: usize) -> Result<&'a [u8], RelayError> {
         let bytes = self.string()?;
-        if bytes.len() > MAX_TEXT_BYTES {
+        if bytes.len() > limit_bytes {
             return Err(RelayError::TooLong {
-                limit_bytes: MAX_TEXT_BYTES,
+                limit_bytes,
                 got_bytes: bytes.len(),
             });
         }
@@ -321,26 +353,26 @@ impl<'a> Fields<'a> {
         core::str::from_utf8(bytes).map_err(|_| RelayError::Malformed)
     }
 
-    /// A short printable text that some server sends with spaces or empty: terminal, signal, subsystem.
+    /// A short text that may be empty or have spaces (terminal, signal, subsystem). One that is not printable US-ASCII
+    /// reads as empty, and is noted.
     fn text(&mut self) -> Result<&'a str, RelayError> {
-        let bytes = self.string()?;
-        if bytes.len() > 4 * MAX_NAME_BYTES || !bytes.iter().all(|b| (0x20..0x7f).contains(b)) {
-            return Err(RelayError::Malformed);
+        let bytes = self.at_most(4 * MAX_NAME_BYTES)?;
+        match core::str::from_utf8(bytes) {
+            Ok(text) if bytes.iter().all(|b| (0x20..0x7f).contains(b)) => Ok(text),
+            _ => {
+                self.has_unprintable = true;
+                Ok("")
+            }
         }
-        core::str::from_utf8(bytes).map_err(|_| RelayError::Malformed)
     }
 
-    /// A text for people (RFC 4251 section 9): UTF-8, or nothing worth keeping.
+    /// A text for people (RFC 4251 section 9): UTF-8.
     fn utf8(&mut self) -> Result<&'a str, RelayError> {
-        let bytes = self.string()?;
-        Ok(
-            core::str::from_utf8(bytes.get(..bytes.len().min(1024)).unwrap_or_default())
-                .unwrap_or_default(),
-        )
+        core::str::from_utf8(self.at_most(MAX_MESSAGE_BYTES)?).map_err(|_| RelayError::Malformed)
     }
 
     fn end(&self) -> Result<(), RelayError> {
-        if self.0.is_empty() {
+        if self.rest.is_empty() {
             Ok(())
         } else {
             Err(RelayError::Malformed)

@@ -55,11 +55,16 @@ impl Session {
     /// Lets go of what waited for the log.
     pub(super) fn release(&mut self, now: Now) {
         while let Some(held) = self.held.pop_front() {
+            self.take_turns_in_rekeying(now);
             let (to, payload) = match &held {
                 Held::Packet { from, at } => {
                     (from.other(), self.io[*from].buffer.bytes(at.clone()))
                 }
                 Held::Own { to, payload } => (*to, payload.as_slice()),
+                Held::Banner(text) => {
+                    self.client.banner(text);
+                    continue;
+                }
             };
             let sent = match to {
                 Leg::Client => self.client.send_packet(payload, now.mono),

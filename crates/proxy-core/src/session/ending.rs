@@ -43,11 +43,16 @@ impl Session {
     /// Answers a login with the reason, as text that every client shows.
     pub(super) fn refuse_login(&mut self, attempt: AuthId, denied: Denied, now: Now) {
         self.tell_denied(&denied, now);
-        self.close_log("refused", &denied.detail);
+        self.close_log("refused", &denied.detail, now);
         self.client
             .banner(&format!("{}\r\n", self.message(&denied)));
         self.client.reject(attempt, &[LOGIN_METHOD], now.mono);
         self.disconnect_target("access denied");
+        if self.client.is_closed() || self.io[Leg::Client].closed {
+            // Nobody is left to read it.
+            self.stage = Stage::Over;
+            return;
+        }
         let deadline = now.mono.saturating_add(self.gateway.timeouts.farewell);
         self.stage = Stage::Farewell { deadline };
     }
@@ -98,7 +103,7 @@ impl Session {
         }
         match core::mem::replace(&mut self.stage, Stage::Over) {
             Stage::End(relaying) => {
-                self.close_log(reason.name(), detail);
+                self.close_log(reason.name(), detail, now);
                 let ending = Ending {
                     relaying: *relaying,
                     reason,
@@ -111,7 +116,7 @@ impl Session {
         }
     }
 
-    fn close_log(&mut self, reason: &str, detail: &str) {
+    fn close_log(&mut self, reason: &str, detail: &str, now: Now) {
         if let Some(mut recorder) = self.recorder.take() {
             recorder.record(
                 0,
@@ -120,7 +125,7 @@ impl Session {
                 },
             );
             if let Some(sealed) = recorder.finish() {
-                self.hand_out_log(sealed);
+                self.hand_out_log(sealed, now);
             }
             // One that failed at its last words answers like a store that failed.
             if recorder.has_failed() {
@@ -132,6 +137,8 @@ impl Session {
     /// The driver's word on the oldest page that it was given.
     pub(super) fn log_answered(&mut self, written: bool, now: Now) {
         self.unanswered_logs = self.unanswered_logs.saturating_sub(1);
+        self.log_deadline =
+            (self.unanswered_logs > 0).then(|| now.mono.saturating_add(self.gateway.timeouts.log));
         if !written {
             self.recorder_failed(now);
         } else if self.unanswered_logs == 0 {
@@ -147,6 +154,7 @@ impl Session {
     pub(super) fn recorder_failed(&mut self, now: Now) -> bool {
         self.recorder = None;
         self.unanswered_logs = 0;
+        self.log_deadline = None;
         // What was not written never happened for the other side.
         self.held.clear();
         match core::mem::replace(&mut self.stage, Stage::Over) {
@@ -225,7 +233,7 @@ impl Session {
         );
         match leg {
             // The types offered to it were those of the pinned keys and authorities.
-            Leg::Target if no_host_key => {
+            Leg::Target if no_host_key && self.expects_host_key() => {
                 let denied = self.host_key_mismatch(error.to_string());
                 self.refuse(denied, now);
             }
@@ -274,6 +282,9 @@ impl Session {
         } else {
             let advice = match refusal {
                 Refusal::LoginTimeout => "the login took too long; connect again".into(),
+                Refusal::TargetTimeout => {
+                    "the target did not answer in time; try again later or ask who runs it".into()
+                }
                 Refusal::ClientProtocol => {
                     format!("your SSH client and this proxy do not understand each other: {detail}")
                 }
@@ -303,7 +314,11 @@ impl Session {
             Leg::Target if in_session => self.end(EndReason::TargetDisconnected, detail, now),
             Leg::Client => self.refuse(
                 Denied {
-                    reason: Refusal::ClientLeft,
+                    reason: if self.tried_other_methods {
+                        Refusal::NoLogin
+                    } else {
+                        Refusal::ClientLeft
+                    },
                     detail: detail.to_owned(),
                     advice: "goodbye".into(),
                 },

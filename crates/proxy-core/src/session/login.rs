@@ -19,7 +19,7 @@ use sshcert::{CheckContext, Extension, KeyId, Prepared, Principals, UserCertific
 
 use super::recorder::Recorder;
 use super::stage::{Denied, Login, Relaying, Stage};
-use super::{IDENTIFICATION, IDENTIFICATION_OPENSSH, LOGIN_METHOD, Session};
+use super::{Held, IDENTIFICATION, IDENTIFICATION_OPENSSH, LOGIN_METHOD, Session};
 use crate::event::{EventKind, millis};
 use crate::relay::Relay;
 use crate::{Ca, ConnectFailure, EndReason, Leg, Now, Output, Refusal, SigningRequest};
@@ -94,7 +94,14 @@ impl Session {
             ..ClientConfig::default()
         };
         config.algorithms.host_keys = self.acceptable_host_keys();
-        let seed = self.seeds.bytes_32("target leg");
+        config.rekey = self.gateway.rekey.clone();
+        // The person may think about a new host key for as long as the client leg waits; this leg has deadlines of its own.
+        let timeouts = &self.gateway.timeouts;
+        config.login_grace = timeouts.login_grace.saturating_add(timeouts.target_login);
+        // Taken once, as this stage is reached once.
+        let Some(seed) = self.seeds.target_leg.take() else {
+            return;
+        };
         self.target = Some(Client::new(Arc::new(config), *seed, now.mono));
         let deadline = now.mono.saturating_add(self.gateway.timeouts.target_login);
         self.stage = Stage::TargetHostKey { deadline };
@@ -105,8 +112,13 @@ impl Session {
     fn acceptable_host_keys(&self) -> Vec<HostKeyAlgorithm> {
         let target = &self.info.target;
         let pinned = target.host_keys.as_ref().map(Pins::algorithm_names);
-        HostKeyAlgorithm::ALL
+        // A certificate first, where one can be judged; its key derives the same keys as the bare one.
+        let (certificates, keys): (Vec<_>, Vec<_>) = HostKeyAlgorithm::ALL
             .into_iter()
+            .partition(|algorithm| algorithm.is_certificate());
+        certificates
+            .into_iter()
+            .chain(keys)
             .filter(|algorithm| match &pinned {
                 _ if algorithm.is_certificate() => !target.host_authorities.is_empty(),
                 // Only authorities are configured: a plain key has none.
@@ -214,6 +226,11 @@ impl Session {
         }
     }
 
+    pub(super) fn expects_host_key(&self) -> bool {
+        let target = &self.info.target;
+        target.host_keys.is_some() || !target.host_authorities.is_empty()
+    }
+
     pub(super) fn host_key_mismatch(&self, detail: String) -> Denied {
         let hostname = &self.info.target.facts.hostname;
         Denied {
@@ -247,6 +264,7 @@ impl Session {
             return;
         }
         if !matches!(attempt.method, AuthMethod::None) {
+            self.tried_other_methods = true;
             self.client.banner(
                 "This proxy knows you by how you reached it: log in without a key or password.\r\n",
             );
@@ -288,11 +306,15 @@ impl Session {
     }
 
     fn open_log(&mut self, login: Login, now: Now) {
+        let Some(seed) = self.seeds.log.take() else {
+            let denied = Denied::by_recorder("the log was opened before".into());
+            return self.refuse_login(login.attempt, denied, now);
+        };
         let created = Recorder::create(
             &self.gateway.log,
             &self.gateway.log_signer,
             LogId(*self.id.as_bytes()),
-            *self.seeds.bytes_32("log"),
+            *seed,
             now,
         );
         match created {
@@ -410,8 +432,12 @@ impl Session {
     /// One principal, three minutes, this session's key, and the extensions that the grant needs.
     fn prepare_certificate(&self, login: &Login, now: Now) -> Result<Prepared, String> {
         let user = self.user.as_deref().unwrap_or_default();
-        let subject = ssh_key::PublicKey::from_bytes(&self.session_key.public_key_blob())
-            .map_err(|e| e.to_string())?;
+        let key = self
+            .session_key
+            .as_ref()
+            .ok_or("the session's key is gone")?;
+        let subject =
+            ssh_key::PublicKey::from_bytes(&key.public_key_blob()).map_err(|e| e.to_string())?;
         let principals = Principals::one(user).map_err(|e| e.to_string())?;
         let validity =
             Validity::starting(now.unix, sshcert::DEFAULT_TTL, sshcert::DEFAULT_BACKDATE)
@@ -423,9 +449,9 @@ impl Session {
         if login.grant.permissions.pty {
             certificate = certificate.extension(Extension::PermitPty);
         }
-        let nonce = self.seeds.bytes_32("certificate nonce");
+        let nonce = self.certificate_nonce;
         certificate
-            .prepare(self.gateway.ca.public(), *nonce)
+            .prepare(self.gateway.ca.public(), nonce)
             .map_err(|e| e.to_string())
     }
 
@@ -492,6 +518,31 @@ impl Session {
         }
     }
 
+    /// Proves to the target that the session has the certificate's key.
+    pub(super) fn sign_login(&mut self, request: SignRequest, now: Now) {
+        let (Some(key), Some(target)) = (&self.session_key, &mut self.target) else {
+            return;
+        };
+        let signature = key.sign(&request.data);
+        if let Err(error) = target.signed(request.id, &signature, now.mono) {
+            self.leg_failed(Leg::Target, &error, now);
+        }
+    }
+
+    /// What the target says to whoever logs in goes on once it is recorded. Before the policy has allowed the user,
+    /// the target has nothing to say to them.
+    pub(super) fn target_banner(&mut self, text: String) {
+        if let (Stage::TargetLogin { .. }, Some(recorder)) = (&self.stage, &mut self.recorder) {
+            recorder.record(
+                0,
+                &Record::Annotation {
+                    text: &format!("banner of the target: {text}"),
+                },
+            );
+            self.held.push_back(Held::Banner(text));
+        }
+    }
+
     pub(super) fn certificate_rejected(&mut self, now: Now) {
         let denied = Denied {
             reason: Refusal::CertificateRejected,
@@ -516,6 +567,7 @@ impl Session {
             self.stage = Stage::ClientLogin;
             return self.leg_failed(Leg::Client, &error, now);
         }
+        self.session_key = None;
         let kind = EventKind::SessionStart {
             certificate_serial: self.known.certificate_serial,
             target_host_key: self.target_fingerprint(),

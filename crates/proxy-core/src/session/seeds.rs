@@ -6,35 +6,51 @@ use zeroize::Zeroizing;
 
 use crate::SessionId;
 
-/// The root of everything random in a session.
-pub(super) struct Seeds(Hkdf<Sha256>);
+/// What is made of a seed, for whoever takes it once. Neither the seed nor what was taken is kept: from the memory of a
+/// running session nothing that was used before can be made again.
+pub(super) struct Seeds {
+    pub(super) session_id: SessionId,
+    pub(super) certificate_serial: u64,
+    pub(super) certificate_nonce: [u8; 32],
+    pub(super) client_leg: Zeroizing<[u8; 32]>,
+    pub(super) session_key: Zeroizing<[u8; 32]>,
+    pub(super) later: LaterSeeds,
+}
+
+/// The seeds of what begins in the course of a session; `None` once taken.
+pub(super) struct LaterSeeds {
+    pub(super) target_leg: Option<Zeroizing<[u8; 32]>>,
+    pub(super) log: Option<Zeroizing<[u8; 32]>>,
+}
 
 impl Seeds {
     pub(super) fn new(seed: &[u8; 32]) -> Self {
-        Self(Hkdf::new(Some(b"portreeve session v1"), seed))
+        let root = Hkdf::<Sha256>::new(Some(b"portreeve session v1"), seed);
+        let (mut session_id, mut serial, mut certificate_nonce) = ([0; 16], [0; 8], [0; 32]);
+        fill(&root, "session id", &mut session_id);
+        fill(&root, "certificate serial", &mut serial);
+        fill(&root, "certificate nonce", &mut certificate_nonce);
+        let secret = |label| {
+            let mut bytes = Zeroizing::new([0; 32]);
+            fill(&root, label, bytes.as_mut());
+            bytes
+        };
+        Self {
+            session_id: SessionId(session_id),
+            // 63 bits, and never zero: zero means "none" to a revocation list.
+            certificate_serial: (u64::from_be_bytes(serial) >> 1).max(1),
+            certificate_nonce,
+            client_leg: secret("client leg"),
+            session_key: secret("session key"),
+            later: LaterSeeds {
+                target_leg: Some(secret("target leg")),
+                log: Some(secret("log")),
+            },
+        }
     }
+}
 
-    pub(super) fn session_id(&self) -> SessionId {
-        let mut id = [0; 16];
-        self.fill("session id", &mut id);
-        SessionId(id)
-    }
-
-    pub(super) fn bytes_32(&self, label: &str) -> Zeroizing<[u8; 32]> {
-        let mut bytes = Zeroizing::new([0; 32]);
-        self.fill(label, bytes.as_mut());
-        bytes
-    }
-
-    /// Serial numbers are random, 63 bits, and never zero: zero means "none" to a revocation list.
-    pub(super) fn certificate_serial(&self) -> u64 {
-        let mut bytes = [0; 8];
-        self.fill("certificate serial", &mut bytes);
-        (u64::from_be_bytes(bytes) >> 1).max(1)
-    }
-
-    fn fill(&self, label: &str, out: &mut [u8]) {
-        let filled = self.0.expand(label.as_bytes(), out);
-        debug_assert!(filled.is_ok(), "HKDF gives up to 8160 bytes");
-    }
+fn fill(root: &Hkdf<Sha256>, label: &str, out: &mut [u8]) {
+    let filled = root.expand(label.as_bytes(), out);
+    debug_assert!(filled.is_ok(), "HKDF gives up to 8160 bytes");
 }

@@ -57,6 +57,10 @@ pub struct Setup {
     /// Most bytes that one read brings.
     pub read_at_most: usize,
     pub remote_ca: bool,
+    /// After how many bytes the proxy exchanges keys again.
+    pub rekey_bytes: u64,
+    /// What the target says at the login.
+    pub banner: Option<&'static str>,
 }
 
 impl Default for Setup {
@@ -74,6 +78,8 @@ impl Default for Setup {
             log_fails_at: None,
             read_at_most: usize::MAX,
             remote_ca: false,
+            rekey_bytes: 1 << 30,
+            banner: None,
         }
     }
 }
@@ -113,6 +119,10 @@ pub struct World {
     pub stuck: Option<Leg>,
     pub unwritten_bytes: usize,
     pub closed: Vec<Leg>,
+    /// Pages get no answer.
+    pub log_is_silent: bool,
+    /// Key exchanges that the two peers have seen, the first ones included.
+    pub exchanges: usize,
 }
 
 /// The person's `ssh`.
@@ -125,6 +135,7 @@ pub struct Person {
     pub was_refused: bool,
     pub goodbye: Option<String>,
     pub packets: Vec<Vec<u8>>,
+    exchanges: usize,
     data: Vec<u8>,
     incoming: Vec<u8>,
 }
@@ -134,9 +145,11 @@ pub struct TargetHost {
     pub ssh: Server,
     key: Ed25519Key,
     trusts_ca: bool,
+    banner: Option<&'static str>,
     pub attempts: Vec<(String, AuthMethod)>,
     pub goodbye: Option<String>,
     pub packets: Vec<Vec<u8>>,
+    exchanges: usize,
     data: Vec<u8>,
     incoming: Vec<u8>,
 }
@@ -171,13 +184,14 @@ impl World {
         } else {
             Ca::Local(sshcert::CaKey::from_private_key(ca.clone()).unwrap())
         };
-        let gateway = Gateway::new(
+        let mut gateway = Gateway::new(
             Arc::new(policy::PolicySet::from_toml(&setup.policy).unwrap()),
             hostkey_derive::AccountSecret::from_bytes(&setup.account_secret).unwrap(),
             authority,
             vec![recipient.recipient()],
             SigningIdentity::from_seed([5; 32]),
         );
+        gateway.rekey.max_bytes = setup.rekey_bytes;
         let now = Now {
             mono: Duration::ZERO,
             unix: START_UNIX,
@@ -215,6 +229,7 @@ impl World {
             was_refused: false,
             goodbye: None,
             packets: Vec::new(),
+            exchanges: 0,
             data: Vec::new(),
             incoming: Vec::new(),
         };
@@ -237,6 +252,8 @@ impl World {
             stuck: None,
             unwritten_bytes: 0,
             closed: Vec::new(),
+            log_is_silent: false,
+            exchanges: 0,
         }
     }
 
@@ -290,6 +307,8 @@ impl World {
                 moved |= self.deliver(leg);
             }
             if !moved {
+                self.exchanges = self.person.exchanges
+                    + self.target.as_ref().map_or(0, |target| target.exchanges);
                 break;
             }
         }
@@ -328,6 +347,9 @@ impl World {
                 }
                 Output::Log(page) => {
                     self.steps.push(Step::Log(page.to_vec()));
+                    if self.log_is_silent {
+                        continue;
+                    }
                     let fails = self.setup.log_fails_at.is_some_and(|at| at <= self.pages);
                     self.pages += 1;
                     if fails {
@@ -527,7 +549,11 @@ impl Person {
                 self.host_keys.push(question.public_key);
                 self.ssh.accept_host_key(question.id, now).unwrap();
             }
-            ClientEvent::KeyExchanged(exchange) if exchange.first => {
+            ClientEvent::KeyExchanged(exchange) => {
+                self.exchanges += 1;
+                if !exchange.first {
+                    return;
+                }
                 self.ssh
                     .authenticate(&self.user, ClientAuth::None, now)
                     .unwrap();
@@ -554,9 +580,11 @@ impl TargetHost {
             ssh,
             key,
             trusts_ca: setup.target_trusts_ca,
+            banner: setup.banner,
             attempts: Vec::new(),
             goodbye: None,
             packets: Vec::new(),
+            exchanges: 0,
             data: Vec::new(),
             incoming: Vec::new(),
         }
@@ -591,6 +619,7 @@ impl TargetHost {
 
     fn react(&mut self, event: ServerEvent, now: Duration) {
         match event {
+            ServerEvent::KeyExchanged(_) => self.exchanges += 1,
             ServerEvent::SignExchangeHash(request) => {
                 let signature = self.key.sign(&request.data);
                 self.ssh.signed(request.id, &signature, now).unwrap();
@@ -604,6 +633,9 @@ impl TargetHost {
                     }
                 );
                 self.attempts.push((attempt.user, attempt.method));
+                if let Some(banner) = self.banner.take() {
+                    self.ssh.banner(banner);
+                }
                 if proven && self.trusts_ca {
                     self.ssh.accept(attempt.id, now).unwrap();
                 } else {

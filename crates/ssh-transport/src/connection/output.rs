@@ -93,8 +93,11 @@ impl<E: From<Common>> Core<E> {
         self.rekey_when_due()
     }
 
-    /// Starts a key exchange when the policy says so.
+    /// Starts a key exchange when the policy says so. In an exchange the old keys' volume tells nothing; its end asks again.
     pub(crate) fn rekey_when_due(&mut self) -> Result<(), Error> {
+        if self.rekey_held_back || !matches!(self.phase, Phase::Settled) {
+            return Ok(());
+        }
         let is_due = |volume: Volume| {
             volume.bytes >= self.rekey.max_bytes || volume.packets >= self.rekey.max_packets
         };

@@ -58,7 +58,10 @@ impl Server {
         let mut reader = Reader::new(payload);
         let number = reader.u8()?;
         match (&self.auth.phase, number) {
-            (Phase::AwaitService, number::SERVICE_REQUEST) => self.handle_service_request(reader),
+            // Some clients ask for the service again before each attempt.
+            (Phase::AwaitService | Phase::AwaitRequest, number::SERVICE_REQUEST) => {
+                self.handle_service_request(reader)
+            }
             (Phase::AwaitRequest, number::USERAUTH_REQUEST) => self.handle_request(payload, reader),
             // RFC 4252 section 5.1: requests after success are ignored.
             (Phase::Accepted, number::USERAUTH_REQUEST) => Ok(()),
