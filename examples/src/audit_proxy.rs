@@ -80,6 +80,8 @@ pub fn log_to_stderr(default: &str) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
+        // Where standard error cannot be written, a complaint about it cannot either, and would end a session's task.
+        .log_internal_errors(false)
         .try_init();
 }
 

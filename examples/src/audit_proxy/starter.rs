@@ -77,7 +77,7 @@ pub(super) fn write(folder: &Path) -> Result<String, StarterError> {
     file("token", &format!("{}\n", token.as_str()), 0o600)?;
     let hash = TokenHash::of(&token).to_hex();
     file("proxy.toml", &CONFIG.replace(SAMPLE_HASH, &hash), 0o644)?;
-    let user = std::env::var("USER").unwrap_or_default();
+    let user = current_user();
     let policy = if is_user_name(&user) {
         POLICY.replace(SAMPLE_USER, &format!("\"{user}\""))
     } else {
@@ -85,6 +85,16 @@ pub(super) fn write(folder: &Path) -> Result<String, StarterError> {
     };
     file("policy.toml", &policy, 0o644)?;
     Ok(what_next(folder))
+}
+
+/// Who runs this, as `sshd` knows them; empty when nobody can tell.
+fn current_user() -> String {
+    let asked = std::process::Command::new("id").arg("-un").output();
+    let told = asked.ok().filter(|output| output.status.success());
+    let name = told.and_then(|output| String::from_utf8(output.stdout).ok());
+    name.map(|name| name.trim().to_owned())
+        .or_else(|| std::env::var("USER").ok())
+        .unwrap_or_default()
 }
 
 fn what_next(folder: &Path) -> String {
