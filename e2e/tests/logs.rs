@@ -459,7 +459,7 @@ fn a_kill_in_the_middle_of_bulk_data_leaves_what_the_client_got() {
         let file = house.room.write("big", noise(30 << 20));
         let mut ssh = house
             .ssh()
-            .live(&format!("while :; do cat {}; done", file.display()));
+            .live(&format!("while cat {}; do :; done", file.display()));
         std::thread::sleep(Duration::from_millis(700));
         house.proxy().kill();
         ssh.end(Duration::from_secs(10));
