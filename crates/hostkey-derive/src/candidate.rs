@@ -2,7 +2,7 @@ use alloc::vec::Vec;
 
 use hkdf::Hkdf;
 use sha2::Sha256;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::AccountSecret;
 use crate::target::put_string;
@@ -28,8 +28,10 @@ impl Candidates {
         info.extend_from_slice(LABEL);
         put_string(&mut info, algorithm_name.as_bytes());
         put_string(&mut info, target_blob);
+        let (mut prk, expander) = Hkdf::<Sha256>::extract(Some(SALT), secret.secret_bytes());
+        prk.as_mut_slice().zeroize();
         Self {
-            prk: Hkdf::new(Some(SALT), secret.secret_bytes()),
+            prk: expander,
             info,
         }
     }

@@ -2,7 +2,7 @@
 
 use hkdf::Hkdf;
 use sha2::Sha256;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::SessionId;
 
@@ -25,7 +25,8 @@ pub(super) struct LaterSeeds {
 
 impl Seeds {
     pub(super) fn new(seed: &[u8; 32]) -> Self {
-        let root = Hkdf::<Sha256>::new(Some(b"portreeve session v1"), seed);
+        let (mut prk, root) = Hkdf::<Sha256>::extract(Some(b"portreeve session v1"), seed);
+        prk.as_mut_slice().zeroize();
         let (mut session_id, mut serial, mut certificate_nonce) = ([0; 16], [0; 8], [0; 32]);
         fill(&root, "session id", &mut session_id);
         fill(&root, "certificate serial", &mut serial);
