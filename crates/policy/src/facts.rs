@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::email::Email;
 use crate::limits::MAX_CLOCK_SKEW;
-use crate::request::Request;
+use crate::request::{IdentityKind, Request};
 
 /// What rules ask a request for.
 #[derive(Clone, Copy)]
@@ -40,6 +40,13 @@ impl<'a> Facts<'a> {
             translated: address.and_then(translated),
             country: country.and_then(country_code),
         }
+    }
+
+    pub(crate) fn is_token(&self) -> bool {
+        matches!(
+            self.request.identity.kind,
+            IdentityKind::ServiceToken { .. }
+        )
     }
 
     /// How long ago `then` was; nothing if it lies further in the future than clocks differ.

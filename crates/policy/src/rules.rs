@@ -43,6 +43,8 @@ impl fmt::Display for List {
 pub(crate) struct Stance {
     pub(crate) toward: Toward,
     under_exclude: bool,
+    /// Whether a match here names who is let in: in the include of an Allow, and in the includes of the groups it uses.
+    lets_in: bool,
     missing: MissingInExclude,
 }
 
@@ -59,22 +61,37 @@ impl Stance {
         Self {
             toward,
             under_exclude: false,
+            lets_in: toward == Toward::Access,
             missing,
         }
     }
 
     pub(crate) fn inside(self, list: List) -> Self {
         match list {
-            List::Include | List::Require => self,
+            List::Include => self,
+            List::Require => Self {
+                lets_in: false,
+                ..self
+            },
             List::Exclude => Self {
                 toward: match self.toward {
                     Toward::Access => Toward::Denial,
                     Toward::Denial => Toward::Access,
                 },
                 under_exclude: true,
+                lets_in: false,
                 ..self
             },
         }
+    }
+
+    /// What a selector says that is looked at from here. What lets in people lets in no program that shares their network or their
+    /// groups: it must be let in as a program.
+    fn ask(self, selector: &Selector, facts: &Facts<'_>, quantifier: Quantifier) -> RuleOutcome {
+        if self.lets_in && facts.is_token() && !selector.names_tokens() {
+            return RuleOutcome::NotMatched;
+        }
+        selector.outcome(facts, quantifier, self.toward)
     }
 
     /// Whether `outcome` is as good as a match. A missing attribute is none, except where that would open a door through an exclude.
@@ -144,7 +161,7 @@ impl Rule {
         let inside = stance.inside(list);
         match self {
             Self::Selector(selector) => {
-                inside.counts(selector.outcome(facts, list.quantifier(), inside.toward))
+                inside.counts(inside.ask(selector, facts, list.quantifier()))
             }
             Self::Groups(indices) => {
                 let mut members = indices.iter().filter_map(|index| groups.get(*index));
@@ -166,9 +183,7 @@ impl Rule {
         stance: Stance,
     ) -> RuleOutcome {
         match self {
-            Self::Selector(selector) => {
-                selector.outcome(facts, list.quantifier(), stance.inside(list).toward)
-            }
+            Self::Selector(selector) => stance.inside(list).ask(selector, facts, list.quantifier()),
             Self::Groups(_) => self.holds(groups, facts, list, stance).into(),
         }
     }

@@ -17,7 +17,7 @@ use crate::request::{Group, IdentityKind};
 pub enum RuleOutcome {
     /// The attribute is there and is what the rule asks for.
     Matched,
-    /// The attribute is there and is something else.
+    /// The attribute is there and is something else, or the rule lets in people and a token asks.
     NotMatched,
     /// The attribute was not supplied, cannot be believed or is too old.
     Missing,
@@ -124,6 +124,11 @@ impl Selector {
             Self::ServiceToken(_) => "service_token",
             Self::AnyServiceToken => "any_service_token",
         }
+    }
+
+    /// Whether it can let in a service token.
+    pub(crate) fn names_tokens(&self) -> bool {
+        matches!(self, Self::ServiceToken(_) | Self::AnyServiceToken)
     }
 
     /// How many values a decision may have to look at.

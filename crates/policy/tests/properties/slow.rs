@@ -184,6 +184,8 @@ fn names_user(policy: &Policy, facts: &Facts) -> bool {
 struct Place {
     excludes: u32,
     helps: bool,
+    /// Through includes alone, from an Allow.
+    lets_in: bool,
     missing_ignored: bool,
 }
 
@@ -191,6 +193,7 @@ fn matches(document: &Document, policy: &Policy, facts: &Facts) -> bool {
     let place = Place {
         excludes: 0,
         helps: !policy.block,
+        lets_in: !policy.block,
         missing_ignored: policy.missing_ignored,
     };
     lists_hold(document, &policy.lists, facts, place)
@@ -200,6 +203,11 @@ fn lists_hold(document: &Document, lists: &Lists, facts: &Facts, place: Place) -
     let through_exclude = Place {
         excludes: place.excludes + 1,
         helps: !place.helps,
+        lets_in: false,
+        ..place
+    };
+    let through_require = Place {
+        lets_in: false,
         ..place
     };
     let holds = |rule: &Rule, place, all: bool| {
@@ -216,7 +224,7 @@ fn lists_hold(document: &Document, lists: &Lists, facts: &Facts, place: Place) -
     }
     let mut required = true;
     for rule in &lists.require {
-        required &= holds(rule, place, true);
+        required &= holds(rule, through_require, true);
     }
     let mut excluded = false;
     for rule in &lists.exclude {
@@ -227,6 +235,11 @@ fn lists_hold(document: &Document, lists: &Lists, facts: &Facts, place: Place) -
 
 /// What each value of a rule says.
 fn values(document: &Document, rule: &Rule, facts: &Facts, place: Place) -> Vec<bool> {
+    // K1.
+    let about_tokens = matches!(rule, Rule::Token(_) | Rule::AnyToken | Rule::Groups(_));
+    if place.lets_in && facts.token.is_some() && !about_tokens {
+        return vec![false];
+    }
     // S1 to S3.
     let settle = |answer: Option<bool>| match answer {
         Some(answer) => answer,
