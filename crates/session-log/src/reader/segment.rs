@@ -139,6 +139,9 @@ impl Segment {
                 prior.log_id == core.log_id
                     && prior.no.checked_add(1) == Some(core.segment_no)
                     && prior.tree.is_none_or(|tree| tree == *previous)
+                    && prior
+                        .next_public
+                        .is_none_or(|public| public == core.epoch0_public)
             }
             _ => false,
         };
@@ -202,6 +205,11 @@ impl Segment {
     /// Its number.
     pub(super) fn number(&self) -> u32 {
         self.core.segment_no
+    }
+
+    /// Nobody that is known vouches for it: its OPEN is lost, and no predecessor names its key.
+    pub(super) fn is_unvouched(&self) -> bool {
+        self.next_seq == 0 && !self.continues_trust()
     }
 
     /// The number of the next frame.
@@ -342,14 +350,15 @@ impl Segment {
             return Err(Fault::WrapsReplaced);
         }
         match (open.kind, &self.prior) {
-            (OpenKind::Identity, _) => {}
+            (OpenKind::Identity, None) => {}
             (OpenKind::Continued, Some(prior)) => {
                 let named = prior.next_public.is_none_or(|public| public == open.public);
                 if !named || open.public != self.core.epoch0_public {
                     return Err(Fault::SegmentNotContinued);
                 }
             }
-            (OpenKind::Continued, None) => return Err(Fault::Open),
+            // The identity key speaks for the first segment only: whoever comes to hold it later must not be able to replace those that follow.
+            (OpenKind::Identity, Some(_)) | (OpenKind::Continued, None) => return Err(Fault::Open),
         }
         Ok(Accepted::Open {
             kind: open.kind,

@@ -129,6 +129,7 @@ impl Reader {
             .get(self.at..self.at + len)
             .ok_or(Fault::FrameLength)?;
         let segment = self.segment.as_mut().ok_or(Fault::Sync)?;
+        let unvouched = segment.is_unvouched();
         let Acceptance {
             accepted,
             missing,
@@ -145,6 +146,12 @@ impl Reader {
             Accepted::Content { range, .. } => u32::try_from(range.len()).ok(),
             _ => None,
         };
+        if unvouched
+            && header.kind != FrameKind::Open
+            && self.found.authenticity != Authenticity::BadSignature
+        {
+            self.found.authenticity = Authenticity::Unsigned;
+        }
         self.close_scan(self.frame_offset, missing);
         self.events.push_back(Event::Frame(FrameInfo {
             kind: header.kind,

@@ -1,133 +1,15 @@
 //! What only somebody with the format's insides can build.
 
 use alloc::vec;
-use alloc::vec::Vec;
-
-use ed25519_dalek::SigningKey;
 
 use super::*;
-use crate::checkpoint::{Open, OpenKind};
-use crate::frame::{
-    FLAG_URGENT, FrameHeader, FrameKind, NO_INDEX, PREFIX_BYTES, aad, encode_prefix,
-};
-use crate::header::{Core, Preamble, PreviousState, header_hash};
+use crate::frame::{FrameHeader, FrameKind, PREFIX_BYTES, encode_prefix};
 use crate::keyfile::Kem;
-use crate::ratchet::{Ratchet, commitment};
 use crate::secret::Generator;
-use crate::signer::SigningIdentity;
-use crate::suite::{Digest, Suite};
-use crate::wrap::{recipients_digest, seal_all};
+use liar::Liar;
 
-/// A writer that may lie: stanzas of its choice, then frames with plaintext of its choice, all properly signed.
-struct Liar {
-    bytes: Vec<u8>,
-    header_hash: Digest,
-    ratchet: Ratchet,
-    seq: u64,
-}
-
-impl Liar {
-    /// `second`: what the second recipient is given instead of the segment secret.
-    fn new(identities: &[Identity], second: Option<[u8; 32]>) -> Liar {
-        let suite = Suite::default();
-        let mut generator = Generator::new([4; 32]);
-        let secret = generator.secret();
-        let signing = SigningKey::from_bytes(&[5; 32]);
-        let recipients: Vec<_> = identities.iter().map(Identity::recipient).collect();
-        let core = Core {
-            log_id: [6; 16],
-            segment_no: 0,
-            previous: None,
-            previous_state: PreviousState::First,
-            commitment: commitment(&secret, &[6; 16], 0),
-            epoch0_public: signing.verifying_key().to_bytes(),
-            created_unix_ms: 0,
-            recipients_digest: recipients_digest(recipients.iter().map(|r| r.key_id())),
-        }
-        .encode();
-        let mut preamble = Preamble {
-            suite,
-            core_len: core.len() as u32,
-            wraps_len: 0,
-        };
-        let header_hash = header_hash(&preamble.encode(), &core);
-        let mut wraps = vec![0x80 + recipients.len() as u8];
-        for (i, recipient) in recipients.iter().enumerate() {
-            let given = if i == 1 {
-                second.map_or(secret.clone(), zeroize::Zeroizing::new)
-            } else {
-                secret.clone()
-            };
-            let one = seal_all(
-                suite,
-                core::slice::from_ref(recipient),
-                &header_hash,
-                &given,
-                &mut generator,
-            )
-            .expect("wrap");
-            wraps.extend_from_slice(&one[1..]);
-        }
-        preamble.wraps_len = wraps.len() as u32;
-        let wraps_hash = Digest::of(&[&wraps]);
-        let identity = SigningIdentity::from_seed([2; 32]);
-        let open = Open {
-            kind: OpenKind::Identity,
-            wraps_hash,
-            public: identity.public(),
-            signature: identity.sign(&Open::message(&header_hash, &wraps_hash)),
-        }
-        .encode();
-        let bytes = [&preamble.encode()[..], &core, &wraps].concat();
-        let ratchet = Ratchet::new(&secret, &header_hash);
-        let mut liar = Liar {
-            bytes,
-            header_hash,
-            ratchet,
-            seq: 0,
-        };
-        let header = FrameHeader {
-            kind: FrameKind::Open,
-            flags: 0,
-            body_len: open.len() as u32,
-            seq: 0,
-            epoch: 0,
-            index: NO_INDEX,
-        };
-        liar.bytes.extend_from_slice(&header.encode());
-        liar.bytes.extend_from_slice(&open);
-        liar.seq = 1;
-        liar
-    }
-
-    fn frame(mut self, kind: FrameKind, flags: u8, plain: &[u8]) -> Liar {
-        let header = FrameHeader {
-            kind,
-            flags,
-            body_len: plain.len() as u32 + 16,
-            seq: self.seq,
-            epoch: 0,
-            index: self.ratchet.index(),
-        }
-        .encode();
-        let nonce = self.ratchet.nonce(self.seq);
-        let key = self.ratchet.next_key();
-        let mut body = plain.to_vec();
-        let tag = Suite::default()
-            .seal_in_place(&key, nonce, &aad(&self.header_hash, &header), &mut body)
-            .expect("seal");
-        for part in [&header[..], &body, &tag] {
-            self.bytes.extend_from_slice(part);
-        }
-        self.seq += 1;
-        self
-    }
-
-    fn content(self, content: &[u8]) -> Liar {
-        let plain = [&encode_prefix(content.len() as u32, 0)[..], content].concat();
-        self.frame(FrameKind::Data, FLAG_URGENT, &plain)
-    }
-}
+mod forged;
+mod liar;
 
 fn identity(seed: u8) -> Identity {
     Identity::generate(Kem::X25519, &mut Generator::new([seed; 32]))

@@ -1,0 +1,199 @@
+//! A writer that may lie: stanzas of its choice, then frames of its choice, all properly signed.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use ed25519_dalek::SigningKey;
+
+use crate::checkpoint::{Checkpoint, CheckpointKind, Open, OpenKind};
+use crate::frame::{FLAG_URGENT, FrameHeader, FrameKind, NO_INDEX, aad, encode_prefix};
+use crate::header::{Core, Preamble, PreviousState, header_hash};
+use crate::keyfile::Identity;
+use crate::ratchet::{Ratchet, commitment};
+use crate::secret::Generator;
+use crate::signer::SigningIdentity;
+use crate::sshsig;
+use crate::suite::{Digest, Suite};
+use crate::tree::{Tree, leaf};
+use crate::wrap::{recipients_digest, seal_all};
+
+/// The identity key of every log here.
+pub(super) fn signer() -> SigningIdentity {
+    SigningIdentity::from_seed([2; 32])
+}
+
+fn key(seed: u8) -> SigningKey {
+    SigningKey::from_bytes(&[seed; 32])
+}
+
+pub(super) struct Liar {
+    pub(super) bytes: Vec<u8>,
+    pub(super) header_hash: Digest,
+    ratchet: Ratchet,
+    signing: SigningKey,
+    segment_no: u32,
+    tree: Tree,
+}
+
+impl Liar {
+    /// `second`: what the second recipient is given instead of the segment secret.
+    pub(super) fn new(identities: &[Identity], second: Option<[u8; 32]>) -> Liar {
+        Liar::begin(identities, second, None, OpenKind::Identity, 5)
+    }
+
+    /// The next segment, of which only the bytes of its own are kept: opened as told, signed by the key of this seed.
+    pub(super) fn next(&self, identities: &[Identity], kind: OpenKind, seed: u8) -> Liar {
+        Liar::begin(identities, None, Some(self), kind, seed)
+    }
+
+    fn begin(
+        identities: &[Identity],
+        second: Option<[u8; 32]>,
+        before: Option<&Liar>,
+        kind: OpenKind,
+        seed: u8,
+    ) -> Liar {
+        let suite = Suite::default();
+        let mut generator = Generator::new([4; 32]);
+        let secret = generator.secret();
+        let signing = key(seed);
+        let segment_no = before.map_or(0, |before| before.segment_no + 1);
+        let recipients: Vec<_> = identities.iter().map(Identity::recipient).collect();
+        let core = Core {
+            log_id: [6; 16],
+            segment_no,
+            previous: before.map(|before| (before.tree.root(), before.tree.size())),
+            previous_state: before.map_or(PreviousState::First, |_| PreviousState::Rotated),
+            commitment: commitment(&secret, &[6; 16], segment_no),
+            epoch0_public: signing.verifying_key().to_bytes(),
+            created_unix_ms: 0,
+            recipients_digest: recipients_digest(recipients.iter().map(|r| r.key_id())),
+        }
+        .encode();
+        let mut preamble = Preamble {
+            suite,
+            core_len: core.len() as u32,
+            wraps_len: 0,
+        };
+        let header_hash = header_hash(&preamble.encode(), &core);
+        let mut wraps = vec![0x80 + recipients.len() as u8];
+        for (i, recipient) in recipients.iter().enumerate() {
+            let given = if i == 1 {
+                second.map_or(secret.clone(), zeroize::Zeroizing::new)
+            } else {
+                secret.clone()
+            };
+            let one = seal_all(
+                suite,
+                core::slice::from_ref(recipient),
+                &header_hash,
+                &given,
+                &mut generator,
+            )
+            .expect("wrap");
+            wraps.extend_from_slice(&one[1..]);
+        }
+        preamble.wraps_len = wraps.len() as u32;
+        let wraps_hash = Digest::of(&[&wraps]);
+        let message = Open::message(&header_hash, &wraps_hash);
+        let (public, signature) = match kind {
+            OpenKind::Identity => (signer().public(), signer().sign(&message)),
+            OpenKind::Continued => (
+                signing.verifying_key().to_bytes(),
+                sshsig::sign(&signing, &message),
+            ),
+        };
+        let open = Open {
+            kind,
+            wraps_hash,
+            public,
+            signature,
+        }
+        .encode();
+        Liar {
+            bytes: [&preamble.encode()[..], &core, &wraps].concat(),
+            ratchet: Ratchet::new(&secret, &header_hash),
+            header_hash,
+            signing,
+            segment_no,
+            tree: Tree::default(),
+        }
+        .clear(FrameKind::Open, &open)
+    }
+
+    /// A frame that is not encrypted.
+    pub(super) fn clear(mut self, kind: FrameKind, body: &[u8]) -> Liar {
+        let header = FrameHeader {
+            kind,
+            flags: 0,
+            body_len: body.len() as u32,
+            seq: self.tree.size(),
+            epoch: self.ratchet.epoch(),
+            index: NO_INDEX,
+        };
+        self.push(&[&header.encode()[..], body].concat());
+        self
+    }
+
+    /// A good checkpoint, which names the key of this seed.
+    pub(super) fn checkpoint(mut self, kind: CheckpointKind, next: u8) -> Liar {
+        let next_key = key(next);
+        let checkpoint = Checkpoint {
+            kind,
+            size: self.tree.size(),
+            root: self.tree.root(),
+            unix_ms: 0,
+            next_public: if kind.ends_log() {
+                [0; 32]
+            } else {
+                next_key.verifying_key().to_bytes()
+            },
+        };
+        let signature = sshsig::sign(&self.signing, &checkpoint.message(&self.header_hash));
+        self = self.clear(
+            FrameKind::Checkpoint,
+            &[&checkpoint.encode()[..], &signature].concat(),
+        );
+        self.ratchet.advance_epoch();
+        self.signing = next_key;
+        self
+    }
+
+    pub(super) fn frame(mut self, kind: FrameKind, flags: u8, plain: &[u8]) -> Liar {
+        let seq = self.tree.size();
+        let header = FrameHeader {
+            kind,
+            flags,
+            body_len: plain.len() as u32 + 16,
+            seq,
+            epoch: self.ratchet.epoch(),
+            index: self.ratchet.index(),
+        }
+        .encode();
+        let nonce = self.ratchet.nonce(seq);
+        let key = self.ratchet.next_key();
+        let mut body = plain.to_vec();
+        let tag = Suite::default()
+            .seal_in_place(&key, nonce, &aad(&self.header_hash, &header), &mut body)
+            .expect("seal");
+        self.push(&[&header[..], &body, &tag].concat());
+        self
+    }
+
+    pub(super) fn content(self, content: &[u8]) -> Liar {
+        let plain = [&encode_prefix(content.len() as u32, 0)[..], content].concat();
+        self.frame(FrameKind::Data, FLAG_URGENT, &plain)
+    }
+
+    /// An empty summary and the final checkpoint.
+    pub(super) fn end(self) -> Liar {
+        let summary = [&encode_prefix(1, 0)[..], &[0xa0]].concat();
+        self.frame(FrameKind::Summary, 0, &summary)
+            .checkpoint(CheckpointKind::Final, 0)
+    }
+
+    fn push(&mut self, frame: &[u8]) {
+        self.tree.push(leaf(frame));
+        self.bytes.extend_from_slice(frame);
+    }
+}
