@@ -71,11 +71,18 @@ fn translated(address: IpAddr) -> Option<IpAddr> {
     Some(IpAddr::V4(Ipv4Addr::new(a, b, c, d)))
 }
 
+/// What geolocation and CLDR write for "unknown country"; ISO 3166-1 leaves both to its users.
+const UNKNOWN_COUNTRIES: [[u8; 2]; 2] = [*b"XX", *b"ZZ"];
+
 /// A country code in upper case: two letters, or a letter and a digit for the codes that geolocation adds (`T1` for Tor).
+/// A code for "unknown" is none: as a country it would be one that no exclude names.
 pub(crate) fn country_code(text: &str) -> Option<[u8; 2]> {
     let [first, second] = *text.as_bytes() else {
         return None;
     };
-    (first.is_ascii_alphabetic() && second.is_ascii_alphanumeric())
-        .then_some([first.to_ascii_uppercase(), second.to_ascii_uppercase()])
+    let code = [first.to_ascii_uppercase(), second.to_ascii_uppercase()];
+    (first.is_ascii_alphabetic()
+        && second.is_ascii_alphanumeric()
+        && !UNKNOWN_COUNTRIES.contains(&code))
+    .then_some(code)
 }

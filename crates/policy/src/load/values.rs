@@ -148,7 +148,7 @@ pub(super) fn country(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<[u8; 2
         reader.problem(
             node,
             format_args!("{} is no country code", Quoted(text)),
-            "write two letters of ISO 3166-1, as in `PT`",
+            "write two letters of ISO 3166-1, as in `PT`; `XX` and `ZZ` mean that the country is unknown",
         );
     }
     code

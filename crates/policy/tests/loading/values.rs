@@ -176,6 +176,19 @@ fn bad_addresses_and_domains_are_problems() {
 }
 
 #[test]
+fn bad_countries_are_problems() {
+    for text in ["", "P", "PRT", "1T", "P-", "é", "XX", "zz", "xX"] {
+        refused_rule(
+            &format!("{{ country = \"{text}\" }}"),
+            &format!(
+                "line 12: application[0].policy[0].require[0].country: `{text}` is no country code; \
+                 write two letters of ISO 3166-1, as in `PT`; `XX` and `ZZ` mean that the country is unknown"
+            ),
+        );
+    }
+}
+
+#[test]
 fn bad_user_names_are_problems() {
     let place = "line 12: application[0].policy[0].usernames[1]";
     let check = |name: &str, what: &str, help: &str| {
