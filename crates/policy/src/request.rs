@@ -44,7 +44,7 @@ pub struct Identity {
     pub login_method: Option<String>,
     /// When they last logged in, since the Unix epoch.
     pub authenticated_at: Option<Duration>,
-    /// The country they logged in from, ISO 3166-1 alpha-2. Stands in when [`Network::country`] is unknown.
+    /// The country they logged in from, ISO 3166-1 alpha-2. Stands in when [`Network::country`] is not supplied.
     pub country: Option<String>,
 }
 
@@ -99,7 +99,7 @@ pub struct Network {
     pub client_addr: Option<IpAddr>,
     /// The virtual network that the client is in.
     pub virtual_network: Option<String>,
-    /// The country that the client's address lies in, ISO 3166-1 alpha-2.
+    /// The country that the client's address lies in, ISO 3166-1 alpha-2. Not supplied where it is unknown.
     pub country: Option<String>,
 }
 

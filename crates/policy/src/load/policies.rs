@@ -180,7 +180,7 @@ pub(super) fn load(
     match action {
         None => {}
         Some(Action::Allow) => check_allow(reader, &fields, &users),
-        Some(Action::Block) => check_block(reader, &fields),
+        Some(Action::Block) => check_block(reader, &fields, missing_in_exclude),
     }
     if let Some(Contradiction { what, help }) = contradictions::find(&rules) {
         match action {
@@ -307,7 +307,7 @@ fn check_allow(reader: &mut Reader<'_>, fields: &Fields<'_>, users: &Users) {
     }
 }
 
-fn check_block(reader: &mut Reader<'_>, fields: &Fields<'_>) {
+fn check_block(reader: &mut Reader<'_>, fields: &Fields<'_>, missing: MissingInExclude) {
     for name in GRANTING_FIELDS {
         if let Some(node) = fields.get(name) {
             let what = format!(
@@ -316,5 +316,11 @@ fn check_block(reader: &mut Reader<'_>, fields: &Fields<'_>) {
             );
             reader.problem(&node, what, format_args!("remove `{name}`"));
         }
+    }
+    if missing == MissingInExclude::Ignored
+        && let Some(node) = fields.get("missing_in_exclude")
+    {
+        let what = "in a block policy `ignored` could only weaken the block";
+        reader.problem(&node, what, "remove `missing_in_exclude`");
     }
 }

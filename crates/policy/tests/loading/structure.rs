@@ -166,3 +166,17 @@ fn an_allow_without_users_and_a_block_with_users_are_problems() {
         );
     }
 }
+
+#[test]
+fn a_block_that_ignores_what_is_missing_is_a_problem() {
+    let block = "name = \"p\"\naction = \"block\"\ninclude = [{ everyone = true }]\nexclude = [{ rule_group = \"staff\" }]";
+    refused(
+        &with_policy(&format!("{block}\nmissing_in_exclude = \"ignored\"")),
+        "line 13: application[0].policy[0].missing_in_exclude: in a block policy `ignored` could only weaken the block; \
+         remove `missing_in_exclude`",
+    );
+    super::load(&with_policy(&format!(
+        "{block}\nmissing_in_exclude = \"denies\""
+    )))
+    .unwrap();
+}

@@ -122,6 +122,7 @@ pub(crate) fn policy(groups: usize) -> impl Strategy<Value = Policy> {
                 let alias = !block && (alias || users.is_empty());
                 let users = if block { Vec::new() } else { users };
                 let max_session_hours = max_session_hours.filter(|_| !block);
+                let missing_ignored = missing_ignored && !block;
                 Policy {
                     block,
                     lists,

@@ -79,7 +79,7 @@ proptest! {
         let application = place.index(stricter.applications.len());
         let policies = &mut stricter.applications[application].policies;
         let at = place.index(policies.len() + 1);
-        policies.insert(at, Policy { block: true, users: Vec::new(), alias: false, max_session_hours: None, ..block });
+        policies.insert(at, Policy { block: true, users: Vec::new(), alias: false, max_session_hours: None, missing_ignored: false, ..block });
         let (Some(before), Some(after)) = (load(&document), load(&stricter)) else { return Ok(()) };
         for asked in requests {
             prop_assert!(is_allowed(&before, &asked) || !is_allowed(&after, &asked), "{}", slow::to_toml(&stricter));
