@@ -96,6 +96,8 @@ struct Found {
     frames: u64,
     attested_frames: u64,
     end: Option<CheckpointKind>,
+    /// Nothing was skipped so far: what a checkpoint vouches for is all there.
+    whole: bool,
     integrity: Integrity,
     authenticity: Authenticity,
     decryption: Option<Decryption>,
@@ -137,6 +139,7 @@ impl Reader {
                 frames: 0,
                 attested_frames: 0,
                 end: None,
+                whole: true,
                 integrity: Integrity::Intact,
                 authenticity: Authenticity::Unsigned,
                 decryption: None,

@@ -383,7 +383,18 @@ fn salvage_gives_everything_but_what_was_damaged() {
                 "frame {} byte {at}",
                 victim.seq
             );
-            assert_eq!(verdict.completeness, Completeness::Complete);
+            let attested = frames
+                .iter()
+                .rfind(|(frame, _)| frame.kind == FrameKind::Checkpoint && frame.seq < victim.seq)
+                .map_or(0, |(frame, _)| frame.seq);
+            assert_eq!(
+                verdict.completeness,
+                Completeness::Truncated {
+                    attested_frames: attested,
+                    frames: frames.len() as u64 - 1
+                },
+                "no signature covers a log with a hole"
+            );
             assert_eq!(found.gaps.len(), 1);
             assert_eq!(
                 (found.gaps[0].offset, found.gaps[0].bytes),

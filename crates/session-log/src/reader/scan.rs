@@ -141,6 +141,7 @@ impl Reader {
     /// Ends a search, if one is on, and reports what was skipped up to `here`.
     pub(super) fn close_scan(&mut self, here: u64, frames: u64) {
         if let Some(scan) = self.scan.take() {
+            self.found.whole = false;
             if !scan.counted {
                 self.fault_at(scan.fault, scan.from);
             }

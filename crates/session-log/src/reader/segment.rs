@@ -69,6 +69,8 @@ pub(super) struct Segment {
     index: u32,
     /// Nothing was skipped, so the tree is the writer's.
     intact: bool,
+    /// Something was skipped just before the next frame, and only what is authentic tells how much.
+    lost: bool,
     /// The epoch key that signs next; unknown after a checkpoint was lost.
     public: Option<[u8; PUBLIC_KEY_BYTES]>,
     after_summary: bool,
@@ -188,6 +190,7 @@ impl Segment {
             epoch: 0,
             index: 0,
             intact: true,
+            lost: false,
             public: Some(core.epoch0_public),
             after_summary: false,
             end: None,
@@ -225,6 +228,7 @@ impl Segment {
     /// Something in it was skipped.
     pub(super) fn note_gap(&mut self) {
         self.intact = false;
+        self.lost = true;
     }
 
     /// What the next segment must refer to.
@@ -285,6 +289,9 @@ impl Segment {
             .split_first_chunk::<FRAME_HEADER_BYTES>()
             .ok_or(Fault::FrameLength)?;
         let leaf = leaf(frame);
+        if !self.may_trust_place(header, missing) {
+            return Err(Fault::FramePlace);
+        }
         let accepted = match header.kind {
             FrameKind::Open => self.check_open(body)?,
             FrameKind::Checkpoint => {
@@ -304,6 +311,7 @@ impl Segment {
         if missing > 0 {
             self.intact = false;
         }
+        self.lost = false;
         if self.intact {
             self.tree.push(leaf);
         }
@@ -325,6 +333,22 @@ impl Segment {
             missing,
             leaf,
         })
+    }
+
+    /// Whether what the header says of its place may be believed. A clear frame that nothing authenticates must stand exactly where the next
+    /// one belongs: otherwise whoever inserts one far ahead hides all that follows.
+    fn may_trust_place(&self, header: &FrameHeader, missing: u64) -> bool {
+        let proven = match header.kind {
+            FrameKind::Open => true,
+            FrameKind::Checkpoint => self.public.is_some() && header.epoch == self.epoch,
+            FrameKind::Attestation | FrameKind::Skippable(_) => false,
+            FrameKind::Data | FrameKind::Index | FrameKind::Summary => true,
+        };
+        let next = missing == 0
+            && !self.lost
+            && header.epoch == self.epoch
+            && (header.index == NO_INDEX || header.index == self.index);
+        proven || next
     }
 
     fn finish_epoch(&mut self, info: &CheckpointInfo, body: &[u8]) {

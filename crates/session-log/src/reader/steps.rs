@@ -61,6 +61,7 @@ impl Reader {
                 strength,
                 follows,
             }) => {
+                self.found.whole &= follows;
                 if !follows && !self.gap_before {
                     self.fault_at(Fault::SegmentNotContinued, self.offset);
                 }
@@ -188,7 +189,7 @@ impl Reader {
     }
 
     pub(super) fn take_checkpoint(&mut self, info: CheckpointInfo) {
-        if info.statement.is_some() {
+        if info.statement.is_some() && self.found.whole {
             self.found.attested_frames = self.found.frames.saturating_sub(1);
         }
         self.events.push_back(Event::Checkpoint(info));
@@ -198,7 +199,8 @@ impl Reader {
                 self.stage = Stage::Preamble;
             }
             Some(kind) => {
-                self.found.end = Some(kind);
+                // A signature over frames that are not all there does not make the log complete.
+                self.found.end = self.found.whole.then_some(kind);
                 self.stage = Stage::Ended;
             }
             None => {}

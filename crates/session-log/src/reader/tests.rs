@@ -10,6 +10,7 @@ use liar::Liar;
 
 mod forged;
 mod liar;
+mod salvage;
 
 fn identity(seed: u8) -> Identity {
     Identity::generate(Kem::X25519, &mut Generator::new([seed; 32]))
@@ -218,43 +219,4 @@ fn what_is_held_stays_bounded_while_a_long_log_streams_through() {
         assert!(reader.input.capacity() + reader.plain.capacity() < 300_000);
     }
     assert_eq!(records, 400_000);
-}
-
-#[test]
-fn a_file_of_false_frames_costs_salvage_no_more_than_its_budget() {
-    let honest = Liar::new(&[identity(1)], None).content(&RECORD);
-    let mut bytes = honest.bytes.clone();
-    bytes.extend_from_slice(b"broken");
-    // Every 24 bytes a header that could be the next frame's, far ahead, each with a body of 256 KiB that is there.
-    for seq in 3..3_000u64 {
-        let header = FrameHeader {
-            kind: FrameKind::Data,
-            flags: 0,
-            body_len: 1 << 18,
-            seq: (1 << 20) + seq,
-            epoch: 0,
-            index: 1 << 20,
-        };
-        bytes.extend_from_slice(&header.encode());
-    }
-    bytes.resize(bytes.len() + (1 << 18), 0);
-    let mut reader = Reader::new(ReaderConfig {
-        identities: vec![identity(1)],
-        signers: None,
-        mode: ReadMode::Salvage,
-    });
-    // A smaller budget than the real one shows the same without the seconds.
-    reader.budget = 1 << 16;
-    reader.push(&bytes);
-    reader.finish();
-    let mut records = 0;
-    while let Some(event) = reader.poll() {
-        records += usize::from(matches!(event, Event::Record(_)));
-    }
-    assert_eq!(records, 1);
-    assert!(
-        reader.budget < 1_000,
-        "{} left: it was spent and then respected",
-        reader.budget
-    );
 }

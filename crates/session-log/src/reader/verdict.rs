@@ -38,9 +38,9 @@ pub enum Completeness {
         /// How many frames there are.
         frames: u64,
     },
-    /// No: the file ends without a last signature.
+    /// No: the file ends without a last signature, or something was skipped before it (salvage only).
     Truncated {
-        /// How many frames the last good checkpoint vouches for.
+        /// How many frames the last good checkpoint with nothing skipped before it vouches for.
         attested_frames: u64,
         /// How many frames there are.
         frames: u64,

@@ -26,6 +26,7 @@ fn key(seed: u8) -> SigningKey {
     SigningKey::from_bytes(&[seed; 32])
 }
 
+#[derive(Clone)]
 pub(super) struct Liar {
     pub(super) bytes: Vec<u8>,
     pub(super) header_hash: Digest,
