@@ -2,6 +2,7 @@
 
 mod applications;
 mod contradictions;
+mod env;
 mod groups;
 mod permissions;
 mod policies;

@@ -237,7 +237,18 @@ fn variables_that_make_programs_run_other_code_cannot_be_granted() {
         ("PATH", "PATH"),
         ("PYTHONSTARTUP", "PYTHON*"),
         ("PY*", "PYTHON*"),
-        ("BASH_FUNC_x*", "BASH_FUNC_*"),
+        ("BASH_FUNC_x*", "BASH*"),
+        ("BASHOPTS", "BASH*"),
+        ("GIT_PROTOCOL*", "GIT_PROTOCOL_FROM_USER"),
+        ("GIT_*", "GIT_ALLOW_PROTOCOL"),
+        ("TERM*", "TERMCAP"),
+        ("TERMINFO_DIRS", "TERMINFO*"),
+        ("LESSOPEN", "LESS*"),
+        ("LUA_INIT_5_4", "LUA_*"),
+        ("OPENSSL_CONF", "OPENSSL_*"),
+        ("SUDO_ASKPASS", "SUDO_*"),
+        ("XDG_CONFIG_HOME", "XDG_*"),
+        ("_*", "_JAVA_OPTIONS"),
         ("GIT_SSH_COMMAND", "GIT_SSH*"),
     ] {
         refused(
@@ -251,6 +262,25 @@ fn variables_that_make_programs_run_other_code_cannot_be_granted() {
             &format!(
                 "env[0]: `{name}` is no name of an environment variable; write a name, or the beginning of names as in `LC_*`"
             ),
+        );
+    }
+}
+
+#[test]
+fn every_variable_that_the_specification_lists_is_refused() {
+    let text = include_str!("../SPEC.md");
+    let (_, rest) = text.split_once("The list:\n").unwrap();
+    let (list, _) = rest.split_once("\n- **G4**").unwrap();
+    let names: Vec<_> = list.split('`').skip(1).step_by(2).collect();
+    assert!(names.len() > 60 && names.contains(&"ZDOTDIR"), "{names:?}");
+    for name in names {
+        let error = PolicySet::from_toml(&document(&format!("env = [\"{name}\"]")))
+            .expect_err("it must not load");
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("`{name}` covers `{name}`, ")),
+            "{error}"
         );
     }
 }

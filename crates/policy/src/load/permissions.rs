@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::reader::{Fields, Listed, Node, Quoted, Reader, nearest};
-use super::values;
+use super::{env, values};
 use crate::decision::Recording;
 use crate::limits::MAX_MAX_CHANNELS;
 use crate::permissions::{NamePatterns, NameSet, Permissions};
@@ -60,7 +60,7 @@ pub(super) fn load(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Permissions 
         .chain(sftp.then_some("sftp"));
     permissions.subsystems = NameSet::from_iter(subsystems);
     if let Some(node) = fields.get("env") {
-        let patterns = texts(reader, &node, values::env_pattern);
+        let patterns = texts(reader, &node, env::pattern);
         permissions.env = NamePatterns::from_iter(patterns.iter().map(|pattern| &**pattern));
     }
     if let Some(node) = fields.get("max_channels")
