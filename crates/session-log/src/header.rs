@@ -65,6 +65,11 @@ impl Preamble {
         out
     }
 
+    /// Length of preamble, core and wraps, bytes.
+    pub(crate) fn header_len(&self) -> usize {
+        PREAMBLE_BYTES + self.core_len as usize + self.wraps_len as usize
+    }
+
     pub(crate) fn parse(bytes: &[u8; PREAMBLE_BYTES]) -> Result<Preamble, PreambleFault> {
         let [
             magic @ ..,

@@ -33,6 +33,9 @@ pub const MAX_SUMMARY_CHANNELS: usize = 256;
 pub const MAX_KEY_FILE_BYTES: usize = 16_384;
 /// Largest `allowed_signers` file, bytes: thousands of lines.
 pub const MAX_SIGNERS_FILE_BYTES: usize = 1 << 20;
-/// Work that salvage may spend in vain in one log, in ratchet steps (about 2 us each, so 8 s of one core): steps over holes, and one for each
-/// KiB of a frame that turns out not to be authentic. Without it a hostile file of a few KiB could cost hours. Honest damage costs a few steps.
+/// Work that salvage may spend in vain in one log, in ratchet steps (about 2 us each, so 8 s of one core): steps over holes, one for each
+/// KiB of a frame that turns out not to be authentic or of a header that it comes upon, and [`DECAPSULATION_STEPS`]. Without it a hostile file of
+/// a few KiB could cost hours. Honest damage costs a few steps.
 pub const MAX_SALVAGE_STEPS: u64 = 1 << 22;
+/// What salvage counts for one decapsulation, in ratchet steps: about 130 us, an X-Wing one with room.
+pub const DECAPSULATION_STEPS: u64 = 64;

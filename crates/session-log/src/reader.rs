@@ -78,8 +78,6 @@ pub struct Reader {
     scan: Option<Scan>,
     /// Work that places which do not hold may still cost, in ratchet steps.
     budget: u64,
-    /// The search led to the segment that comes next.
-    gap_before: bool,
     found: Found,
 }
 
@@ -134,7 +132,6 @@ impl Reader {
             frame_offset: 0,
             scan: None,
             budget: MAX_SALVAGE_STEPS,
-            gap_before: false,
             found: Found {
                 frames: 0,
                 attested_frames: 0,

@@ -32,7 +32,8 @@ impl Scan {
 /// What stands at a place.
 enum Candidate {
     Frame(FrameHeader, u64),
-    Segment,
+    /// A header whose bytes are all there, and their number.
+    Segment(usize),
     /// More bytes are needed to tell.
     Unclear,
 }
@@ -45,7 +46,10 @@ impl Reader {
         };
         // A frame whose header is plausible and whose body is not is skipped as a whole if another one follows it.
         let skip = if core::mem::take(&mut scan.fresh) {
-            self.damaged_frame_len().unwrap_or(1)
+            // Where a frame should stand, the next segment may: then the frames between are what is lost.
+            let segment_here = self.stage == Stage::Frames && self.unread().starts_with(&MAGIC);
+            self.damaged_frame_len()
+                .unwrap_or(usize::from(!segment_here))
         } else {
             0
         };
@@ -62,16 +66,17 @@ impl Reader {
             };
             self.consume(step);
             match self.candidate() {
-                Some(Candidate::Segment) => {
-                    self.close_scan(self.offset, 0);
-                    self.prior = self
-                        .segment
-                        .take()
-                        .map(super::Segment::into_prior)
-                        .or(self.prior);
-                    self.stage = Stage::Preamble;
-                    self.gap_before = true;
-                    return true;
+                Some(Candidate::Segment(len)) => {
+                    let Some(budget) = self.budget.checked_sub(1 + len as u64 / 1_024) else {
+                        self.consume(1);
+                        continue;
+                    };
+                    // A false header costs as much as a true one, and nothing tells them apart.
+                    self.budget = budget;
+                    if self.try_header() == Some(Ok(())) {
+                        return true;
+                    }
+                    self.consume(1);
                 }
                 Some(Candidate::Frame(header, missing)) => {
                     let cost = 1 + header.frame_len() as u64 / 1_024;
@@ -135,7 +140,11 @@ impl Reader {
         let Some(preamble) = unread.first_chunk::<PREAMBLE_BYTES>() else {
             return unclear;
         };
-        Preamble::parse(preamble).ok().map(|_| Candidate::Segment)
+        let len = Preamble::parse(preamble).ok()?.header_len();
+        if unread.len() < len {
+            return unclear;
+        }
+        Some(Candidate::Segment(len))
     }
 
     /// Ends a search, if one is on, and reports what was skipped up to `here`.

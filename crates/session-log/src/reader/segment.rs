@@ -4,15 +4,15 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::event::{CheckpointInfo, RecipientInfo, SegmentInfo, Statement};
-use super::unlock::unlock;
+use super::unlock::{trials, unlock};
 use super::verdict::{Decryption, Fault, Strength};
 use crate::checkpoint::{Checkpoint, CheckpointKind, Open, OpenKind};
 use crate::frame::{
     FRAME_HEADER_BYTES, FrameHeader, FrameKind, HeaderFault, NO_INDEX, aad, open_prefix,
 };
-use crate::header::{Core, CoreFault, LogId, PREAMBLE_BYTES, Preamble, header_hash};
+use crate::header::{Core, CoreFault, LogId, PREAMBLE_BYTES, Preamble, PreambleFault, header_hash};
 use crate::keyfile::Identity;
-use crate::limits::MAX_SEGMENT_FRAMES;
+use crate::limits::{DECAPSULATION_STEPS, MAX_SEGMENT_FRAMES};
 use crate::ratchet::Ratchet;
 use crate::signers::fingerprint;
 use crate::sshsig;
@@ -111,6 +111,17 @@ impl From<CoreFault> for Fault {
     }
 }
 
+impl From<PreambleFault> for Fault {
+    fn from(fault: PreambleFault) -> Fault {
+        match fault {
+            PreambleFault::Magic => Fault::Magic,
+            PreambleFault::Version(version) => Fault::Version(version),
+            PreambleFault::Suite(suite) => Fault::Suite(suite),
+            PreambleFault::Limit => Fault::HeaderLimit,
+        }
+    }
+}
+
 impl From<HeaderFault> for Fault {
     fn from(fault: HeaderFault) -> Fault {
         match fault {
@@ -124,7 +135,8 @@ impl From<HeaderFault> for Fault {
 }
 
 impl Segment {
-    /// Reads the header that follows a parsed preamble, and unlocks the segment when one of the identities is a recipient.
+    /// Reads the header that follows a parsed preamble, and unlocks the segment when one of the identities is a recipient. A search pays for the
+    /// decapsulations from its budget, and finds no segment once that is spent.
     pub(super) fn open(
         preamble: (&[u8; PREAMBLE_BYTES], Preamble),
         core_bytes: &[u8],
@@ -132,6 +144,7 @@ impl Segment {
         identities: &[Identity],
         prior: Option<Prior>,
         skip_allowed: bool,
+        budget: Option<&mut u64>,
     ) -> Result<Opened, Fault> {
         let (preamble_bytes, preamble) = preamble;
         let core = Core::parse(core_bytes)?;
@@ -156,6 +169,10 @@ impl Segment {
         }
         let prior = if exact { prior } else { Prior::unknown(&core) };
         let stanzas = parse_all(wraps).ok_or(Fault::Wraps)?;
+        if let Some(budget) = budget {
+            let cost = trials(&stanzas, identities) * DECAPSULATION_STEPS;
+            *budget = budget.checked_sub(cost).ok_or(Fault::Wraps)?;
+        }
         let header_hash = header_hash(preamble_bytes, core_bytes);
         let (ratchet, decryption) =
             unlock(preamble.suite, &stanzas, identities, &core, &header_hash);
@@ -232,7 +249,7 @@ impl Segment {
     }
 
     /// What the next segment must refer to.
-    pub(super) fn into_prior(self) -> Prior {
+    pub(super) fn as_prior(&self) -> Prior {
         let closed = self.end == Some(CheckpointKind::Rotated);
         Prior {
             log_id: self.core.log_id,

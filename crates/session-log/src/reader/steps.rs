@@ -9,7 +9,7 @@ use super::verdict::{Authenticity, Decryption, Fault, Strength};
 use super::{ReadMode, Reader, Stage};
 use crate::checkpoint::{CheckpointKind, OpenKind};
 use crate::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, SYNC};
-use crate::header::{MAGIC, PREAMBLE_BYTES, Preamble, PreambleFault};
+use crate::header::{MAGIC, PREAMBLE_BYTES, Preamble};
 use crate::limits::MAX_SEGMENT_BYTES;
 use crate::signers::fingerprint;
 use crate::summary::Summary;
@@ -20,8 +20,8 @@ impl Reader {
         if self.scan.is_some() {
             return self.scan_on();
         }
-        let unread = self.input.get(self.at..).unwrap_or_default();
-        let Some((preamble_bytes, rest)) = unread.split_first_chunk::<PREAMBLE_BYTES>() else {
+        let unread = self.unread();
+        if unread.len() < PREAMBLE_BYTES {
             // A wrong first byte is not the beginning of anything that more bytes could complete.
             if !unread.is_empty()
                 && !MAGIC.starts_with(unread.get(..unread.len().min(8)).unwrap_or_default())
@@ -29,62 +29,67 @@ impl Reader {
                 return self.fault(Fault::Magic);
             }
             return false;
-        };
+        }
+        match self.try_header() {
+            Some(Ok(())) => true,
+            Some(Err(fault)) => self.fault(fault),
+            None => self.cut_short(),
+        }
+    }
+
+    /// Opens the segment whose header is at the front of the unread bytes, or leaves everything as it was. `None`: not all of it is there.
+    pub(super) fn try_header(&mut self) -> Option<Result<(), Fault>> {
+        let unread = self.input.get(self.at..).unwrap_or_default();
+        let (preamble_bytes, rest) = unread.split_first_chunk::<PREAMBLE_BYTES>()?;
         let preamble = match Preamble::parse(preamble_bytes) {
             Ok(preamble) => preamble,
-            Err(PreambleFault::Magic) => return self.fault(Fault::Magic),
-            Err(PreambleFault::Version(version)) => return self.fault(Fault::Version(version)),
-            Err(PreambleFault::Suite(suite)) => return self.fault(Fault::Suite(suite)),
-            Err(PreambleFault::Limit) => return self.fault(Fault::HeaderLimit),
+            Err(fault) => return Some(Err(fault.into())),
         };
-        let (core_len, wraps_len) = (preamble.core_len as usize, preamble.wraps_len as usize);
-        let Some((core, rest)) = rest.split_at_checked(core_len) else {
-            return self.cut_short();
-        };
-        let Some((wraps, _)) = rest.split_at_checked(wraps_len) else {
-            return self.cut_short();
-        };
-        let identities = &self.config.identities;
+        let (core, rest) = rest.split_at_checked(preamble.core_len as usize)?;
+        let (wraps, _) = rest.split_at_checked(preamble.wraps_len as usize)?;
+        let searching = self.scan.is_some();
+        let prior = self.segment.as_ref().map(Segment::as_prior).or(self.prior);
         let opened = Segment::open(
             (preamble_bytes, preamble),
             core,
             wraps,
-            identities,
-            self.prior,
+            &self.config.identities,
+            prior,
             self.config.mode == ReadMode::Salvage,
+            searching.then_some(&mut self.budget),
         );
-        match opened {
-            Ok(Opened {
-                segment,
-                info,
-                decryption,
-                strength,
-                follows,
-            }) => {
-                self.found.whole &= follows;
-                if !follows && !self.gap_before {
-                    self.fault_at(Fault::SegmentNotContinued, self.offset);
-                }
-                self.gap_before = false;
-                self.segment_began = self.offset;
-                self.consume(PREAMBLE_BYTES + core_len + wraps_len);
-                self.segment = Some(segment);
-                self.stage = Stage::Frames;
-                self.events.push_back(Event::Segment(info));
-                let worse = self
-                    .found
-                    .decryption
-                    .is_none_or(|so_far| so_far == Decryption::Ok);
-                if worse {
-                    self.found.decryption = Some(decryption);
-                }
-                if self.found.strength != Strength::Classical {
-                    self.found.strength = strength;
-                }
-                true
-            }
-            Err(fault) => self.fault(fault),
+        let Opened {
+            segment,
+            info,
+            decryption,
+            strength,
+            follows,
+        } = match opened {
+            Ok(opened) => opened,
+            Err(fault) => return Some(Err(fault)),
+        };
+        self.close_scan(self.offset, 0);
+        self.prior = prior;
+        self.found.whole &= follows;
+        if !follows && !searching {
+            self.fault_at(Fault::SegmentNotContinued, self.offset);
         }
+        self.segment_began = self.offset;
+        self.consume(preamble.header_len());
+        self.segment = Some(segment);
+        self.stage = Stage::Frames;
+        self.events.push_back(Event::Segment(info));
+        let worse = self
+            .found
+            .decryption
+            .is_none_or(|so_far| so_far == Decryption::Ok);
+        if worse {
+            self.found.decryption = Some(decryption);
+        }
+        if self.found.strength != Strength::Classical {
+            self.found.strength = strength;
+        }
+        Some(Ok(()))
     }
 
     /// Whether anything moved.
@@ -195,7 +200,7 @@ impl Reader {
         self.events.push_back(Event::Checkpoint(info));
         match self.segment.as_ref().and_then(Segment::end) {
             Some(CheckpointKind::Rotated) => {
-                self.prior = self.segment.take().map(Segment::into_prior);
+                self.prior = self.segment.take().as_ref().map(Segment::as_prior);
                 self.stage = Stage::Preamble;
             }
             Some(kind) => {

@@ -36,3 +36,12 @@ pub(super) fn unlock(
     }
     (None, outcome)
 }
+
+/// How many decapsulations [`unlock`] takes at worst.
+pub(super) fn trials(stanzas: &[Stanza<'_>], identities: &[Identity]) -> u64 {
+    let meant = |identity| {
+        let meant = stanzas.iter().filter(|stanza| stanza.may_be_for(identity));
+        meant.count() as u64
+    };
+    identities.iter().take(MAX_IDENTITIES).map(meant).sum()
+}
