@@ -35,26 +35,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         vec![recipient],
         SigningIdentity::from_seed([3; 32]),
     );
-    let facts = policy::Target {
+    let ada = policy::Identity {
+        email: Some("ada@example.com".into()),
+        ..Default::default()
+    };
+    let web = Target::new(policy::Target {
         hostname: "web-1".into(),
         port: 22,
         ..Default::default()
-    };
-    let email = Some("ada@example.com".into());
-    let info = ConnectionInfo {
-        identity: policy::Identity {
-            email,
-            ..Default::default()
-        },
-        device: policy::Device::default(),
-        network: policy::Network::default(),
-        client_addr: "198.51.100.7:50000".parse()?,
-        target: Target {
-            facts,
-            host_keys: None,
-            host_authorities: vec![],
-        },
-    };
+    });
+    let info = ConnectionInfo::new(ada, "198.51.100.7:50000".parse()?, web);
     let mut session = Session::new(Arc::new(gateway), info, &[4; 32], NOW);
     let mut person = Person::new("deploy", "uname");
     let mut target: Option<TargetHost> = None;

@@ -32,7 +32,7 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// …and given up after this many probes without an answer.
 const KEEPALIVE_PROBES: u32 = 4;
-/// How long one of a host name's addresses may take to answer, so that one that never does hides no other.
+/// How long a host name's address may take to answer while there is another to try.
 const CONNECT_EACH: Duration = Duration::from_secs(3);
 /// The longest that a slow peer may take to accept what was still to be said, as long as it takes some.
 const DRAIN_CAP: Duration = Duration::from_secs(60);
@@ -430,17 +430,24 @@ async fn ready(connection: Option<&Connection>, interest: Option<Interest>) -> R
     }
 }
 
+/// Tries a host name's addresses in turn; how long it may take in all is the session's to say.
 async fn connect((host, port): (String, u16)) -> Result<TcpStream, ConnectFailure> {
-    let addresses: Vec<_> = tokio::net::lookup_host((host.as_str(), port))
+    let addresses = tokio::net::lookup_host((host.as_str(), port))
         .await
-        .map_err(|_| ConnectFailure::UnknownName)?
-        .collect();
+        .map_err(|_| ConnectFailure::UnknownName)?;
     let mut failure = ConnectFailure::UnknownName;
-    for address in addresses {
-        match timeout(CONNECT_EACH, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => failure = why(&error),
-            Err(_) => failure = ConnectFailure::TimedOut,
+    let mut addresses = addresses.peekable();
+    while let Some(address) = addresses.next() {
+        let attempt = TcpStream::connect(address);
+        let connected = match addresses.peek() {
+            Some(_) => timeout(CONNECT_EACH, attempt)
+                .await
+                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+            None => attempt.await,
+        };
+        match connected {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failure = why(&error),
         }
     }
     Err(failure)

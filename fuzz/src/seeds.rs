@@ -300,7 +300,7 @@ target = { include = [{ tag = { env = "prod" } }], exclude = [{ port = 2222 }] }
 [[application.policy]]
 name = "lobby"
 action = "block"
-include = [{ ip = "192.0.2.0/24" }, { country = "XX" }]
+include = [{ ip = "192.0.2.0/24" }, { country = "PT" }]
 [[application.policy]]
 name = "ops"
 action = "allow"

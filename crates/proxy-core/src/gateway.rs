@@ -146,7 +146,31 @@ pub struct ConnectionInfo {
     pub target: Target,
 }
 
+impl Target {
+    /// A target of which any host key is taken.
+    #[must_use]
+    pub const fn new(facts: policy::Target) -> Self {
+        Self {
+            facts,
+            host_keys: None,
+            host_authorities: Vec::new(),
+        }
+    }
+}
+
 impl ConnectionInfo {
+    /// Somebody of whose device nothing is known.
+    #[must_use]
+    pub fn new(identity: policy::Identity, client_addr: SocketAddr, target: Target) -> Self {
+        Self {
+            identity,
+            device: policy::Device::default(),
+            network: policy::Network::default(),
+            client_addr,
+            target,
+        }
+    }
+
     pub(crate) fn identity_name(&self) -> String {
         self.identity
             .email

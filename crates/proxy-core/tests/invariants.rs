@@ -170,6 +170,36 @@ fn i4_a_certificate_is_narrow() {
 }
 
 #[test]
+fn i4_the_client_never_sees_the_certificate_or_its_key() {
+    let world = with_channel(Setup::default());
+    let certificate = world.certificate_seen_by_target().unwrap();
+    let subject = sshcert::Unverified::parse(&certificate)
+        .unwrap()
+        .subject()
+        .to_bytes()
+        .unwrap();
+    let key = &subject[subject.len() - 32..];
+    // What the client decrypted, what it was shown, and what went over its wire.
+    let mut shown: Vec<Vec<u8>> = world.person.packets.clone();
+    shown.extend(world.person.host_keys.clone());
+    shown.extend(
+        world
+            .person
+            .banners
+            .iter()
+            .map(|text| text.clone().into_bytes()),
+    );
+    shown.extend(world.steps.iter().filter_map(|step| match step {
+        Step::Send(Leg::Client, bytes) => Some(bytes.clone()),
+        _ => None,
+    }));
+    assert!(shown.len() > 5);
+    for bytes in shown {
+        assert!(!bytes.windows(key.len()).any(|window| window == key));
+    }
+}
+
+#[test]
 fn i5_the_clients_host_key_is_a_function_of_account_secret_and_target_key() {
     let shown = |setup: Setup| World::logged_in(setup).person.host_keys[0].clone();
     let first = shown(Setup::default());
@@ -331,6 +361,37 @@ fn i10_what_holds_secrets_has_no_textual_form() {
     const { assert!(!Type::<proxy_core::Gateway>::PRINTABLE) };
     const { assert!(!Type::<proxy_core::Ca>::PRINTABLE) };
     const { assert!(Type::<proxy_core::Leg>::PRINTABLE, "the check can tell") };
+}
+
+#[test]
+fn i10_what_can_be_printed_of_a_key_is_not_the_secret() {
+    let seed = *b"a seed whose bytes are ASCII 012";
+    let private = ssh_key::PrivateKey::from(ssh_key::private::Ed25519Keypair::from_seed(&seed));
+    let account_secret = hostkey_derive::AccountSecret::from_bytes(&seed).unwrap();
+    let target_key = sim::ed25519([3; 32]).public_key_blob();
+    let texts = [
+        format!("{:?}", sshcert::CaKey::from_private_key(private).unwrap()),
+        format!("{:?}", session_log::SigningIdentity::from_seed(seed)),
+        format!("{:?}", sim::ed25519(seed)),
+        format!("{:?}", sim::recipient()),
+        format!(
+            "{:?}",
+            hostkey_derive::derive(
+                &account_secret,
+                &target_key,
+                hostkey_derive::Algorithm::Ed25519
+            )
+            .unwrap()
+        ),
+        format!("{account_secret:?}"),
+    ];
+    let hex: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
+    let decimal = format!("{:?}", &seed[..4]);
+    for text in texts {
+        assert!(!text.contains("a seed whose"), "{text}");
+        assert!(!text.to_lowercase().contains(&hex[..16]), "{text}");
+        assert!(!text.contains(decimal.trim_matches(['[', ']'])), "{text}");
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -14,7 +14,11 @@ pub(crate) fn have(program: &str) -> bool {
         std::env::var_os("PORTREEVE_NO_SKIP").is_none_or(|value| value != "1"),
         "{program} is missing and PORTREEVE_NO_SKIP=1"
     );
-    println!("SKIPPED: {program} is not on PATH");
+    // Not by `println!`, which the test harness keeps to itself.
+    let _ = std::io::Write::write_all(
+        &mut std::io::stderr(),
+        format!("SKIPPED: {program} is not on PATH\n").as_bytes(),
+    );
     false
 }
 

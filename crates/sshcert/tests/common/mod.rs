@@ -40,7 +40,11 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
             std::env::var_os("PORTREEVE_NO_SKIP").is_none_or(|value| value != "1"),
             "{name} is missing and PORTREEVE_NO_SKIP=1"
         );
-        println!("SKIPPED: {name} is not on PATH");
+        // Not by `println!`, which the test harness keeps to itself.
+        let _ = std::io::Write::write_all(
+            &mut std::io::stderr(),
+            format!("SKIPPED: {name} is not on PATH\n").as_bytes(),
+        );
     }
     found
 }
