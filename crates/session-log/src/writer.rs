@@ -62,6 +62,7 @@ pub struct Writer {
     out: BytesMut,
     sealed: usize,
     frame: Option<OpenFrame>,
+    /// The next record is the first of its segment.
     anchor_due: bool,
     /// `None` when the log is closed.
     segment: Option<Segment>,
@@ -144,11 +145,6 @@ impl Writer {
         now: Now,
     ) -> Result<(), WriteError> {
         self.begin(now)?;
-        if self.anchor_due {
-            self.anchor_due = false;
-            let anchor = self.clock.anchor();
-            self.add_cold(0, &anchor)?;
-        }
         if let Some((kind, data)) = DataKind::of(record) {
             return self.add_data(channel, kind, data);
         }

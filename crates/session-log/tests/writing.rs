@@ -5,8 +5,8 @@ mod common;
 
 use common::*;
 use session_log::{
-    CheckpointKind, Clock, Completeness, CreateError, Integrity, Kem, LogId, Now, Padding, Record,
-    Side, Suite, WriteError, Writer, WriterConfig, WriterPolicy,
+    CheckpointKind, Clock, Completeness, CreateError, Event, Integrity, Kem, LogId, Now, Padding,
+    ReadMode, Reader, Record, Side, Suite, WriteError, Writer, WriterConfig, WriterPolicy,
 };
 use std::time::Duration;
 
@@ -198,6 +198,80 @@ fn clocks_that_jump_are_noted_and_log_time_never_goes_back() {
         700_000,
         "time went on by what went forward"
     );
+}
+
+type Write = fn(&mut Writer);
+
+/// Kinds of the records of each segment.
+fn kinds_by_segment(log: &[u8]) -> Vec<Vec<u16>> {
+    let mut reader = Reader::new(reader_config(vec![identity(Kem::X25519)], ReadMode::Strict));
+    reader.push(log);
+    reader.finish();
+    let mut segments = Vec::new();
+    while let Some(event) = reader.poll() {
+        match event {
+            Event::Segment(_) => segments.push(Vec::new()),
+            Event::Record(view) => segments.last_mut().unwrap().push(view.kind),
+            _ => {}
+        }
+    }
+    assert!(reader.verdict().is_good(), "{:?}", reader.verdict());
+    segments
+}
+
+#[test]
+fn the_calendar_is_the_first_record_of_every_segment_however_it_came_to_be() {
+    const ANCHOR: u16 = 0x60;
+    let policy = WriterPolicy {
+        frame_bytes: 512,
+        rotate_bytes: 4_096,
+        ..WriterPolicy::default()
+    };
+    let one_large = |writer: &mut Writer| {
+        writer
+            .record(1, &Record::Output(&[7; 40_000]), now(1))
+            .unwrap();
+    };
+    let many_small = |writer: &mut Writer| {
+        for i in 0..200 {
+            let text = "x".repeat(100 + i);
+            writer
+                .record(1, &Record::Annotation { text: &text }, now(1))
+                .unwrap();
+        }
+    };
+    let larger_than_segments = |writer: &mut Writer| {
+        for _ in 0..5 {
+            writer
+                .record(
+                    1,
+                    &Record::Exec {
+                        command: &[7; 9_000],
+                    },
+                    now(1),
+                )
+                .unwrap();
+        }
+    };
+    let cases: [(&str, Write); 3] = [
+        ("one large record", one_large),
+        ("many small ones", many_small),
+        ("records larger than a segment", larger_than_segments),
+    ];
+    for (what, write) in cases {
+        let mut writer = writer(policy);
+        write(&mut writer);
+        writer.finish(now(2)).unwrap();
+        let mut log = Vec::new();
+        drain(&mut writer, &mut log);
+        let segments = kinds_by_segment(&log);
+        assert!(segments.len() > 4, "{what}: {}", segments.len());
+        for kinds in segments.iter().filter(|kinds| !kinds.is_empty()) {
+            let anchors = kinds.iter().filter(|kind| **kind == ANCHOR).count();
+            assert_eq!((kinds[0], anchors), (ANCHOR, 1), "{what}: {kinds:?}");
+            assert!(kinds.len() > 1, "{what}: an anchor for nothing");
+        }
+    }
 }
 
 #[test]

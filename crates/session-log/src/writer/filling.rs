@@ -25,12 +25,26 @@ impl Writer {
         if self.frame.is_some() && self.content_len() + len > self.policy.frame_bytes as usize {
             self.seal(0)?;
         }
+        if self.anchor_if_due()? && self.content_len() + len > self.policy.frame_bytes as usize {
+            // Not `seal`: it may rotate, and then the record would again stand in a segment without an anchor.
+            self.seal_as(FrameKind::Data, 0)?;
+        }
         self.open_frame(t_us, len);
         let dt_us = self.dt_us(t_us);
         encode_cold(BufferSink(&mut self.out), record, dt_us, channel);
         self.tally.record(t_us, channel, record);
         self.note_record(t_us);
         self.seal_if_full()
+    }
+
+    /// Puts the clock in front of the first record of a segment. Whether it did.
+    fn anchor_if_due(&mut self) -> Result<bool, WriteError> {
+        let due = core::mem::take(&mut self.anchor_due);
+        if due {
+            let anchor = self.clock.anchor();
+            self.add_cold(0, &anchor)?;
+        }
+        Ok(due)
     }
 
     pub(super) fn add_data(
@@ -41,6 +55,7 @@ impl Writer {
     ) -> Result<(), WriteError> {
         let mut rest = data;
         loop {
+            self.anchor_if_due()?;
             let t_us = self.clock.t_us();
             let dt_us = self.dt_us(t_us);
             let room = (self.policy.frame_bytes as usize)
