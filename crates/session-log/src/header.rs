@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use minicbor::Decoder;
+use minicbor::data::Type;
 
 use crate::cbor::{self, Malformed, check_item, check_whole};
 use crate::limits::{MAX_CONTENT_BYTES, MAX_CORE_BYTES, MAX_WRAPS_BYTES};
@@ -136,6 +137,8 @@ pub(crate) struct Core {
     pub(crate) epoch0_public: [u8; PUBLIC_KEY_BYTES],
     pub(crate) created_unix_ms: u64,
     pub(crate) recipients_digest: Digest,
+    /// No frame of the segment has a larger content: a power of two of bytes, at most [`MAX_CONTENT_BYTES`].
+    pub(crate) content_log2: u32,
 }
 
 /// Why the core map is refused.
@@ -185,7 +188,7 @@ impl Core {
             e.u8(9)?.u64(self.created_unix_ms)?;
             e.u8(10)?.bytes(self.recipients_digest.as_bytes())?;
             e.u8(11)?.map(0)?;
-            e.u8(12)?.u32(MAX_CONTENT_BYTES.ilog2()).map(|_| ())
+            e.u8(12)?.u32(self.content_log2).map(|_| ())
         })
     }
 
@@ -241,10 +244,19 @@ impl Core {
         key(&mut d, 10)?;
         let recipients_digest = Digest::from_slice(d.bytes()?).ok_or(CoreFault::Malformed)?;
         key(&mut d, 11)?;
+        if d.datatype()? != Type::Map {
+            return Err(CoreFault::Malformed);
+        }
         check_item(&mut d)?;
         key(&mut d, 12)?;
-        if d.u32()? > MAX_CONTENT_BYTES.ilog2() {
+        let content_log2 = d.u32()?;
+        if content_log2 > MAX_CONTENT_BYTES.ilog2() {
             return Err(CoreFault::Malformed);
+        }
+        // The keys ascend, as was checked, so unsigned ones are above 12.
+        for _ in 12..entries {
+            d.u64()?;
+            check_item(&mut d)?;
         }
         Ok(Core {
             log_id,
@@ -255,6 +267,7 @@ impl Core {
             epoch0_public,
             created_unix_ms,
             recipients_digest,
+            content_log2,
         })
     }
 }
@@ -287,6 +300,7 @@ mod tests {
             epoch0_public: [3; 32],
             created_unix_ms: 1_800_000_000_000,
             recipients_digest: Digest::of(&[b"r"]),
+            content_log2: 20,
         }
     }
 
@@ -344,10 +358,35 @@ mod tests {
         let mut critical = bytes.clone();
         critical.splice(crit_at + 1..crit_at + 2, [0x81, 0x18, 0x63]);
         assert_eq!(Core::parse(&critical), Err(CoreFault::UnknownCritical));
-        let mut further = bytes;
-        further[0] = 0xad;
-        further.extend_from_slice(&[0x0d, 0xf5]);
-        assert_eq!(Core::parse(&further), Ok(core()));
+        let with = |more: &[u8]| {
+            let mut further = bytes.clone();
+            further[0] = 0xad;
+            further.extend_from_slice(more);
+            Core::parse(&further)
+        };
+        assert_eq!(with(&[0x0d, 0xf5]), Ok(core()));
+        assert_eq!(with(&[0x20, 0xf5]), Err(CoreFault::Malformed), "below 0");
+        assert_eq!(with(&[0x61, b'x', 0xf5]), Err(CoreFault::Malformed), "text");
+    }
+
+    #[test]
+    fn core_refuses_remarks_that_are_no_map_and_contents_beyond_the_limit() {
+        let bytes = core().encode();
+        let tail = bytes.len() - 4;
+        assert_eq!(bytes[tail..], [0x0b, 0xa0, 0x0c, 0x14]);
+        for (remarks, log2, good) in [
+            (0xa0, 0x14, true),
+            (0xa0, 0x09, true),
+            (0x80, 0x14, false),
+            (0xf6, 0x14, false),
+            (0x00, 0x14, false),
+            (0xa0, 0x15, false),
+        ] {
+            let mut bent = bytes.clone();
+            bent[tail + 1] = remarks;
+            bent[tail + 3] = log2;
+            assert_eq!(Core::parse(&bent).is_ok(), good, "{remarks:02x} {log2:02x}");
+        }
     }
 
     #[test]

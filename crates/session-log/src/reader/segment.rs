@@ -1,21 +1,20 @@
 //! One segment being read: what must come next, and whether a frame is that.
 
-use alloc::string::String;
+mod checks;
+
 use alloc::vec::Vec;
 
 use super::event::{CheckpointInfo, RecipientInfo, SegmentInfo, Statement};
 use super::unlock::{trials, unlock};
 use super::verdict::{Decryption, Fault, Strength};
-use crate::checkpoint::{Checkpoint, CheckpointKind, Open, OpenKind};
-use crate::frame::{
-    FRAME_HEADER_BYTES, FrameHeader, FrameKind, HeaderFault, NO_INDEX, aad, open_prefix,
+use crate::checkpoint::{Checkpoint, CheckpointKind, OpenKind};
+use crate::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, HeaderFault, NO_INDEX};
+use crate::header::{
+    Core, CoreFault, LogId, PREAMBLE_BYTES, Preamble, PreambleFault, PreviousState, header_hash,
 };
-use crate::header::{Core, CoreFault, LogId, PREAMBLE_BYTES, Preamble, PreambleFault, header_hash};
 use crate::keyfile::Identity;
 use crate::limits::{DECAPSULATION_STEPS, MAX_SEGMENT_FRAMES};
 use crate::ratchet::Ratchet;
-use crate::signers::fingerprint;
-use crate::sshsig;
 use crate::suite::{Digest, PUBLIC_KEY_BYTES, Suite};
 use crate::tree::{Tree, leaf};
 use crate::wrap::{Stanza, parse_all, recipients_digest};
@@ -25,6 +24,8 @@ use crate::wrap::{Stanza, parse_all, recipients_digest};
 pub(super) struct Prior {
     log_id: [u8; 16],
     no: u32,
+    /// It ended with a good *rotated* checkpoint.
+    closed: bool,
     /// Root and size of its tree, unless it had gaps.
     tree: Option<(Digest, u64)>,
     /// The key that its last checkpoint names, if that was seen and good.
@@ -38,6 +39,7 @@ impl Prior {
         Some(Prior {
             log_id: core.log_id,
             no,
+            closed: false,
             tree: None,
             next_public: None,
         })
@@ -157,6 +159,7 @@ impl Segment {
                     && prior
                         .next_public
                         .is_none_or(|public| public == core.epoch0_public)
+                    && (!prior.closed || core.previous_state == PreviousState::Rotated)
             }
             _ => false,
         };
@@ -254,6 +257,7 @@ impl Segment {
         Prior {
             log_id: self.core.log_id,
             no: self.core.segment_no,
+            closed,
             tree: (self.intact && closed).then(|| (self.tree.root(), self.tree.size())),
             next_public: self.public.filter(|_| closed),
         }
@@ -381,116 +385,9 @@ impl Segment {
         }
     }
 
-    fn check_open(&self, body: &[u8]) -> Result<Accepted, Fault> {
-        let open = Open::parse(body).ok_or(Fault::Open)?;
-        let message = Open::message(&self.header_hash, &open.wraps_hash);
-        if !sshsig::verify(&open.public, &message, &open.signature) {
-            return Err(Fault::OpenSignature);
-        }
-        if open.wraps_hash != self.wraps_hash || !self.recipients_match {
-            return Err(Fault::WrapsReplaced);
-        }
-        match (open.kind, &self.prior) {
-            (OpenKind::Identity, None) => {}
-            (OpenKind::Continued, Some(prior)) => {
-                let named = prior.next_public.is_none_or(|public| public == open.public);
-                if !named || open.public != self.core.epoch0_public {
-                    return Err(Fault::SegmentNotContinued);
-                }
-            }
-            // The identity key speaks for the first segment only: whoever comes to hold it later must not be able to replace those that follow.
-            (OpenKind::Identity, Some(_)) | (OpenKind::Continued, None) => return Err(Fault::Open),
-        }
-        Ok(Accepted::Open {
-            kind: open.kind,
-            statement: statement(message, open.public, open.signature),
-        })
-    }
-
     /// Whether the predecessor names this segment's key, so that its signatures stand for the predecessor's signer.
     pub(super) fn continues_trust(&self) -> bool {
         self.prior
             .is_some_and(|prior| prior.next_public == Some(self.core.epoch0_public))
-    }
-
-    fn check_checkpoint(
-        &self,
-        header: &FrameHeader,
-        body: &[u8],
-        missing: u64,
-    ) -> Result<CheckpointInfo, Fault> {
-        let (checkpoint, signature) = Checkpoint::parse(body).ok_or(Fault::Checkpoint)?;
-        let names_next = checkpoint.next_public != [0; PUBLIC_KEY_BYTES];
-        if checkpoint.kind.ends_log() == names_next {
-            return Err(Fault::Checkpoint);
-        }
-        let message = checkpoint.message(&self.header_hash);
-        // After a lost checkpoint the key of a later epoch is not known, and its signature says nothing.
-        let public = self.public.filter(|_| header.epoch == self.epoch);
-        if public.is_some_and(|public| !sshsig::verify(&public, &message, &signature)) {
-            return Err(Fault::CheckpointSignature);
-        }
-        if checkpoint.size != header.seq {
-            return Err(Fault::Checkpoint);
-        }
-        let whole = self.intact && missing == 0;
-        if whole && checkpoint.root != self.tree.root() {
-            return Err(Fault::RootMismatch);
-        }
-        if whole && (checkpoint.kind == CheckpointKind::Final) != self.after_summary {
-            return Err(Fault::Summary);
-        }
-        Ok(CheckpointInfo {
-            kind: checkpoint.kind,
-            frames: checkpoint.size,
-            unix_ms: checkpoint.unix_ms,
-            statement: public.map(|public| statement(message, public, signature)),
-        })
-    }
-
-    fn decrypt(
-        &mut self,
-        header: &FrameHeader,
-        head: &[u8; FRAME_HEADER_BYTES],
-        body: &[u8],
-        plain: &mut Vec<u8>,
-        budget: &mut u64,
-    ) -> Result<Option<(u64, core::ops::Range<usize>)>, Fault> {
-        let Some(ratchet) = &self.ratchet else {
-            return Ok(None);
-        };
-        // A copy goes forward, and takes the ratchet's place only when the frame proves to be the writer's.
-        let mut trial = ratchet.clone();
-        let steps = trial
-            .steps_to(header.epoch, header.index)
-            .ok_or(Fault::FramePlace)?;
-        // In a log without holes there is at most one step, the first of an epoch.
-        *budget = budget
-            .checked_sub(steps.saturating_sub(1))
-            .ok_or(Fault::FramePlace)?;
-        trial.skip_to(header.epoch, header.index);
-        let nonce = trial.nonce(header.seq);
-        let key = trial.next_key();
-        if self
-            .suite
-            .open_into(&key, nonce, &aad(&self.header_hash, head), body, plain)
-            .is_err()
-        {
-            return Err(Fault::NotAuthentic);
-        }
-        let (t0_us, content) = open_prefix(plain).ok_or(Fault::FrameContent)?;
-        let range = plain.len().min(16)..plain.len().min(16 + content.len());
-        self.ratchet = Some(trial);
-        Ok(Some((t0_us, range)))
-    }
-}
-
-fn statement(message: Vec<u8>, public: [u8; PUBLIC_KEY_BYTES], signature: [u8; 64]) -> Statement {
-    let fingerprint: String = fingerprint(&public);
-    Statement {
-        message,
-        fingerprint,
-        public,
-        signature,
     }
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::frame::{FrameHeader, FrameKind, PREFIX_BYTES, encode_prefix};
 use crate::keyfile::Kem;
 use crate::secret::Generator;
-use liar::Liar;
+use liar::{CONTENT_LOG2, Liar};
 
 mod forged;
 mod liar;
@@ -178,6 +178,35 @@ fn lengths_and_padding_that_no_writer_makes_are_named() {
         fault_of(Liar::new(&[identity(1)], None).frame(FrameKind::Summary, 0, &summary)),
         Some(Fault::Record)
     );
+}
+
+#[test]
+fn a_content_larger_than_the_header_admits_is_named() {
+    let largest = |extra: usize| {
+        let room = (1 << CONTENT_LOG2) + extra;
+        let mut content = RECORD.repeat(room / RECORD.len() + 1);
+        content.truncate(room / RECORD.len() * RECORD.len());
+        Liar::new(&[identity(1)], None).content(&content)
+    };
+    assert_eq!(fault_of(largest(0)), None);
+    assert_eq!(fault_of(largest(RECORD.len())), Some(Fault::FrameContent));
+}
+
+#[test]
+fn an_idle_log_of_many_heartbeats_costs_nothing_of_the_budget() {
+    let mut liar = Liar::new(&[identity(1)], None);
+    for _ in 0..20 {
+        liar = liar.checkpoint(CheckpointKind::Heartbeat, 5);
+    }
+    let mut reader = Reader::new(ReaderConfig {
+        identities: vec![identity(1)],
+        ..ReaderConfig::default()
+    });
+    reader.budget = 1;
+    reader.push(&liar.content(&RECORD).end().bytes);
+    while reader.poll().is_some() {}
+    assert_eq!(reader.budget, 1);
+    assert_eq!(reader.verdict().completeness, Completeness::Complete);
 }
 
 #[test]

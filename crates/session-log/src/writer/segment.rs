@@ -12,6 +12,7 @@ use crate::frame::{
 };
 use crate::header::{Core, LogId, Preamble, PreviousState, header_hash};
 use crate::keyfile::Recipient;
+use crate::limits::MAX_CONTENT_BYTES;
 use crate::ratchet::{Ratchet, commitment};
 use crate::secret::Generator;
 use crate::signer::SigningIdentity;
@@ -108,6 +109,7 @@ impl Segment {
             epoch0_public: signing.verifying_key().to_bytes(),
             created_unix_ms: unix_ms,
             recipients_digest: recipients_digest(constant.recipients.iter().map(Recipient::key_id)),
+            content_log2: MAX_CONTENT_BYTES.ilog2(),
         }
         .encode();
         let mut preamble = Preamble {

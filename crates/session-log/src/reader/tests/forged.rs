@@ -5,6 +5,7 @@ use alloc::format;
 use super::liar::{Liar, signer};
 use super::*;
 use crate::checkpoint::OpenKind;
+use crate::header::PreviousState;
 
 /// Verdict of a reader with the key who trusts the identity.
 fn judge(bytes: &[u8], mode: ReadMode) -> Verdict {
@@ -86,4 +87,28 @@ fn a_segment_without_opening_behind_a_lost_one_is_unsigned() {
     let verdict = judge(&bytes, ReadMode::Salvage);
     assert_eq!(verdict.authenticity, Authenticity::Unsigned);
     assert!(!verdict.is_good());
+}
+
+#[test]
+fn a_segment_says_truly_how_the_one_before_it_ended() {
+    let identities = [identity(1)];
+    for (state, good) in [
+        (PreviousState::Rotated, true),
+        (PreviousState::Clean, false),
+        (PreviousState::Recovered, false),
+    ] {
+        let mut first = Liar::new(&identities, None).checkpoint(CheckpointKind::Rotated, 9);
+        first.state = state;
+        let next = first.next(&identities, OpenKind::Continued, 9).end();
+        let bytes = [&first.bytes[..], &next.bytes].concat();
+        if good {
+            assert!(judge(&bytes, ReadMode::Strict).is_good());
+        } else {
+            assert_eq!(
+                refused(&bytes),
+                Some(Fault::SegmentNotContinued),
+                "{state:?}"
+            );
+        }
+    }
 }

@@ -26,6 +26,9 @@ fn key(seed: u8) -> SigningKey {
     SigningKey::from_bytes(&[seed; 32])
 }
 
+/// Largest content of a frame that the headers here admit: 64 KiB.
+pub(super) const CONTENT_LOG2: u32 = 16;
+
 #[derive(Clone)]
 pub(super) struct Liar {
     pub(super) bytes: Vec<u8>,
@@ -33,6 +36,8 @@ pub(super) struct Liar {
     ratchet: Ratchet,
     signing: SigningKey,
     segment_no: u32,
+    /// What the next segment will say of this one's end.
+    pub(super) state: PreviousState,
     tree: Tree,
 }
 
@@ -64,11 +69,12 @@ impl Liar {
             log_id: [6; 16],
             segment_no,
             previous: before.map(|before| (before.tree.root(), before.tree.size())),
-            previous_state: before.map_or(PreviousState::First, |_| PreviousState::Rotated),
+            previous_state: before.map_or(PreviousState::First, |before| before.state),
             commitment: commitment(&secret, &[6; 16], segment_no),
             epoch0_public: signing.verifying_key().to_bytes(),
             created_unix_ms: 0,
             recipients_digest: recipients_digest(recipients.iter().map(|r| r.key_id())),
+            content_log2: CONTENT_LOG2,
         }
         .encode();
         let mut preamble = Preamble {
@@ -117,6 +123,7 @@ impl Liar {
             header_hash,
             signing,
             segment_no,
+            state: PreviousState::Rotated,
             tree: Tree::default(),
         }
         .clear(FrameKind::Open, &open)
