@@ -28,7 +28,7 @@ fn ssh_keygen_is_there() -> bool {
         // Not by `println!`, which the test harness keeps to itself.
         let _ = std::io::Write::write_all(
             &mut std::io::stderr(),
-            format!("SKIPPED: ssh-keygen is not on PATH\n").as_bytes(),
+            b"SKIPPED: ssh-keygen is not on PATH\n",
         );
     }
     there
