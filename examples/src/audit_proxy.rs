@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
+use zeroize::Zeroizing;
 
+use crate::asked::Asked;
 use crate::config::Config;
 use crate::token::{self, TokenHash};
 use serve::Server;
@@ -29,7 +30,8 @@ Examples:
   audit_proxy token                           make a token for an [[identity]]
 
 The operator's log goes to standard error; PORTREEVE_LOG=debug says more.
-SIGTERM and SIGINT end all sessions with a message and complete their logs."
+SIGTERM, SIGINT, and SIGHUP from a terminal that closes, end all sessions with a message and complete
+their logs; a second SIGTERM or SIGINT cuts them off. Under nohup SIGHUP does nothing."
 )]
 struct Arguments {
     /// The configuration file
@@ -66,7 +68,8 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            eprintln!("{message}");
+            // Standard error is the last place to say anything; if it is gone, the status still tells.
+            let _ = writeln!(std::io::stderr(), "{message}");
             ExitCode::FAILURE
         }
     }
@@ -88,32 +91,33 @@ pub fn log_to_stderr(default: &str) {
 fn show_token() -> Result<(), String> {
     let token = token::generate().map_err(|error| format!("no randomness: {error}"))?;
     let hash = TokenHash::of(&token).to_hex();
-    let said = writeln!(
-        std::io::stdout(),
-        "The token, which is shown only now:\n\n  {}\n\nThe line for its [[identity]]:\n\n  token_sha256 = \"{hash}\"",
+    say(&Zeroizing::new(format!(
+        "The token, which is shown only now:\n\n  {}\n\nThe line for its [[identity]]:\n\n  token_sha256 = \"{hash}\"\n",
         token.as_str()
-    );
-    said.map_err(|error| format!("the token cannot be shown: {error}"))
+    )))
 }
 
 fn init(folder: &Path) -> Result<(), String> {
     let said = starter::write(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    print!("{said}");
-    Ok(())
+    say(&said)
+}
+
+fn say(text: &str) -> Result<(), String> {
+    let said = std::io::stdout().write_all(text.as_bytes());
+    said.map_err(|error| format!("standard output cannot be written: {error}"))
 }
 
 fn run(config: &Path, only_check: bool) -> Result<(), String> {
     log_to_stderr("info");
     let config = Config::load(config).map_err(|error| error.to_string())?;
     if only_check {
-        println!(
-            "The configuration is sound: {} listeners, {} targets, {} identities, {} recipients.",
+        return say(&format!(
+            "The configuration is sound: {} listeners, {} targets, {} identities, {} recipients.\n",
             config.listeners.len(),
             config.targets.len(),
             config.identities.len(),
             config.recipients.len()
-        );
-        return Ok(());
+        ));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -126,25 +130,22 @@ fn run(config: &Path, only_check: bool) -> Result<(), String> {
 }
 
 async fn serve_until_stopped(config: Config) -> Result<(), String> {
-    let cannot = |error| format!("signals cannot be received: {error}");
-    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    let mut asked = Asked::new().map_err(|error| format!("signals cannot be received: {error}"))?;
     let server = Server::bind(config)
         .await
         .map_err(|error| error.to_string())?;
     let (stop, stopped) = watch::channel(false);
     let serving = server.run(stopped);
     tokio::pin!(serving);
-    loop {
-        tokio::select! {
-            () = &mut serving => return Ok(()),
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        if stop.send_replace(true) {
-            tracing::warn!("asked to stop again: sessions are cut off");
-            return Ok(());
-        }
-        tracing::info!("asked to stop: ending all sessions");
+    tokio::select! {
+        () = &mut serving => return Ok(()),
+        () = asked.once() => {}
     }
+    tracing::info!("asked to stop: ending all sessions");
+    stop.send_replace(true);
+    tokio::select! {
+        () = serving => {}
+        () = asked.again() => tracing::warn!("asked to stop again: sessions are cut off"),
+    }
+    Ok(())
 }

@@ -1,15 +1,26 @@
 //! The demo: a target, the proxy in front of it and a log reader, all on loopback and made on the spot.
 
+/// `println!` without a panic where standard output is gone: an error ends the demo, and clears up.
+macro_rules! say {
+    ($($text:tt)*) => {
+        std::io::Write::write_fmt(
+            &mut std::io::stdout(),
+            format_args!("{}\n", format_args!($($text)*)),
+        )?
+    };
+}
+
 mod audit;
 mod scene;
 mod self_test;
 mod sshd;
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::asked::Asked;
 use crate::audit_proxy::log_to_stderr;
 use scene::{Scene, TargetKind};
 
@@ -55,7 +66,8 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("demo: FAILED: {error}");
+            // Standard error is the last place to say anything; if it is gone, the status still tells.
+            let _ = writeln!(std::io::stderr(), "demo: FAILED: {error}");
             ExitCode::FAILURE
         }
     }
@@ -68,36 +80,47 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
         TargetKind::Embedded
     };
     let has_person = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    let scene = Scene::start(kind).await?;
-    if arguments.self_test || !has_person {
-        self_test::run(scene).await
-    } else {
-        with_person(scene).await
+    let mut asked = Asked::new()?;
+    let alone = arguments.self_test || !has_person;
+    let starting = async {
+        let scene = Scene::start(kind).await?;
+        if alone {
+            self_test::run(scene).await.map(|()| None)
+        } else {
+            Ok(Some(scene))
+        }
+    };
+    // Whatever is left off here is dropped, and takes its folder and its `sshd` along.
+    let scene = tokio::select! {
+        scene = starting => scene?,
+        () = asked.once() => return Err("asked to stop".into()),
+    };
+    match scene {
+        Some(scene) => with_person(scene, &mut asked).await,
+        None => Ok(()),
     }
 }
 
 /// Waits while a person tries things, then shows what was recorded of them.
-async fn with_person(scene: Scene) -> Result<(), Failure> {
-    println!("{}\n", scene.description);
-    println!(
+async fn with_person(scene: Scene, asked: &mut Asked) -> Result<(), Failure> {
+    say!("{}\n", scene.description);
+    say!(
         "In another terminal:\n\n  ssh -p {} {}@127.0.0.1\n",
         scene.address.port(),
         scene.user
     );
-    println!(
-        "Try another user name to be denied. Ctrl-C here ends it and shows what was recorded."
-    );
-    tokio::signal::ctrl_c().await?;
-    println!("\nEnding all sessions …");
+    say!("Try another user name to be denied. Ctrl-C here ends it and shows what was recorded.");
+    asked.once().await;
+    say!("\nEnding all sessions …");
     let recorded = scene.end().await?;
-    println!("\nAccess events:\n\n{}", recorded.events.trim_end());
+    say!("\nAccess events:\n\n{}", recorded.events.trim_end());
     for log in &recorded.logs {
-        println!("\nLog {}\n", log.name);
+        say!("\nLog {}\n", log.name);
         let verdict = recorded.verify(log)?;
-        println!("Without the key: {}", audit::in_words(&verdict));
+        say!("Without the key: {}", audit::in_words(&verdict));
         let reading = recorded.read(log)?;
-        println!("With the key:    {}\n", audit::in_words(&reading.verdict));
-        print!("{}", reading.lines());
+        say!("With the key:    {}\n", audit::in_words(&reading.verdict));
+        say!("{}", reading.lines().trim_end());
     }
     Ok(())
 }

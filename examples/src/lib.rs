@@ -4,6 +4,7 @@
 #![cfg(unix)]
 
 pub mod arrival;
+pub mod asked;
 pub mod audit_proxy;
 pub mod config;
 pub mod connect;

@@ -13,16 +13,16 @@ const STRANGER: &str = "intruder";
 
 /// Runs everything, prints what it sees, and fails at the first thing that does not hold.
 pub(super) async fn run(scene: Scene) -> Result<(), Failure> {
-    println!("{}\n", scene.description);
+    say!("{}\n", scene.description);
     let first = first_connection(&scene).await?;
     denied_user(&scene).await?;
     second_connection(&scene, &first).await?;
     scene.ended(2).await?;
     let recorded = scene.end().await?;
-    println!("\nThe proxy has ended.");
+    say!("\nThe proxy has ended.");
     check_events(&recorded)?;
     check_logs(&recorded)?;
-    println!("\nEverything held.");
+    say!("\nEverything held.");
     Ok(())
 }
 
@@ -31,7 +31,7 @@ fn check(what: &str, holds: bool, seen: impl FnOnce() -> String) -> Result<(), F
     if !holds {
         return Err(format!("{what}: {}", seen()).into());
     }
-    println!("ok   {what}");
+    say!("ok   {what}");
     Ok(())
 }
 
@@ -39,7 +39,7 @@ fn check(what: &str, holds: bool, seen: impl FnOnce() -> String) -> Result<(), F
 async fn first_connection(scene: &Scene) -> Result<String, Failure> {
     let client = Client::login(scene.address, &scene.user).await?;
     let host_key = client.said().host_key.unwrap_or_default();
-    println!("ok   `{}` is let in without a key or password", scene.user);
+    say!("ok   `{}` is let in without a key or password", scene.user);
     check(
         "the host key is derived, not the target's own",
         host_key.starts_with("SHA256:") && host_key != scene.target_host_key,
@@ -63,7 +63,7 @@ async fn first_connection(scene: &Scene) -> Result<String, Failure> {
     shell.resize(132, 50).await?;
     shell.send("echo size: $(stty size)\n").await?;
     shell.read_until("size: 50 132").await?;
-    println!("ok   a shell runs in a terminal, which follows a resize");
+    say!("ok   a shell runs in a terminal, which follows a resize");
     shell.send("echo answer-$((6 * 7))\n").await?;
     shell.read_until("answer-42").await?;
     shell.send("exit 5\n").await?;
@@ -85,7 +85,7 @@ async fn denied_user(scene: &Scene) -> Result<(), Failure> {
                 said.banner.contains("access denied"),
                 || format!("{said:?}"),
             )?;
-            println!("       {}", said.banner.trim());
+            say!("       {}", said.banner.trim());
             Ok(())
         }
         Err(other) => Err(other.into()),
@@ -112,7 +112,7 @@ async fn second_connection(scene: &Scene, first: &str) -> Result<(), Failure> {
 }
 
 fn check_events(recorded: &Recorded) -> Result<(), Failure> {
-    println!("\nAccess events:\n\n{}", recorded.events);
+    say!("\nAccess events:\n\n{}", recorded.events);
     let mut names = Vec::new();
     for line in recorded.events.lines() {
         let event: serde_json::Value = serde_json::from_str(line)?;
@@ -157,14 +157,14 @@ fn check_logs(recorded: &Recorded) -> Result<(), Failure> {
         reading.verdict.is_good() && reading.verdict.decryption == Decryption::Ok,
         || in_words(&reading.verdict),
     )?;
-    println!("\nRecords of the first session:\n\n{}", reading.lines());
+    say!("\nRecords of the first session:\n\n{}", reading.lines());
     check_records(&reading)?;
-    println!("\nReplay of the first session:\n");
+    say!("\nReplay of the first session:\n");
     let replay = reading.replay();
     for line in replay.lines() {
-        println!("  | {line}");
+        say!("  | {line}");
     }
-    println!();
+    say!("");
     check(
         "the replay shows what the person saw",
         replay.contains("from stdin to stdout") && replay.contains("answer-42"),

@@ -1,0 +1,119 @@
+//! The `audit_proxy` program from outside: signals, and an output that is gone.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+fn init(folder: &Path) -> Command {
+    let mut command = Command::new(common::example("audit_proxy"));
+    command.arg("init").arg(folder);
+    command
+}
+
+/// A running proxy on ports of the system's choice, which has said that it listens.
+fn proxy(folder: &Path, with: impl FnOnce(&str) -> Command) -> Child {
+    common::run(&mut init(folder));
+    let file = folder.join("proxy.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace(":2222", ":0").replace(":8022", ":0")).unwrap();
+    let program = common::example("audit_proxy");
+    let mut child = with(program.to_str().unwrap())
+        .arg("--config")
+        .arg(&file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("listening") {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).unwrap(), 0, "it has ended");
+    }
+    child
+}
+
+fn tell(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+fn end(child: &mut Child) -> ExitStatus {
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(20) {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    panic!("it has not ended");
+}
+
+#[test]
+fn every_signal_that_asks_for_the_end_is_heard_also_where_standard_error_is_gone() {
+    for signal in [Signal::HUP, Signal::TERM, Signal::INT] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = proxy(&folder.path().join("it"), |program| Command::new(program));
+        tell(&child, signal);
+        assert_eq!(end(&mut child).code(), Some(0), "{signal:?}");
+    }
+}
+
+#[test]
+fn a_proxy_that_shall_outlive_its_terminal_does() {
+    let Some(nohup) = common::tool("nohup") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = proxy(&folder.path().join("it"), |program| {
+        let mut command = Command::new(nohup);
+        command.arg(program);
+        command
+    });
+    tell(&child, Signal::HUP);
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().unwrap().is_none());
+    tell(&child, Signal::TERM);
+    assert_eq!(end(&mut child).code(), Some(0));
+}
+
+#[test]
+fn an_output_that_nobody_reads_is_an_error_and_no_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = folder.path().join("made");
+    let check = |folder: &Path| {
+        let mut command = Command::new(common::example("audit_proxy"));
+        command.arg("--check").arg("--config");
+        command.arg(folder.join("proxy.toml"));
+        command
+    };
+    for command in [&mut init(&made), &mut check(&made)] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = command
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+            .wait_with_output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("standard output cannot be written"), "{said}");
+    }
+    common::run(check(&made).stdout(Stdio::null()));
+}
