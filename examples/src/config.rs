@@ -165,7 +165,8 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// The problems: first those of the file itself, then those of the files that it names.
+    /// The problems: first those of the file itself, then those of the files that it names. Line 0 is
+    /// the file as a whole, which cannot be read.
     pub fn problems(&self) -> &[(PathBuf, Problem)] {
         &self.problems
     }
@@ -177,7 +178,11 @@ impl fmt::Display for ConfigError {
             if position > 0 {
                 f.write_str("\n")?;
             }
-            write!(f, "{}: {problem}", file.display())?;
+            match problem.line {
+                // Of the file as a whole.
+                0 => write!(f, "{}: {}; {}", file.display(), problem.what, problem.help)?,
+                _ => write!(f, "{}: {problem}", file.display())?,
+            }
         }
         Ok(())
     }
@@ -199,7 +204,7 @@ impl Config {
             problems: vec![(
                 file.to_owned(),
                 Problem {
-                    line: 1,
+                    line: 0,
                     column: None,
                     path: String::new(),
                     what: format!("cannot be read: {error}"),

@@ -43,24 +43,11 @@ impl LogStore {
     /// When it does not.
     pub fn open(directory: PathBuf, sync: Sync) -> Result<Self, LogStoreError> {
         let store = Self { directory, sync };
-        store.probe().map_err(|error| LogStoreError {
+        probe(&store.directory).map_err(|error| LogStoreError {
             directory: store.directory.clone(),
             error,
         })?;
         Ok(store)
-    }
-
-    fn probe(&self) -> io::Result<()> {
-        let path = self
-            .directory
-            .join(format!(".probe-{}", std::process::id()));
-        let probed = new_file(&path).and_then(|mut file| {
-            file.write_all(b"probe")?;
-            file.sync_all()
-        });
-        // A probe of the same name is left over from a program that died in the middle.
-        let _ = std::fs::remove_file(&path);
-        probed
     }
 
     /// Makes the file of a session: `SESSION.sslg`, readable by its owner only.
@@ -91,6 +78,21 @@ impl LogStore {
     pub fn path(&self, session: &str) -> PathBuf {
         self.directory.join(format!("{session}.{EXTENSION}"))
     }
+}
+
+/// Writes a file into a folder to see whether that works, and removes it.
+///
+/// # Errors
+/// When it does not work.
+pub fn probe(directory: &Path) -> io::Result<()> {
+    let path = directory.join(format!(".probe-{}", std::process::id()));
+    let probed = new_file(&path).and_then(|mut file| {
+        file.write_all(b"probe")?;
+        file.sync_all()
+    });
+    // A probe of the same name is left over from a program that died in the middle.
+    let _ = std::fs::remove_file(&path);
+    probed
 }
 
 fn new_file(path: &Path) -> io::Result<File> {

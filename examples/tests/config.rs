@@ -94,6 +94,7 @@ impl Folder {
         new.write("auditor", &auditor.to_text(), 0o600);
         new.write("account-secret", &"5a".repeat(32), 0o600);
         new.write("policy.toml", POLICY, 0o644);
+        fs::create_dir(new.path("logs")).unwrap();
         Some(new)
     }
 
@@ -225,7 +226,7 @@ fn every_mistake_is_told_with_its_line_and_a_remedy() {
         (
             "key_file = \"ca\"",
             "key_file = \"ca.pub\"",
-            &["line 7: ca.key_file:", "chmod 600"],
+            &["line 7: ca.key_file:", "without `.pub`: `ca`"],
         ),
         (
             "secret_file = \"account-secret\"",
@@ -489,7 +490,8 @@ fn a_file_that_is_not_there_is_named() {
         .err()
         .unwrap();
     let said = error.to_string();
-    assert!(said.starts_with("/nonexistent/proxy.toml: "), "{said}");
+    let start = "/nonexistent/proxy.toml: cannot be read: ";
+    assert!(said.starts_with(start), "{said}");
     assert!(said.contains("--config"), "{said}");
 }
 
@@ -549,4 +551,73 @@ fn the_starter_folder_is_sound_and_everything_in_it_is_where_it_belongs() {
         .output()
         .unwrap();
     assert!(!again.status.success());
+    let said = String::from_utf8_lossy(&again.stderr);
+    assert!(
+        said.contains("choose another name, nothing is overwritten"),
+        "{said}"
+    );
+}
+
+#[test]
+fn places_that_cannot_be_written_are_told_with_their_line_and_are_left_as_they_are() {
+    let Some(folder) = Folder::new() else { return };
+    folder.write("file", "text", 0o600);
+    let cannot = [
+        ("missing", "there is no folder", "mkdir -p -m 700 missing"),
+        ("file", "`file` is no folder", "name another place"),
+        (
+            "/proc",
+            "`/proc` cannot be written",
+            "let the user of this program write",
+        ),
+    ];
+    for (name, what, help) in cannot {
+        let said = folder.refused(&GOOD.replace("\"logs\"", &format!("\"{name}\"")));
+        assert!(
+            said.starts_with("proxy.toml: line 10: log.directory: "),
+            "{said}"
+        );
+        assert!(said.contains(what) && said.contains(help), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+
+        let events = format!("[events]\nfile = \"{name}/events\"\n");
+        let said = folder.refused(&format!("{GOOD}{events}"));
+        let line = GOOD.lines().count() + 2;
+        let start = format!("proxy.toml: line {line}: events.file: ");
+        assert!(said.starts_with(&start), "{said}");
+        assert!(said.contains(help), "{said}");
+    }
+    for (name, fine) in [
+        ("logs", false),
+        ("file", true),
+        ("new", true),
+        ("/dev/null", true),
+    ] {
+        let events = format!("[events]\nfile = \"{name}\"\n");
+        let loaded = folder.load(&format!("{GOOD}{events}"));
+        assert_eq!(loaded.is_ok(), fine, "{name}");
+    }
+    assert_eq!(fs::read_to_string(folder.path("file")).unwrap(), "text");
+    assert_eq!(fs::read_dir(folder.path("logs")).unwrap().count(), 0);
+    assert!(!folder.path("new").exists());
+}
+
+#[test]
+fn the_public_half_of_a_key_is_not_to_be_hidden_but_to_be_replaced() {
+    let Some(folder) = Folder::new() else { return };
+    for (name, line) in [("ca", 7), ("signing", 12)] {
+        let said = folder.refused(&GOOD.replace(
+            &format!("key_file = \"{name}\""),
+            &format!("key_file = \"{name}.pub\""),
+        ));
+        assert!(
+            said.starts_with(&format!("proxy.toml: line {line}: ")),
+            "{said}"
+        );
+        assert!(said.contains("is the public half of a key"), "{said}");
+        assert!(
+            said.contains(&format!("without `.pub`: `{name}`")),
+            "{said}"
+        );
+    }
 }

@@ -26,7 +26,10 @@ const SAMPLE_USER: &str = "\"deploy\"";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(super) enum StarterError {
-    /// The folder is there, or cannot be made.
+    /// The folder is there already.
+    #[error("it is there already; choose another name, nothing is overwritten")]
+    Exists,
+    /// The folder cannot be made.
     #[error("the folder cannot be made: {0}")]
     Folder(io::Error),
     /// A file cannot be written.
@@ -126,7 +129,10 @@ fn make_folder(path: &Path) -> Result<(), StarterError> {
     DirBuilder::new()
         .mode(0o700)
         .create(path)
-        .map_err(StarterError::Folder)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => StarterError::Exists,
+            _ => StarterError::Folder(error),
+        })
 }
 
 fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {

@@ -178,6 +178,12 @@ fn secret_file<'d>(
 ) -> Option<(Field<'d>, zeroize::Zeroizing<String>)> {
     let (field, file) = reader.needed_text(table, name, help)?;
     let path = resolve(reader, file);
+    if let Some(private) = file.strip_suffix(".pub") {
+        let what = format!("{} is the public half of a key", quoted(file));
+        let help = format!("name the file without `.pub`: {}", quoted(private));
+        reader.problem(&field, what, help);
+        return None;
+    }
     match files::read_secret(&path) {
         Ok(text) => Some((field, text)),
         Err(error) => {

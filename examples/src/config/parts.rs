@@ -1,15 +1,16 @@
 //! The tables of the configuration that are no more than a few fields: log, events, timeouts, targets.
 
+use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proxy_core::Timeouts;
 use session_log::{Recipient, SigningIdentity};
 
-use super::reader::{Reader, Table, quoted};
+use super::reader::{Field, Reader, Table, quoted};
 use super::{DEFAULT_ARRIVAL, DEFAULT_SHUTDOWN, keys};
-use crate::log_store::Sync;
+use crate::log_store::{self, Sync};
 
 /// `[log]`
 pub(super) struct Log {
@@ -25,7 +26,11 @@ pub(super) fn log<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> Option<L
     let table = reader.needed_table(document, "log", &known, help)?;
     let directory = reader
         .needed_text(&table, "directory", "write `directory = \"logs\"`")
-        .map(|(_, name)| keys::resolve(reader, name));
+        .map(|(field, name)| {
+            let folder = keys::resolve(reader, name);
+            writable_folder(reader, &field, &folder, &folder);
+            folder
+        });
     let recipients = keys::recipients(reader, &table);
     let signer = keys::log_signer(reader, &table);
     let sync = match reader.optional_text(&table, "sync") {
@@ -48,8 +53,67 @@ pub(super) fn log<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> Option<L
 /// `[events]`
 pub(super) fn events_file<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> Option<PathBuf> {
     let table = reader.table(document, "events", &["file"])?;
-    let (_, name) = reader.optional_text(&table, "file")?;
-    (name != "-").then(|| keys::resolve(reader, name))
+    let (field, name) = reader.optional_text(&table, "file")?;
+    if name == "-" {
+        return None;
+    }
+    let file = keys::resolve(reader, name);
+    let shown = quoted(&file.display().to_string());
+    match std::fs::metadata(&file) {
+        Ok(there) if there.is_dir() => {
+            let what = format!("access events cannot be written to {shown}: it is a folder");
+            reader.problem(
+                &field,
+                what,
+                "name a file, or write `\"-\"` for standard output",
+            );
+        }
+        Ok(there) if there.is_file() => {
+            if let Err(error) = std::fs::OpenOptions::new().append(true).open(&file) {
+                let what = format!("access events cannot be written to {shown}: {error}");
+                let help = "let the user of this program write it, or name another file";
+                reader.problem(&field, what, help);
+            }
+        }
+        // A pipe or device, which a look must not open.
+        Ok(_) => {}
+        Err(_) => {
+            let folder = match file.parent() {
+                Some(folder) if folder != Path::new("") => folder,
+                _ => Path::new("."),
+            };
+            writable_folder(reader, &field, &file, folder);
+        }
+    }
+    Some(file)
+}
+
+/// Reports a folder where nothing can be written; `for_what` is what is to go there.
+fn writable_folder<'d>(reader: &mut Reader<'d>, field: &Field<'d>, for_what: &Path, folder: &Path) {
+    let shown = folder.display();
+    let Err(error) = log_store::probe(folder) else {
+        return;
+    };
+    let (why, help) = match std::fs::metadata(folder) {
+        Ok(there) if there.is_dir() => (
+            error.to_string(),
+            format!("let the user of this program write into `{shown}`, or name another place"),
+        ),
+        Ok(_) => (
+            format!("`{shown}` is no folder"),
+            "name another place".to_owned(),
+        ),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (
+            format!("there is no folder `{shown}`"),
+            format!("make it with `mkdir -p -m 700 {shown}`, or name another place"),
+        ),
+        Err(error) => (error.to_string(), "name another place".to_owned()),
+    };
+    let what = format!(
+        "{} cannot be written: {why}",
+        quoted(&for_what.display().to_string())
+    );
+    reader.problem(field, what, help);
 }
 
 /// `[timeouts]`
