@@ -193,8 +193,11 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     seeds
 }
 
-/// What a peer that knows the keys may say first, with the mode in front.
-fn keyed() -> Vec<(&'static str, [u8; 2], Vec<Vec<u8>>)> {
+/// A name, what stands in front, and payloads.
+type Conversation = (&'static str, [u8; 2], Vec<Vec<u8>>);
+
+/// What a peer that knows the keys may say first.
+fn keyed() -> Vec<Conversation> {
     let service = |number: u8| [&[number][..], &string(b"ssh-userauth")].concat();
     let login = |method: &[u8]| {
         [

@@ -140,10 +140,7 @@ fn against_client(input: &mut Input<'_>) -> bool {
     let (mut is_in, mut banners) = (false, 0);
     let mut packet = Vec::new();
     for _ in 0..MAX_PACKETS {
-        loop {
-            let Ok(progress) = client.handle_input(&mut packet, NOW) else {
-                break;
-            };
+        while let Ok(progress) = client.handle_input(&mut packet, NOW) {
             if let Some(range) = progress.payload {
                 assert!(is_in, "a packet before the login");
                 assert!((80..=127).contains(&packet[range.start]));
