@@ -276,6 +276,10 @@ impl Relay {
                         why,
                     },
                 );
+                if want_reply {
+                    self.global_replies_to[from].push(Pending::Refusal)?;
+                    self.flush_global_refusals(from, out);
+                }
                 return Ok(());
             }
             (Leg::Client, "tcpip-forward" | "streamlocal-forward@openssh.com") => {

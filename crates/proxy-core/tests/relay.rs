@@ -309,6 +309,18 @@ fn a_refusal_is_answered_after_everything_asked_before_it() {
 }
 
 #[test]
+fn a_target_that_wants_to_know_whether_its_keys_arrived_is_answered() {
+    let mut bench = Bench::new("");
+    assert_eq!(
+        bench.packets(
+            Leg::Target,
+            &p::global_request("hostkeys-00@openssh.com", true, b"")
+        ),
+        [Out::Send(Leg::Target, p::request_failure())]
+    );
+}
+
+#[test]
 fn channels_beyond_the_grant_are_refused_until_one_closes() {
     let mut bench = Bench::with_channel("max_channels = 1");
     let second = p::open("session", 1, 9999, b"");

@@ -342,6 +342,14 @@ fn records_that_a_reader_would_refuse_are_refused_when_written_and_the_log_goes_
             },
         ),
         (
+            // Critical, and no reader knows it.
+            Record::Other {
+                kind: 0x8000,
+                body: &[0xA0],
+            },
+            WriteError::MalformedBody,
+        ),
+        (
             Record::Other {
                 kind: 0x30,
                 body: &[0x18, 0x01],

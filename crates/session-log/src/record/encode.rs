@@ -118,7 +118,8 @@ pub(crate) fn check_limits(record: &Record<'_>, encoded: usize) -> Result<(), Wr
         });
     }
     if let Record::Other { kind, body } = record {
-        let open_kind = !super::decode::has_variant(*kind);
+        // A reader refuses critical kinds that it does not know.
+        let open_kind = *kind < super::kinds::CRITICAL && !super::decode::has_variant(*kind);
         return if open_kind && check_whole(body).is_ok() {
             Ok(())
         } else {
