@@ -106,13 +106,16 @@ impl Directory {
         &self,
         request: &http_connect::Request<'_>,
         without_token: Option<usize>,
-    ) -> Result<(usize, usize), HttpError> {
+    ) -> Result<(usize, usize), Refused> {
         let identity = match request.token {
             Some(token) => token::find(&self.tokens, token).ok_or(HttpError::UnknownToken)?,
             None => without_token.ok_or(HttpError::NoToken)?,
         };
         // Only who is known learns which targets there are.
-        Ok((identity, self.target(request.host, request.port)?))
+        let target = self
+            .target(request.host, request.port)
+            .map_err(|error| Refused::Target { identity, error })?;
+        Ok((identity, target))
     }
 }
 
@@ -156,6 +159,14 @@ pub enum Refused {
     /// The `CONNECT` request is not accepted.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// A known client asks for a target that is not there, or for more than one.
+    #[error("{error}")]
+    Target {
+        /// Who it is.
+        identity: usize,
+        /// Why.
+        error: HttpError,
+    },
 }
 
 impl Refused {
@@ -168,7 +179,8 @@ impl Refused {
             Self::Proxy(_) | Self::ProxyNotListed | Self::ProxyTwice => "proxy_protocol",
             Self::Http(HttpError::NoToken) => "no_token",
             Self::Http(HttpError::UnknownToken) => "unknown_token",
-            Self::Http(HttpError::UnknownTarget | HttpError::AmbiguousTarget) => "unknown_target",
+            Self::Target { .. }
+            | Self::Http(HttpError::UnknownTarget | HttpError::AmbiguousTarget) => "unknown_target",
             Self::Http(_) => "bad_request",
         }
     }
@@ -191,7 +203,7 @@ pub async fn receive(
     let read = match received {
         Ok(Ok(read)) => read,
         Ok(Err(refused)) => {
-            if let Refused::Http(error) = &refused {
+            if let Refused::Http(error) | Refused::Target { error, .. } = &refused {
                 farewell(&mut stream, error.response().as_bytes()).await;
             }
             return Err(refused);
@@ -372,12 +384,14 @@ mod tests {
                 port: 2222,
                 token: None,
             };
-            assert_eq!(directory.admit(&request, None), Err(HttpError::NoToken));
+            let refused = directory.admit(&request, None);
+            assert!(matches!(refused, Err(Refused::Http(HttpError::NoToken))));
             request.token = Some("bad");
-            assert_eq!(
-                directory.admit(&request, Some(1)),
-                Err(HttpError::UnknownToken)
-            );
+            let refused = directory.admit(&request, Some(1));
+            assert!(matches!(
+                refused,
+                Err(Refused::Http(HttpError::UnknownToken))
+            ));
         }
     }
 }

@@ -12,7 +12,7 @@ mod common;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -23,8 +23,11 @@ fn init(folder: &Path) -> Command {
     command
 }
 
-/// A running proxy on ports of the system's choice, which has said that it listens.
-fn proxy(folder: &Path, with: impl FnOnce(&str) -> Command) -> Child {
+/// A running proxy on ports of the system's choice, what it goes on to say, and where clients with a token arrive.
+fn proxy(
+    folder: &Path,
+    with: impl FnOnce(&str) -> Command,
+) -> (Child, BufReader<ChildStderr>, String) {
     common::run(&mut init(folder));
     let file = folder.join("proxy.toml");
     let text = fs::read_to_string(&file).unwrap();
@@ -40,11 +43,15 @@ fn proxy(folder: &Path, with: impl FnOnce(&str) -> Command) -> Child {
         .unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
-    while !line.contains("listening") {
+    let address = loop {
         line.clear();
         assert_ne!(said.read_line(&mut line).unwrap(), 0, "it has ended");
-    }
-    child
+        if line.contains("kind=connect") {
+            let (_, rest) = line.split_once("address=").unwrap();
+            break rest.split_whitespace().next().unwrap().to_owned();
+        }
+    };
+    (child, said, address)
 }
 
 fn tell(child: &Child, signal: Signal) {
@@ -67,7 +74,8 @@ fn end(child: &mut Child) -> ExitStatus {
 fn every_signal_that_asks_for_the_end_is_heard_also_where_standard_error_is_gone() {
     for signal in [Signal::HUP, Signal::TERM, Signal::INT] {
         let folder = tempfile::tempdir().unwrap();
-        let mut child = proxy(&folder.path().join("it"), |program| Command::new(program));
+        let (mut child, said, _) = proxy(&folder.path().join("it"), |it| Command::new(it));
+        drop(said);
         tell(&child, signal);
         assert_eq!(end(&mut child).code(), Some(0), "{signal:?}");
     }
@@ -79,7 +87,7 @@ fn a_proxy_that_shall_outlive_its_terminal_does() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    let mut child = proxy(&folder.path().join("it"), |program| {
+    let (mut child, _said, _) = proxy(&folder.path().join("it"), |program| {
         let mut command = Command::new(nohup);
         command.arg(program);
         command
@@ -89,6 +97,29 @@ fn a_proxy_that_shall_outlive_its_terminal_does() {
     assert!(child.try_wait().unwrap().is_none());
     tell(&child, Signal::TERM);
     assert_eq!(end(&mut child).code(), Some(0));
+}
+
+#[test]
+fn the_operator_reads_who_asked_for_a_target_that_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let it = folder.path().join("it");
+    let (mut child, said, address) = proxy(&it, |program| Command::new(program));
+    let output = Command::new(common::example("connect"))
+        .args(["--proxy", &address, "--token-file"])
+        .arg(it.join("token"))
+        .args(["nowhere", "22"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    tell(&child, Signal::TERM);
+    assert_eq!(end(&mut child).code(), Some(0));
+    let lines: Vec<_> = said.lines().map(Result::unwrap).collect();
+    let refused = lines.iter().find(|line| line.contains("unknown_target"));
+    let refused = refused.unwrap_or_else(|| panic!("{lines:?}"));
+    assert!(
+        refused.contains("WARN") && refused.contains("identity=\"me\""),
+        "{refused}"
+    );
 }
 
 #[test]

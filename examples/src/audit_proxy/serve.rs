@@ -236,17 +236,21 @@ async fn connection(
     };
     match received {
         Ok(arrival) => serve(&shared, arrival, stop).await,
-        Err(refused) => tell(&refused, peer),
+        Err(refused) => tell(&refused, peer, &shared.identities),
     }
     drop(place);
 }
 
-fn tell(refused: &Refused, peer: SocketAddr) {
+fn tell(refused: &Refused, peer: SocketAddr, identities: &[Who]) {
     let reason = refused.reason();
     match refused {
         // Port scanners and health checks do this all day.
         Refused::Closed | Refused::TimedOut | Refused::Io(_) => {
             tracing::debug!(%peer, reason, %refused, "not arrived");
+        }
+        Refused::Target { identity, .. } => {
+            let identity = identities.get(*identity).map(|who| who.name.as_str());
+            tracing::warn!(%peer, identity, reason, %refused, "refused");
         }
         _ => tracing::warn!(%peer, reason, %refused, "refused"),
     }
