@@ -30,7 +30,7 @@ const COPY_BUFFER_BYTES: usize = 64 << 10;
     after_help = "\
 Example, in ~/.ssh/config:
   Host *.example.com
-    ProxyCommand connect --proxy proxy.example.com:8443 --token-file ~/.ssh/portreeve-token %h %p
+    ProxyCommand connect --proxy proxy.example.com:8022 --token-file ~/.ssh/portreeve-token %h %p
 
 Without --token-file the token is taken from the environment variable PORTREEVE_TOKEN; without
 either none is sent."
@@ -68,6 +68,11 @@ pub enum ConnectError {
     /// The host cannot stand in a request.
     #[error("`{0}` is not a host name")]
     BadHost(String),
+    /// The proxy's address lacks a part.
+    #[error(
+        "`{0}` is not the address of a proxy; write HOST:PORT, such as `proxy.example.com:8022`"
+    )]
+    BadProxy(String),
     /// The proxy cannot be reached.
     #[error("cannot reach the proxy {proxy}: {error}")]
     Unreachable {
@@ -175,6 +180,9 @@ pub async fn open(
     if host.is_empty() || !host.bytes().all(good) {
         return Err(ConnectError::BadHost(host.to_owned()));
     }
+    if !is_host_and_port(proxy) {
+        return Err(ConnectError::BadProxy(proxy.to_owned()));
+    }
     let authority = if host.contains(':') {
         format!("[{host}]:{port}")
     } else {
@@ -206,6 +214,14 @@ pub async fn open(
         .await
         .map_err(|_| no_answer())??;
     Ok((stream, first))
+}
+
+/// An IPv6 address has colons of its own, and brackets to tell them apart.
+fn is_host_and_port(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        let bracketed = host.starts_with('[') && host.ends_with(']');
+        !host.is_empty() && (bracketed || !host.contains(':')) && port.parse::<u16>().is_ok()
+    })
 }
 
 /// Reads the proxy's answer; gives what came behind it.

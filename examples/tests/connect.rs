@@ -168,6 +168,18 @@ async fn every_refusal_is_a_sentence_on_standard_error() {
             &["web", "22"],
             "does not answer in HTTP",
         ),
+        (
+            &"127.0.0.1".to_owned(),
+            Some("good-token"),
+            &["web", "22"],
+            "write HOST:PORT",
+        ),
+        (
+            &"::1:8022".to_owned(),
+            Some("good-token"),
+            &["web", "22"],
+            "write HOST:PORT",
+        ),
     ] {
         let mut command = connect(proxy, arguments);
         if let Some(token) = token {
