@@ -145,7 +145,7 @@ pub enum SshlogError {
         error: KeyFileError,
     },
     /// A signers file is not one.
-    #[error("{}: {error}", file.display())]
+    #[error("{}: {error}{}", file.display(), signers_help(error))]
     Signers {
         /// The file.
         file: PathBuf,
@@ -159,6 +159,14 @@ pub enum SshlogError {
     /// Standard output is gone.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
+}
+
+/// What to write, for the errors that do not say so themselves.
+fn signers_help(error: &SignersError) -> &'static str {
+    match error {
+        SignersError::Empty | SignersError::Line { .. } => "",
+        _ => "; a line is `name ssh-ed25519 AAAA…`",
+    }
 }
 
 /// Runs the command line of this process.

@@ -1,9 +1,12 @@
 //! The `sshlog` command as its users meet it: files in, text and an exit status out.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod common;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use examples::sshlog::run;
@@ -283,6 +286,33 @@ fn another_key_reads_nothing_and_fails() {
         0,
         "one of several is enough"
     );
+}
+
+#[test]
+fn a_replay_into_a_file_ends_without_a_word_to_the_terminal() {
+    let lab = Lab::new();
+    let mut sshlog = Command::new(common::example("sshlog"));
+    sshlog.args(["replay", "--speed", "0", "-i"]);
+    let output = common::run(sshlog.arg(lab.path("key")).arg(lab.path("log")));
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(shown, "\x1b[31mred\x1b[0m after\r\noops\n\n");
+}
+
+#[test]
+fn a_signers_file_that_is_none_is_told_with_what_to_write() {
+    let lab = Lab::new();
+    for text in [
+        "",
+        "ssh-ed25519",
+        "proxy ssh-ed25519 AAAA",
+        "proxy ssh-rsa AAAAB3NzaC1yc2E=",
+    ] {
+        fs::write(lab.path("strangers"), text).unwrap();
+        let (status, _, stderr) = lab.sshlog(&["verify", "--signers", "strangers", "log"]);
+        assert_eq!(status, 2, "{text}");
+        let help = "`name ssh-ed25519 AAAA…`";
+        assert_eq!(stderr.matches(help).count(), 1, "{text}: {stderr}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `sshlog replay`: a session's output at its own pace, through the filter of `session-log`.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{self, IsTerminal as _, Write};
 use std::thread;
 use std::time::Duration;
 
@@ -94,7 +94,13 @@ pub(super) fn run(
             Ok(())
         },
     )?;
-    out.write_all(Sanitizer::new(style).reset().as_bytes())?;
+    // What the session left set matters to a terminal, and its reset is rubbish in a file.
+    let last = if io::stdout().is_terminal() {
+        style
+    } else {
+        Style::Plain
+    };
+    out.write_all(Sanitizer::new(last).reset().as_bytes())?;
     conclude(&verdict, &arguments.source, out, err)
 }
 
