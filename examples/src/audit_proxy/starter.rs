@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use hostkey_derive::AccountSecret;
+use policy::PolicySet;
 use session_log::{Identity, Kem};
 use ssh_key::LineEnding;
 use zeroize::Zeroizing;
@@ -80,12 +81,7 @@ pub(super) fn write(folder: &Path) -> Result<String, StarterError> {
     file("token", &format!("{}\n", token.as_str()), 0o600)?;
     let hash = TokenHash::of(&token).to_hex();
     file("proxy.toml", &CONFIG.replace(SAMPLE_HASH, &hash), 0o644)?;
-    let user = current_user();
-    let policy = if is_user_name(&user) {
-        POLICY.replace(SAMPLE_USER, &format!("\"{user}\""))
-    } else {
-        POLICY.to_owned()
-    };
+    let policy = policy_for(&current_user());
     file("policy.toml", &policy, 0o644)?;
     Ok(what_next(folder))
 }
@@ -159,10 +155,40 @@ fn hex_line(bytes: &[u8]) -> Zeroizing<String> {
     text
 }
 
-fn is_user_name(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= 32
-        && text
-            .bytes()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-_".contains(&c))
+/// The sample policy for this user, or as it is when no policy can name them.
+fn policy_for(user: &str) -> String {
+    // What would end the text in which the name stands is in no name that a policy takes.
+    let policy = POLICY.replace(SAMPLE_USER, &format!("\"{user}\""));
+    let named = !user.contains(['"', '\\']) && PolicySet::from_toml(&policy).is_ok();
+    if named { policy } else { POLICY.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_names_every_user_that_a_policy_can() {
+        for user in [
+            "ada",
+            "Ada.Lovelace",
+            "svc_backup-2",
+            "HOST$",
+            "ada@example.com",
+        ] {
+            let line = format!("usernames = [\"{user}\"]");
+            assert!(policy_for(user).contains(&line), "{user}");
+        }
+        for user in [
+            "",
+            "*",
+            "two words",
+            "1000",
+            "a\", \"root",
+            "a\\u0062",
+            "a\nb",
+        ] {
+            assert_eq!(policy_for(user), POLICY, "{user}");
+        }
+    }
 }
