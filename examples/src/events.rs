@@ -201,6 +201,9 @@ mod tests {
 
     #[test]
     fn an_event_that_cannot_be_written_is_counted_and_the_next_is_tried() {
+        if !Path::new("/dev/full").exists() {
+            return crate::skipped("there is no /dev/full");
+        }
         let events = Events::to_file(Path::new("/dev/full")).unwrap();
         events.write(&json!({}));
         events.write(&json!({}));
