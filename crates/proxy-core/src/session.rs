@@ -23,7 +23,9 @@
 
 mod batch;
 mod buffer;
+mod certificate;
 mod ending;
+mod host_key;
 mod login;
 mod recorder;
 mod seeds;
