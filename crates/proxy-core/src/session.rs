@@ -458,9 +458,7 @@ impl Session {
             }
             ServerEvent::AuthAttempt(attempt) => self.login_attempted(attempt, now),
             ServerEvent::Authenticated => {}
-            ServerEvent::Disconnected { text, .. } => {
-                self.peer_said_goodbye(Leg::Client, &text, now)
-            }
+            ServerEvent::Disconnected { text, .. } => self.leg_gone(Leg::Client, &text, now),
             _ => {}
         }
     }
@@ -482,9 +480,7 @@ impl Session {
             ClientEvent::Banner(text) => self.target_banner(text),
             ClientEvent::Authenticated => self.target_accepted(now),
             ClientEvent::AuthFailed { .. } => self.certificate_rejected(now),
-            ClientEvent::Disconnected { text, .. } => {
-                self.peer_said_goodbye(Leg::Target, &text, now)
-            }
+            ClientEvent::Disconnected { text, .. } => self.leg_gone(Leg::Target, &text, now),
             _ => {}
         }
     }

@@ -88,7 +88,6 @@ impl Session {
 
     /// Ends a session: the log's last page first.
     pub(super) fn end(&mut self, reason: EndReason, detail: &str, now: Now) {
-        let farewell = reason.farewell();
         if let Some((relaying, mut outlet, _)) = self.split(Leg::Target, &(0..0), now) {
             // Nothing will follow that a held EOF could wait for.
             relaying.relay.handle_timeout(Duration::MAX, &mut outlet);
@@ -98,7 +97,7 @@ impl Session {
             ) {
                 relaying
                     .relay
-                    .notify_all(&format!("\r\n{farewell}\r\n"), &mut outlet);
+                    .notify_all(&format!("\r\n{}\r\n", reason.farewell()), &mut outlet);
             }
         }
         match core::mem::replace(&mut self.stage, Stage::Over) {
@@ -108,7 +107,6 @@ impl Session {
                     relaying: *relaying,
                     reason,
                     detail: detail.to_owned(),
-                    farewell,
                 };
                 self.stage = Stage::LogClosed(Box::new(ending));
             }
@@ -165,19 +163,12 @@ impl Session {
                 self.refuse_login(login.attempt, denied, now);
             }
             Stage::End(relaying) => {
-                let reason = EndReason::RecorderFailed;
-                let detail = "the log cannot be written".into();
-                let farewell = reason.farewell();
-                self.over(
-                    Ending {
-                        relaying: *relaying,
-                        reason,
-                        detail,
-                        farewell,
-                    },
-                    false,
-                    now,
-                );
+                let ending = Ending {
+                    relaying: *relaying,
+                    reason: EndReason::RecorderFailed,
+                    detail: "the log cannot be written".into(),
+                };
+                self.over(ending, false, now);
             }
             Stage::LogClosed(ending) => self.over(*ending, false, now),
             other => {
@@ -194,8 +185,8 @@ impl Session {
             relaying,
             reason,
             detail,
-            farewell,
         } = ending;
+        let farewell = reason.farewell();
         let bytes = relaying.relay.bytes_from();
         let kind = EventKind::SessionEnd {
             reason,
@@ -238,47 +229,29 @@ impl Session {
                 self.refuse(denied, now);
             }
             _ if gone => self.leg_gone(leg, &error.to_string(), now),
-            Leg::Client => {
-                let reason = if late {
-                    Refusal::LoginTimeout
-                } else {
-                    Refusal::ClientProtocol
-                };
-                self.leg_broke(reason, EndReason::ClientMisbehaved, error, now);
-            }
-            Leg::Target => {
-                let reason = if late {
-                    Refusal::TargetTimeout
-                } else {
-                    Refusal::TargetProtocol
-                };
-                self.leg_broke(reason, EndReason::TargetMisbehaved, error, now);
-            }
+            Leg::Client if late => self.leg_broke(leg, Refusal::LoginTimeout, error, now),
+            Leg::Target if late => self.leg_broke(leg, Refusal::TargetTimeout, error, now),
+            Leg::Client | Leg::Target => self.leg_misbehaved(leg, error, now),
         }
     }
 
-    /// A leg broke the connection protocol.
-    pub(super) fn leg_misbehaved(&mut self, leg: Leg, error: &crate::RelayError, now: Now) {
-        match leg {
-            Leg::Client => self.leg_broke(
-                Refusal::ClientProtocol,
-                EndReason::ClientMisbehaved,
-                error,
-                now,
-            ),
-            Leg::Target => self.leg_broke(
-                Refusal::TargetProtocol,
-                EndReason::TargetMisbehaved,
-                error,
-                now,
-            ),
-        }
+    /// A leg broke the protocol, of whichever layer.
+    pub(super) fn leg_misbehaved(&mut self, leg: Leg, error: &dyn Display, now: Now) {
+        let refusal = match leg {
+            Leg::Client => Refusal::ClientProtocol,
+            Leg::Target => Refusal::TargetProtocol,
+        };
+        self.leg_broke(leg, refusal, error, now);
     }
 
-    fn leg_broke(&mut self, refusal: Refusal, end: EndReason, error: &dyn Display, now: Now) {
+    fn leg_broke(&mut self, leg: Leg, refusal: Refusal, error: &dyn Display, now: Now) {
         let detail = error.to_string();
         if matches!(self.stage, Stage::End(_)) {
-            self.end(end, &detail, now);
+            let reason = match leg {
+                Leg::Client => EndReason::ClientMisbehaved,
+                Leg::Target => EndReason::TargetMisbehaved,
+            };
+            self.end(reason, &detail, now);
         } else {
             let advice = match refusal {
                 Refusal::LoginTimeout => "the login took too long; connect again".into(),
@@ -303,11 +276,8 @@ impl Session {
         }
     }
 
-    pub(super) fn peer_said_goodbye(&mut self, leg: Leg, text: &str, now: Now) {
-        self.leg_gone(leg, text, now);
-    }
-
-    fn leg_gone(&mut self, leg: Leg, detail: &str, now: Now) {
+    /// A leg's peer said goodbye, or its connection is closed.
+    pub(super) fn leg_gone(&mut self, leg: Leg, detail: &str, now: Now) {
         let in_session = matches!(self.stage, Stage::End(_));
         match leg {
             Leg::Client if in_session => self.end(EndReason::ClientDisconnected, detail, now),

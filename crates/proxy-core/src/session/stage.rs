@@ -66,7 +66,6 @@ pub(super) struct Ending {
     pub(super) relaying: Relaying,
     pub(super) reason: EndReason,
     pub(super) detail: String,
-    pub(super) farewell: &'static str,
 }
 
 /// Why a connection goes no further.
