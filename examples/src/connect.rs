@@ -20,6 +20,9 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 16 << 10;
 
+/// How long `ssh` may go on writing after the proxy's side has ended.
+const LINGER: Duration = Duration::from_secs(2);
+
 /// How much is copied at a time, in bytes.
 const COPY_BUFFER_BYTES: usize = 64 << 10;
 
@@ -273,15 +276,19 @@ fn printable(text: &str) -> String {
 async fn carry(stream: TcpStream, first: &[u8]) -> Result<(), ConnectError> {
     let (mut from_proxy, mut to_proxy) = stream.into_split();
     let upwards = tokio::spawn(async move {
+        let mut stdin = tokio::io::stdin();
         // When either end is gone the proxy's side ends too, and that is where it is told.
-        let _ = copy(&mut tokio::io::stdin(), &mut to_proxy).await;
+        if copy(&mut stdin, &mut to_proxy).await.is_err() {
+            let _ = copy(&mut stdin, &mut tokio::io::sink()).await;
+        }
         let _ = to_proxy.shutdown().await;
     });
     let mut stdout = tokio::io::stdout();
     stdout.write_all(first).await?;
     stdout.flush().await?;
     let result = copy(&mut from_proxy, &mut stdout).await;
-    upwards.abort();
+    // An `ssh` that finds nobody to write to ends before it reads the proxy's last words.
+    let _ = timeout(LINGER, upwards).await;
     result.map_err(ConnectError::from)
 }
 
