@@ -73,6 +73,9 @@ pub(crate) enum SignatureScheme {
     EcdsaP521,
     RsaSha256,
     RsaSha512,
+    RsaSha1,
+    SkEd25519,
+    SkEcdsaP256,
 }
 
 impl SignatureScheme {
@@ -85,7 +88,15 @@ impl SignatureScheme {
             Self::EcdsaP521 => "ecdsa-sha2-nistp521",
             Self::RsaSha256 => "rsa-sha2-256",
             Self::RsaSha512 => "rsa-sha2-512",
+            Self::RsaSha1 => "ssh-rsa",
+            Self::SkEd25519 => "sk-ssh-ed25519@openssh.com",
+            Self::SkEcdsaP256 => "sk-ecdsa-sha2-nistp256@openssh.com",
         }
+    }
+
+    /// Whether the private key is in a security key, which signs what it says of itself, too.
+    pub(crate) const fn is_security_key(self) -> bool {
+        matches!(self, Self::SkEd25519 | Self::SkEcdsaP256)
     }
 }
 
@@ -97,7 +108,7 @@ pub(crate) enum Wrapping {
 }
 
 /// Public key algorithms, of host keys and of user keys (RFC 4253 section 6.6, RFC 5656, RFC 8332, RFC 8709, and OpenSSH
-/// `PROTOCOL.certkeys`).
+/// `PROTOCOL.certkeys` and `PROTOCOL.u2f`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HostKeyAlgorithm {
@@ -125,11 +136,21 @@ pub enum HostKeyAlgorithm {
     RsaSha512Cert,
     /// `rsa-sha2-256-cert-v01@openssh.com`
     RsaSha256Cert,
+    /// `sk-ssh-ed25519@openssh.com`: Ed25519 in a security key.
+    SkEd25519,
+    /// `sk-ecdsa-sha2-nistp256@openssh.com`: ECDSA in a security key.
+    SkEcdsaP256,
+    /// `sk-ssh-ed25519-cert-v01@openssh.com`
+    SkEd25519Cert,
+    /// `sk-ecdsa-sha2-nistp256-cert-v01@openssh.com`
+    SkEcdsaP256Cert,
+    /// `ssh-rsa`: RSA with SHA-1, whose collisions are in reach. For old peers only, never by default.
+    RsaSha1,
 }
 
 impl HostKeyAlgorithm {
-    /// All of them, bare keys first.
-    pub const ALL: [Self; 12] = [
+    /// All of them. No list to offer: SHA-1 is among them.
+    pub const ALL: [Self; 17] = [
         Self::Ed25519,
         Self::EcdsaP256,
         Self::EcdsaP384,
@@ -142,10 +163,14 @@ impl HostKeyAlgorithm {
         Self::EcdsaP521Cert,
         Self::RsaSha512Cert,
         Self::RsaSha256Cert,
+        Self::SkEd25519,
+        Self::SkEcdsaP256,
+        Self::SkEd25519Cert,
+        Self::SkEcdsaP256Cert,
+        Self::RsaSha1,
     ];
 
-    /// Those of bare keys in order of preference, which is what a client offers unless told otherwise. The certificate
-    /// forms are for a client whose caller checks the certificate.
+    /// Those of bare keys in order of preference, which is what a client offers unless told otherwise.
     pub const KEYS: [Self; 6] = [
         Self::Ed25519,
         Self::EcdsaP256,
@@ -153,6 +178,36 @@ impl HostKeyAlgorithm {
         Self::EcdsaP521,
         Self::RsaSha512,
         Self::RsaSha256,
+    ];
+
+    /// The certificate forms of [`HostKeyAlgorithm::KEYS`], for a client whose caller checks the certificate.
+    pub const CERTIFICATES: [Self; 6] = [
+        Self::Ed25519Cert,
+        Self::EcdsaP256Cert,
+        Self::EcdsaP384Cert,
+        Self::EcdsaP521Cert,
+        Self::RsaSha512Cert,
+        Self::RsaSha256Cert,
+    ];
+
+    /// What a server takes of users unless told otherwise: all but SHA-1.
+    pub const USER_KEYS: [Self; 16] = [
+        Self::Ed25519,
+        Self::SkEd25519,
+        Self::EcdsaP256,
+        Self::SkEcdsaP256,
+        Self::EcdsaP384,
+        Self::EcdsaP521,
+        Self::RsaSha512,
+        Self::RsaSha256,
+        Self::Ed25519Cert,
+        Self::SkEd25519Cert,
+        Self::EcdsaP256Cert,
+        Self::SkEcdsaP256Cert,
+        Self::EcdsaP384Cert,
+        Self::EcdsaP521Cert,
+        Self::RsaSha512Cert,
+        Self::RsaSha256Cert,
     ];
 
     /// The name on the wire.
@@ -171,6 +226,12 @@ impl HostKeyAlgorithm {
     #[must_use]
     pub const fn is_certificate(self) -> bool {
         matches!(self.row().3, Wrapping::Certificate)
+    }
+
+    /// Whether the private key is in a security key (FIDO), which says with each signature whether it was touched.
+    #[must_use]
+    pub const fn is_security_key(self) -> bool {
+        self.row().2.is_security_key()
     }
 
     /// The name at the front of a signature blob of this algorithm, which is never that of a certificate.
@@ -213,6 +274,11 @@ impl HostKeyAlgorithm {
             Self::EcdsaP521Cert => ("ecdsa-sha2-nistp521-cert-v01@openssh.com", "ecdsa-sha2-nistp521-cert-v01@openssh.com", S::EcdsaP521, Certificate),
             Self::RsaSha512Cert => ("rsa-sha2-512-cert-v01@openssh.com", "ssh-rsa-cert-v01@openssh.com", S::RsaSha512, Certificate),
             Self::RsaSha256Cert => ("rsa-sha2-256-cert-v01@openssh.com", "ssh-rsa-cert-v01@openssh.com", S::RsaSha256, Certificate),
+            Self::SkEd25519 => ("sk-ssh-ed25519@openssh.com", "sk-ssh-ed25519@openssh.com", S::SkEd25519, Key),
+            Self::SkEcdsaP256 => ("sk-ecdsa-sha2-nistp256@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com", S::SkEcdsaP256, Key),
+            Self::SkEd25519Cert => ("sk-ssh-ed25519-cert-v01@openssh.com", "sk-ssh-ed25519-cert-v01@openssh.com", S::SkEd25519, Certificate),
+            Self::SkEcdsaP256Cert => ("sk-ecdsa-sha2-nistp256-cert-v01@openssh.com", "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com", S::SkEcdsaP256, Certificate),
+            Self::RsaSha1 => ("ssh-rsa", "ssh-rsa", S::RsaSha1, Key),
         }
     }
 }
@@ -224,6 +290,8 @@ pub struct Algorithms {
     pub kex: Vec<KexAlgorithm>,
     /// Host key algorithms. A client's only: a server offers those of the keys it is started with.
     pub host_keys: Vec<HostKeyAlgorithm>,
+    /// Algorithms of user keys and certificates that are taken. A server's only.
+    pub user_keys: Vec<HostKeyAlgorithm>,
     /// Ciphers, for both directions.
     pub ciphers: Vec<CipherAlgorithm>,
 }
@@ -233,6 +301,7 @@ impl Default for Algorithms {
         Self {
             kex: KexAlgorithm::ALL.to_vec(),
             host_keys: HostKeyAlgorithm::KEYS.to_vec(),
+            user_keys: HostKeyAlgorithm::USER_KEYS.to_vec(),
             ciphers: CipherAlgorithm::ALL.to_vec(),
         }
     }

@@ -1,5 +1,6 @@
 //! KEXINIT and what two of them agree on (RFC 4253 section 7.1).
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::algorithms::{Algorithms, CipherAlgorithm, HostKeyAlgorithm, KexAlgorithm};
@@ -24,6 +25,7 @@ const COMPRESSION: &str = "none";
 pub(crate) struct Offer {
     kex: Vec<KexAlgorithm>,
     host_keys: Vec<HostKeyAlgorithm>,
+    user_keys: Vec<HostKeyAlgorithm>,
     ciphers: Vec<CipherAlgorithm>,
 }
 
@@ -32,12 +34,24 @@ impl Offer {
         Self {
             kex: algorithms.kex.clone(),
             host_keys: algorithms.host_keys.clone(),
+            user_keys: algorithms.user_keys.clone(),
             ciphers: algorithms.ciphers.clone(),
         }
     }
 
     pub(crate) fn set_host_keys(&mut self, algorithms: Vec<HostKeyAlgorithm>) {
         self.host_keys = algorithms;
+    }
+
+    /// Names of the signatures that a user may make, for `server-sig-algs` (RFC 8308 section 3.1).
+    pub(crate) fn server_sig_algs(&self) -> String {
+        let mut names: Vec<&str> = Vec::new();
+        for algorithm in &self.user_keys {
+            if !names.contains(&algorithm.signature_name()) {
+                names.push(algorithm.signature_name());
+            }
+        }
+        names.join(",")
     }
 
     /// The KEXINIT payload. The marks stand in the first one only, as OpenSSH has it.

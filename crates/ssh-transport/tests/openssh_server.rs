@@ -295,10 +295,7 @@ fn sshd_proves_its_host_certificate_when_the_client_asks_for_one() {
     let config_file = target.path("sshd_config");
     let config = std::fs::read_to_string(&config_file).unwrap();
     std::fs::write(&config_file, config + &lines).unwrap();
-    for algorithm in HostKeyAlgorithm::ALL
-        .into_iter()
-        .filter(|a| a.is_certificate())
-    {
+    for algorithm in HostKeyAlgorithm::CERTIFICATES {
         let mut config = ClientConfig::default();
         config.algorithms.host_keys = vec![algorithm];
         let (end, outcome) = target.run(config, target.key_login(), "true", b"");

@@ -19,12 +19,9 @@ impl Session {
         let target = &self.info.target;
         let pinned = target.host_keys.as_ref().map(Pins::algorithm_names);
         // A certificate first, where one can be judged; its key derives the same keys as the bare one.
-        let (certificates, keys): (Vec<_>, Vec<_>) = HostKeyAlgorithm::ALL
+        HostKeyAlgorithm::CERTIFICATES
             .into_iter()
-            .partition(|algorithm| algorithm.is_certificate());
-        certificates
-            .into_iter()
-            .chain(keys)
+            .chain(HostKeyAlgorithm::KEYS)
             .filter(|algorithm| match &pinned {
                 _ if algorithm.is_certificate() => !target.host_authorities.is_empty(),
                 // Only authorities are configured: a plain key has none.

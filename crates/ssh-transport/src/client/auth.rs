@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::Client;
 use crate::algorithms::HostKeyAlgorithm;
 use crate::auth::{publickey_request, signed_data};
-use crate::crypto::verify::signature_bytes;
+use crate::crypto::verify::SignatureBlob;
 use crate::error::{ApiMisuse, Error, PeerMisbehaved};
 use crate::event::{ClientEvent, SignId, SignRequest};
 use crate::limits::{MAX_BANNER_BYTES, MAX_BANNERS, MAX_USER_NAME_BYTES};
@@ -118,7 +118,7 @@ impl Client {
                 algorithm,
                 request,
             } if *token == id.0 => {
-                signature_bytes(signature_blob, algorithm)
+                SignatureBlob::parse(signature_blob, algorithm)
                     .map_err(|_| ApiMisuse::SignatureMismatch)?;
                 let mut request = core::mem::take(request);
                 request.put_string(signature_blob);

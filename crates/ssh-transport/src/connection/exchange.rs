@@ -191,7 +191,8 @@ impl<E: From<Common>> Core<E> {
         self.phase = Phase::AwaitNewKeys { open, agreed };
         if is_first && self.peer_wants_ext_info {
             // RFC 8308 section 2.4: the first message after NEWKEYS.
-            self.seal(&message::server_ext_info())?;
+            let algorithms = self.offer.server_sig_algs();
+            self.seal(&message::server_ext_info(&algorithms))?;
         }
         self.release_held()
     }

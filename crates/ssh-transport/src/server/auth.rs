@@ -202,7 +202,9 @@ impl Server {
             None
         };
         reader.finish()?;
-        let Some(algorithm) = HostKeyAlgorithm::from_name(name) else {
+        let taken = &self.config.algorithms.user_keys;
+        let Some(algorithm) = HostKeyAlgorithm::from_name(name).filter(|a| taken.contains(a))
+        else {
             return Ok(PublicKey::Unsupported);
         };
         let Ok(key) = VerifyingKey::parse(algorithm, blob) else {
@@ -223,11 +225,13 @@ impl Server {
         let request = payload.get(..signed_len).ok_or(Malformed)?;
         let data = signed_data(self.core.session_id().ok_or(Malformed)?, request);
         match key.verify(&data, signature) {
-            Ok(()) => Ok(PublicKey::Verified {
-                algorithm,
-                public_key,
-            }),
-            Err(_) => Ok(PublicKey::Refuse),
+            Ok(verified) if verified.security_key.is_none_or(|s| s.is_user_present()) => {
+                Ok(PublicKey::Verified {
+                    algorithm,
+                    public_key,
+                })
+            }
+            _ => Ok(PublicKey::Refuse),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::config::HostKey;
 use crate::connection::Transcript;
 use crate::crypto::SharedSecret;
 use crate::crypto::exchange::respond;
-use crate::crypto::verify::signature_bytes;
+use crate::crypto::verify::SignatureBlob;
 use crate::error::{ApiMisuse, Error, PeerMisbehaved};
 use crate::event::{ServerEvent, SignId, SignRequest};
 use crate::message::number;
@@ -89,7 +89,8 @@ impl Server {
         match &self.exchange {
             State::AwaitSignature(pending) if pending.token == id.0 => {
                 let name = pending.host_key.algorithm.signature_name();
-                signature_bytes(signature_blob, name).map_err(|_| ApiMisuse::SignatureMismatch)?;
+                SignatureBlob::parse(signature_blob, name)
+                    .map_err(|_| ApiMisuse::SignatureMismatch)?;
             }
             _ => return Err(ApiMisuse::NoSuchQuestion.into()),
         }

@@ -252,11 +252,19 @@ fn other_methods_and_unknown_keys_are_handed_over_as_such() {
     let mut password = request("alice", "ssh-connection", "password");
     password.put_byte(0);
     password.put_string(b"secret");
-    let mut security_key = request("alice", "ssh-connection", "publickey");
-    security_key.put_byte(0);
-    security_key.put_string(b"sk-ssh-ed25519@openssh.com");
-    security_key.put_string(b"blob");
-    for (message, expected) in [(password, "password"), (security_key, "publickey")] {
+    let key_of = |algorithm: &str| {
+        let mut message = request("alice", "ssh-connection", "publickey");
+        message.put_byte(0);
+        message.put_string(algorithm.as_bytes());
+        message.put_string(b"blob");
+        message
+    };
+    for (message, expected) in [
+        (password, "password"),
+        (key_of("ssh-dss"), "publickey"),
+        // Known, and not taken unless configured.
+        (key_of("ssh-rsa"), "publickey"),
+    ] {
         let mut pair = Pair::in_service();
         pair.judge = Judge::Reject;
         pair.server_gets(&message).unwrap();

@@ -119,7 +119,7 @@ fn a_flood_before_authentication_is_cut_off() {
 #[test]
 fn ext_info_is_bounded_in_number_and_size() {
     let mut pair = Pair::in_service();
-    let message = message::server_ext_info();
+    let message = message::server_ext_info("ssh-ed25519");
     for _ in 0..MAX_EXT_INFOS {
         pair.server_gets(&message).unwrap();
     }
