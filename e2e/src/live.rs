@@ -17,6 +17,9 @@ use crate::process::{isolate, kill_group, shortened, shown, wait};
 /// How long a test listens for one thing.
 const HEARING: Duration = Duration::from_secs(20);
 
+/// How long an ended program's output may take to be collected.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// A running program. It is killed, with its whole process group, when this is dropped.
 pub struct Live {
     child: Child,
@@ -296,7 +299,7 @@ impl Live {
             .is_none()
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and for what it has said last.
     ///
     /// # Panics
     ///
@@ -310,7 +313,22 @@ impl Live {
                 self.heard()
             );
         };
+        self.hear_out();
         status
+    }
+
+    /// Waits until all that an ended program has said is collected; a child it left behind may hold its output open.
+    fn hear_out(&self) {
+        let deadline = Instant::now() + LAST_WORDS;
+        let mut guard = self.said.heard();
+        while guard.open > 0 && Instant::now() < deadline {
+            guard = self
+                .said
+                .more
+                .wait_timeout(guard, Duration::from_millis(100))
+                .expect("no panic while held")
+                .0;
+        }
     }
 
     /// Reads what a [`stalled`](Self::stalled) program has been waiting to say, to its end.

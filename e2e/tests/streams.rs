@@ -333,11 +333,11 @@ fn keystrokes_come_back_without_delay() {
             })
             .collect();
         times.sort();
-        // A socket that waits for acknowledgements costs 40 ms a key; a proxy less than one.
+        // A socket that waits for acknowledgements costs every key 40 ms; a busy machine only some of them.
         assert!(
-            times[30] < Duration::from_millis(25),
-            "half of them took {:?} or more",
-            times[30]
+            times[6] < Duration::from_millis(25),
+            "nine tenths of them took {:?} or more",
+            times[6]
         );
     });
 }
