@@ -378,12 +378,13 @@ async fn signals_reach_the_whole_process_group() {
         return;
     };
     let client = russh_client(&bench).await;
-    for (signal, name) in [
+    let hangup = (!common::ignores_hangup()).then_some((russh::Sig::HUP, "HUP"));
+    let others = [
         (russh::Sig::INT, "INT"),
         (russh::Sig::TERM, "TERM"),
-        (russh::Sig::HUP, "HUP"),
         (russh::Sig::KILL, "KILL"),
-    ] {
+    ];
+    for (signal, name) in hangup.into_iter().chain(others) {
         let mut channel = client.channel_open_session().await.unwrap();
         // A pipeline: `sh` and both its children must go.
         channel
