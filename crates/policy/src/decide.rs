@@ -3,12 +3,13 @@
 use alloc::sync::Arc;
 use core::time::Duration;
 
-use crate::closest::{self, Closest};
+use crate::closest::{self, Closest, Surroundings};
 use crate::decision::{Advice, Decision, Denial, DenialReason, Grant};
 use crate::facts::Facts;
+use crate::index::{Candidates, Narrowed, View};
 use crate::request::Request;
 use crate::rules::RuleGroup;
-use crate::set::{Action, Application, Attached, Evaluation, PolicySet};
+use crate::set::{Action, Application, Attached, PolicySet};
 
 /// Decides about one request.
 ///
@@ -19,60 +20,75 @@ use crate::set::{Action, Application, Attached, Evaluation, PolicySet};
 /// Without a user it answers "may this identity reach the target as anyone at all?" and the grant names the policy that says so.
 #[must_use]
 pub fn decide(set: &PolicySet, request: &Request<'_>) -> Decision {
-    let facts = Facts::new(request);
-    let mut governed = false;
+    let facts = &Facts::new(request);
+    let narrowed = set.index.narrow(facts);
     let mut allowed = None;
     let mut user_missing = None;
-    for application in set
-        .applications
-        .iter()
-        .filter(|application| application.governs(request.target))
-    {
-        governed = true;
-        match evaluate(application, &set.groups, &facts) {
+    for (number, policies) in narrowed.picked(&set.index) {
+        let about = set.applications.get(number);
+        let Some(application) = about.filter(|it| it.governs(facts.request.target)) else {
+            continue;
+        };
+        let found = match policies {
+            Some(_) => None,
+            None => set.index.pick(number, facts),
+        };
+        let policies = policies.or(found.as_ref().map(Candidates::as_slice));
+        let Some(view) = set.index.view(&set.applications, number, policies) else {
+            continue;
+        };
+        match evaluate(view, &set.groups, facts) {
             Verdict::Blocked(by) => {
                 return Decision::Deny(denial(DenialReason::BlockedByPolicy, application, by));
             }
-            Verdict::Allowed(by) => allowed = allowed.or(Some((application, by))),
-            Verdict::UserNotAllowed(by) => user_missing = user_missing.or(Some((application, by))),
-            Verdict::NothingMatched => {}
+            Verdict::Allowed(by) if allowed.is_none() => {
+                allowed = Some(grant(view, by, &set.groups, facts));
+            }
+            Verdict::UserNotAllowed(by) if user_missing.is_none() => {
+                user_missing = Some((application, by));
+            }
+            _ => {}
         }
     }
-    if let Some((application, by)) = allowed {
-        return Decision::Allow(grant(application, by, &set.groups, &facts));
+    match allowed {
+        Some(grant) => Decision::Allow(grant),
+        None => Decision::Deny(refuse(set, &narrowed, facts, user_missing)),
     }
-    let closest = closest::find(set, &facts);
-    if let Some((application, by)) = user_missing {
+}
+
+/// What to tell where nothing allowed and nothing blocked; `near` matched, but does not name the user.
+fn refuse(
+    set: &PolicySet,
+    narrowed: &Narrowed,
+    facts: &Facts<'_>,
+    near: Option<(&Application, &Attached)>,
+) -> Denial {
+    let Surroundings { first, closest } = closest::find(set, narrowed, facts);
+    if let Some((application, by)) = near {
         // A policy that names the user is worth telling of; others are further away than the one that matched.
         let closest = closest.filter(|closest| closest.names_user);
         let advice = match closest.as_ref().map(Closest::advice) {
-            None | Some(Advice::AskForAccess) if request.user.is_some() => {
+            None | Some(Advice::AskForAccess) if facts.request.user.is_some() => {
                 Advice::AskForAnotherUser
             }
             None => Advice::AskForAccess,
             Some(remedy) => remedy,
         };
         let denial = denial(DenialReason::UserNotAllowed, application, by);
-        return Decision::Deny(Denial {
+        return Denial {
             advice,
             closest,
             ..denial
-        });
+        };
     }
-    let governing = || {
-        set.applications
-            .iter()
-            .find(|application| application.governs(request.target))
-    };
     let application = match &closest {
         Some(closest) => Some(Arc::clone(&closest.application)),
-        None => governing().map(|application| Arc::clone(&application.name)),
+        None => first.map(|application| Arc::clone(&application.name)),
     };
-    Decision::Deny(Denial {
-        reason: if governed {
-            DenialReason::NoPolicyMatched
-        } else {
-            DenialReason::NoApplicationForTarget
+    Denial {
+        reason: match first {
+            Some(_) => DenialReason::NoPolicyMatched,
+            None => DenialReason::NoApplicationForTarget,
         },
         application,
         policy: None,
@@ -80,7 +96,7 @@ pub fn decide(set: &PolicySet, request: &Request<'_>) -> Decision {
             .as_ref()
             .map_or(Advice::AskForAccess, Closest::advice),
         closest,
-    })
+    }
 }
 
 /// What one application says.
@@ -95,12 +111,12 @@ pub(crate) enum Verdict<'a> {
 
 /// Goes through the policies of one application from top to bottom.
 pub(crate) fn evaluate<'a>(
-    application: &'a Application,
+    view: View<'a, '_>,
     groups: &[RuleGroup],
     facts: &Facts<'_>,
 ) -> Verdict<'a> {
     let mut near = Verdict::NothingMatched;
-    for attached in &application.policies {
+    for attached in view.policies() {
         let policy = &attached.policy;
         if !policy.matches(groups, facts) {
             continue;
@@ -114,7 +130,7 @@ pub(crate) fn evaluate<'a>(
                 if matches!(near, Verdict::NothingMatched) {
                     near = Verdict::UserNotAllowed(attached);
                 }
-                if application.evaluation == Evaluation::FirstMatch {
+                if view.application.ends_at_first_match() {
                     return near;
                 }
             }
@@ -123,17 +139,16 @@ pub(crate) fn evaluate<'a>(
     near
 }
 
-fn grant(
-    application: &Application,
-    by: &Attached,
-    groups: &[RuleGroup],
-    facts: &Facts<'_>,
-) -> Grant {
+fn grant(view: View<'_, '_>, by: &Attached, groups: &[RuleGroup], facts: &Facts<'_>) -> Grant {
+    let application = view.application;
     let policy = &by.policy;
     let mut max_session = by.max_session;
     let mut idle_timeout = by.idle_timeout;
-    if application.evaluation == Evaluation::Candidates {
-        for other in candidates(application, groups, facts) {
+    if !application.ends_at_first_match() {
+        for other in view
+            .policies()
+            .filter(|other| may_shorten(other, by, groups, facts))
+        {
             max_session = shorter(max_session, other.max_session);
             idle_timeout = shorter(idle_timeout, other.idle_timeout);
         }
@@ -148,19 +163,14 @@ fn grant(
     }
 }
 
-/// Every Allow policy that matches the identity and admits the user, wherever it stands.
-fn candidates<'a>(
-    application: &'a Application,
-    groups: &'a [RuleGroup],
-    facts: &'a Facts<'_>,
-) -> impl Iterator<Item = &'a Attached> {
-    application.policies.iter().filter(|attached| {
-        let policy = &attached.policy;
-        policy.action == Action::Allow
-            && (attached.max_session.is_some() || attached.idle_timeout.is_some())
-            && policy.users.admits(facts.request.user, facts.email)
-            && policy.matches(groups, facts)
-    })
+/// Whether it is another Allow policy that matches the identity, admits the user and limits the session.
+fn may_shorten(other: &Attached, by: &Attached, groups: &[RuleGroup], facts: &Facts<'_>) -> bool {
+    let policy = &other.policy;
+    !core::ptr::eq(other, by)
+        && policy.action == Action::Allow
+        && (other.max_session.is_some() || other.idle_timeout.is_some())
+        && policy.users.admits(facts.request.user, facts.email)
+        && policy.matches(groups, facts)
 }
 
 fn shorter(left: Option<Duration>, right: Option<Duration>) -> Option<Duration> {

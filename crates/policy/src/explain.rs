@@ -8,6 +8,7 @@ use core::fmt;
 use crate::decide::{Verdict, decide, evaluate};
 use crate::decision::Decision;
 use crate::facts::Facts;
+use crate::index::View;
 use crate::request::Request;
 use crate::rules::{List, Rule, RuleGroup, Rules, Stance};
 use crate::selector::RuleOutcome;
@@ -106,7 +107,7 @@ fn trace_application(
     let governs_target = application.governs(facts.request.target);
     let mut policies = Vec::new();
     if governs_target {
-        let decided = match evaluate(application, groups, facts) {
+        let decided = match evaluate(View::whole(application), groups, facts) {
             Verdict::Blocked(by) | Verdict::Allowed(by) => Some(by),
             Verdict::UserNotAllowed(_) | Verdict::NothingMatched => None,
         };

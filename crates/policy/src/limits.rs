@@ -54,3 +54,6 @@ pub const MAX_PROBLEMS: usize = 100;
 
 /// Rules that a log line or a denial quotes; further ones are counted.
 pub const MAX_QUOTED: usize = 4;
+
+/// Policies that are not about the person at which a refusal looks for the one that came closest.
+pub const MAX_CLOSEST_LOOKS: usize = 32;

@@ -15,9 +15,9 @@ use alloc::format;
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
-use toml::de::DeTable;
-
+use crate::document::{Item, SyntaxFault, Table, Value, parse_json, parse_toml};
 use crate::error::{LoadError, Problem};
+use crate::index::{Index, place};
 use crate::limits::MAX_DOCUMENT_BYTES;
 use crate::set::PolicySet;
 use groups::GroupNames;
@@ -32,33 +32,64 @@ const DOCUMENT_FIELDS: &[&str] = &[
     "rule_group",
 ];
 
+const TOML_EXAMPLE: &str =
+    "write TOML: `name = \"text\"`, `names = [\"a\", \"b\"]`, `[[application]]`";
+
+const JSON_EXAMPLE: &str = "write JSON: `{\"name\": \"text\", \"names\": [\"a\", \"b\"]}`";
+
 pub(crate) fn from_toml(text: &str) -> Result<PolicySet, LoadError> {
-    if text.len() > MAX_DOCUMENT_BYTES {
-        let what = format!(
-            "the document has {} bytes, more than {MAX_DOCUMENT_BYTES}",
-            text.len()
-        );
-        let help = "write long lists of people as groups of your identity provider".to_string();
-        let problem = Problem {
-            line: 1,
-            column: None,
-            path: "".to_string(),
-            what,
-            help,
-        };
-        return Err(LoadError::new(alloc::vec![problem], 0));
-    }
-    let mut reader = Reader::new(text);
-    let (document, errors) = DeTable::parse_recoverable(text);
-    for error in &errors {
-        reader.syntax(error);
+    let mut reader = open(text)?;
+    let (document, faults) = parse_toml(text);
+    for fault in &faults {
+        reader.syntax(fault, TOML_EXAMPLE);
     }
     // What could not be parsed would only give rise to further, misleading problems.
-    if !errors.is_empty() {
+    if !faults.is_empty() {
         return Err(reader.into_error());
     }
-    let set = read(&mut reader, document.get_ref());
-    match set {
+    finish(reader, &document)
+}
+
+pub(crate) fn from_json(text: &str) -> Result<PolicySet, LoadError> {
+    let mut reader = open(text)?;
+    match parse_json(text) {
+        Ok(Item {
+            value: Value::Table(document),
+            ..
+        }) => finish(reader, &document),
+        Ok(item) => {
+            let fault = SyntaxFault::new(place(item.at), "the document is no object");
+            reader.syntax(&fault, JSON_EXAMPLE);
+            Err(reader.into_error())
+        }
+        Err(fault) => {
+            reader.syntax(&fault, JSON_EXAMPLE);
+            Err(reader.into_error())
+        }
+    }
+}
+
+/// A reader for the text, if it is not too long.
+fn open(text: &str) -> Result<Reader<'_>, LoadError> {
+    if text.len() <= MAX_DOCUMENT_BYTES {
+        return Ok(Reader::new(text));
+    }
+    let what = format!(
+        "the document has {} bytes, more than {MAX_DOCUMENT_BYTES}",
+        text.len()
+    );
+    let problem = Problem {
+        line: 1,
+        column: None,
+        path: "".to_string(),
+        what,
+        help: "write long lists of people as groups of your identity provider".to_string(),
+    };
+    Err(LoadError::new(alloc::vec![problem], 0))
+}
+
+fn finish(mut reader: Reader<'_>, document: &Table<'_>) -> Result<PolicySet, LoadError> {
+    match read(&mut reader, document) {
         Some(mut set) if !reader.has_problems() => {
             set.warnings = reader.into_warnings();
             Ok(set)
@@ -68,7 +99,7 @@ pub(crate) fn from_toml(text: &str) -> Result<PolicySet, LoadError> {
 }
 
 /// Nothing only where a problem was reported.
-fn read(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<PolicySet> {
+fn read(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<PolicySet> {
     let document = reader.document(table, DOCUMENT_FIELDS);
     let mut names = GroupNames::read(reader, &document);
     let groups = names.load(reader, &document);
@@ -87,9 +118,11 @@ fn read(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<PolicySet> {
             "add an `[[application]]`",
         );
     }
+    let groups = groups?.groups;
     Some(PolicySet {
+        index: Index::new(&applications, &groups),
         applications,
-        groups: groups?.groups,
+        groups,
         warnings: Vec::new(),
     })
 }

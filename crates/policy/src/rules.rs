@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::facts::Facts;
+use crate::index::{RuleIndex, place};
 use crate::selector::{Quantifier, RuleOutcome, Selector, Toward, list};
 
 /// Which list of a policy or rule group a rule stands in.
@@ -129,15 +130,30 @@ pub(crate) struct Rules {
     pub(crate) include: Vec<Rule>,
     pub(crate) require: Vec<Rule>,
     pub(crate) exclude: Vec<Rule>,
+    /// Where `include` is long, which of its rules a request can meet.
+    pub(crate) include_index: Option<RuleIndex>,
 }
 
 impl Rules {
     /// (any include) and (all require) and not (any exclude).
     pub(crate) fn hold(&self, groups: &[RuleGroup], facts: &Facts<'_>, stance: Stance) -> bool {
         let holds = |rule: &Rule, list| rule.holds(groups, facts, list, stance);
-        self.include.iter().any(|rule| holds(rule, List::Include))
+        self.includes(groups, facts, stance)
             && self.require.iter().all(|rule| holds(rule, List::Require))
             && !self.exclude.iter().any(|rule| holds(rule, List::Exclude))
+    }
+
+    /// Whether any rule of `include` holds.
+    pub(crate) fn includes(&self, groups: &[RuleGroup], facts: &Facts<'_>, stance: Stance) -> bool {
+        let holds = |rule: &Rule| rule.holds(groups, facts, List::Include, stance);
+        let index = self.include_index.as_ref();
+        match index.and_then(|index| index.pick(&self.include, facts)) {
+            Some(picked) => {
+                let mut rules = picked.as_slice().iter();
+                rules.any(|number| self.include.get(place(*number)).is_some_and(holds))
+            }
+            None => self.include.iter().any(holds),
+        }
     }
 
     /// The rules with the list each stands in.

@@ -8,6 +8,7 @@ use core::time::Duration;
 use crate::decision::Recording;
 use crate::error::{LoadError, Problem};
 use crate::facts::Facts;
+use crate::index::Index;
 use crate::permissions::Permissions;
 use crate::request::Target;
 use crate::rules::{MissingInExclude, RuleGroup, Rules, Stance};
@@ -20,6 +21,7 @@ use crate::unix_user::Users;
 pub struct PolicySet {
     pub(crate) applications: Vec<Application>,
     pub(crate) groups: Vec<RuleGroup>,
+    pub(crate) index: Index,
     pub(crate) warnings: Vec<Problem>,
 }
 
@@ -32,6 +34,15 @@ impl PolicySet {
     /// an empty `include`, rule groups in a circle, a value that cannot be, or more than a limit of [`limits`](crate::limits) allows.
     pub fn from_toml(text: &str) -> Result<Self, LoadError> {
         crate::load::from_toml(text)
+    }
+
+    /// Loads the same document written in JSON: tables are objects, and a member that is `null` counts as not written.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_toml`](Self::from_toml).
+    pub fn from_json(text: &str) -> Result<Self, LoadError> {
+        crate::load::from_json(text)
     }
 
     /// What is allowed but probably not meant, in the order of the lines.

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::reader::{Fields, Listed, Node, Quoted, Reader, nearest};
@@ -9,6 +10,9 @@ use super::{env, values};
 use crate::decision::Recording;
 use crate::limits::MAX_MAX_CHANNELS;
 use crate::permissions::{NamePatterns, NameSet, Permissions};
+
+/// The fields that this file reads.
+const PERMISSION_FIELDS: [&str; 4] = ["env", "max_channels", "permit", "subsystems"];
 
 const GRANTABLE: &[&str] = &["exec", "pty", "sftp", "shell"];
 
@@ -31,7 +35,14 @@ const NOT_YET: [&str; 15] = [
     "x11_forwarding",
 ];
 
-pub(super) fn load(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Permissions {
+/// The permissions of a policy. Policies that say nothing share the default.
+pub(super) fn load(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Arc<Permissions> {
+    if PERMISSION_FIELDS
+        .iter()
+        .all(|name| fields.get(name).is_none())
+    {
+        return reader.default_permissions();
+    }
     let mut permissions = Permissions::default();
     let mut sftp = true;
     if let Some(node) = fields.get("permit") {
@@ -68,7 +79,7 @@ pub(super) fn load(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Permissions 
     {
         permissions.max_channels = max_channels;
     }
-    permissions
+    Arc::new(permissions)
 }
 
 fn texts(

@@ -195,7 +195,7 @@ pub(super) fn load(
         rules,
         missing_in_exclude,
         users,
-        permissions: Arc::new(permissions),
+        permissions,
         recording,
         max_session,
         idle_timeout,

@@ -5,14 +5,14 @@ mod text;
 
 use alloc::format;
 use alloc::string::ToString as _;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use core::ops::Range;
 
-use toml::de::DeTable;
-
+use crate::document::{SyntaxFault, Table};
 use crate::error::{LoadError, Problem};
 use crate::limits::MAX_PROBLEMS;
+use crate::permissions::Permissions;
 pub(super) use node::{Fields, Node};
 use node::{Path, Step};
 pub(super) use text::{Listed, Quoted, nearest};
@@ -25,6 +25,7 @@ pub(super) struct Reader<'t> {
     problems: Vec<Problem>,
     unlisted: usize,
     warnings: Vec<Problem>,
+    default_permissions: Arc<Permissions>,
 }
 
 impl<'t> Reader<'t> {
@@ -41,7 +42,13 @@ impl<'t> Reader<'t> {
             problems: Vec::new(),
             unlisted: 0,
             warnings: Vec::new(),
+            default_permissions: Arc::default(),
         }
+    }
+
+    /// What a policy permits that does not say, shared by all that do not.
+    pub(super) fn default_permissions(&self) -> Arc<Permissions> {
+        Arc::clone(&self.default_permissions)
     }
 
     pub(super) fn has_problems(&self) -> bool {
@@ -67,18 +74,18 @@ impl<'t> Reader<'t> {
         what: impl fmt::Display,
         help: impl fmt::Display,
     ) {
-        self.problem_at(&node.span, node.path, what, help);
+        self.problem_at(node.at, node.path, what, help);
     }
 
     fn problem_at(
         &mut self,
-        span: &Range<usize>,
+        at: usize,
         path: impl fmt::Display,
         what: impl fmt::Display,
         help: impl fmt::Display,
     ) {
         if self.problems.len() < MAX_PROBLEMS {
-            let problem = self.locate(span.start, path, what, help);
+            let problem = self.locate(at, path, what, help);
             self.problems.push(problem);
         } else {
             self.unlisted = self.unlisted.saturating_add(1);
@@ -93,21 +100,19 @@ impl<'t> Reader<'t> {
         help: impl fmt::Display,
     ) {
         if self.warnings.len() < MAX_PROBLEMS {
-            let warning = self.locate(node.span.start, node.path, what, help);
+            let warning = self.locate(node.at, node.path, what, help);
             self.warnings.push(warning);
         }
     }
 
-    /// Reports what the TOML parser found.
-    pub(super) fn syntax(&mut self, error: &toml::de::Error) {
-        let span = error.span().unwrap_or(0..0);
-        let what = error.message().lines().collect::<Vec<_>>().join(", ");
-        let help = if what.starts_with("duplicate key") {
+    /// Reports what the parser found; `example` shows how the notation is written.
+    pub(super) fn syntax(&mut self, fault: &SyntaxFault, example: &str) {
+        let help = if fault.is_repeated_key {
             "write each key once in a table"
         } else {
-            "write TOML: `name = \"text\"`, `names = [\"a\", \"b\"]`, `[[application]]`"
+            example
         };
-        self.problem_at(&span, "", what, help);
+        self.problem_at(fault.at, "", &fault.what, help);
     }
 
     fn locate(
@@ -137,13 +142,13 @@ impl<'t> Reader<'t> {
     }
 
     /// The document itself, its unknown fields reported.
-    pub(super) fn document<'p>(&mut self, table: &'p DeTable<'p>, known: &[&str]) -> Fields<'p> {
+    pub(super) fn document<'p>(&mut self, table: &'p Table<'p>, known: &[&str]) -> Fields<'p> {
         let node = Node {
             path: Path {
                 parent: None,
                 step: Step::Document,
             },
-            span: 0..0,
+            at: 0,
             value: None,
         };
         self.check_fields(&node, table, known);
@@ -159,7 +164,7 @@ impl<'t> Reader<'t> {
 
     /// The value as a table of whatever fields.
     pub(super) fn open_table<'p>(&mut self, node: &Node<'p>) -> Option<Fields<'p>> {
-        let Some(table) = node.value.and_then(|value| value.as_table()) else {
+        let Some(table) = node.as_table() else {
             self.problem(
                 node,
                 format_args!("a table is expected here, not {}", node.type_name()),
@@ -173,9 +178,9 @@ impl<'t> Reader<'t> {
         })
     }
 
-    fn check_fields(&mut self, node: &Node<'_>, table: &DeTable<'_>, known: &[&str]) {
-        for key in table.keys() {
-            let name: &str = key.get_ref();
+    fn check_fields(&mut self, node: &Node<'_>, table: &Table<'_>, known: &[&str]) {
+        for entry in table.entries() {
+            let name: &str = &entry.key;
             if known.contains(&name) {
                 continue;
             }
@@ -188,7 +193,7 @@ impl<'t> Reader<'t> {
                 None => format!("remove it, or write one of {}", Listed(known)),
             };
             self.problem_at(
-                &key.span(),
+                usize::try_from(entry.key_at).unwrap_or(usize::MAX),
                 path,
                 format_args!("unknown field {}", Quoted(name)),
                 help,
@@ -223,7 +228,7 @@ impl<'t> Reader<'t> {
     }
 
     pub(super) fn boolean(&mut self, node: &Node<'_>) -> Option<bool> {
-        let value = node.value.and_then(|value| value.as_bool());
+        let value = node.as_boolean();
         if value.is_none() {
             self.problem(
                 node,
@@ -236,13 +241,12 @@ impl<'t> Reader<'t> {
 
     /// A whole number from `min` to `max`.
     pub(super) fn integer(&mut self, node: &Node<'_>, min: u32, max: u32) -> Option<u32> {
-        let number = node.value.and_then(|value| value.as_integer());
-        let value =
-            number.and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok());
+        let number = node.as_integer();
+        let value = number.and_then(|(digits, radix)| u32::from_str_radix(digits, radix).ok());
         let value = value.filter(|value| (min..=max).contains(value));
         if value.is_none() {
             let what = match number {
-                Some(number) => format!("{} is out of range", Quoted(number.as_str())),
+                Some((digits, _)) => format!("{} is out of range", Quoted(digits)),
                 None => format!("a number is expected here, not {}", node.type_name()),
             };
             self.problem(

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::groups::GroupNames;
 use super::reader::{Fields, Listed, Node, Quoted, Reader, nearest};
 use super::values;
+use crate::index::RuleIndex;
 use crate::limits::DEFAULT_POSTURE_MAX_AGE;
 use crate::request::Group;
 use crate::rules::{Rule, Rules};
@@ -37,6 +38,7 @@ pub(super) fn load(reader: &mut Reader<'_>, fields: &Fields<'_>, names: &mut Gro
         if include.as_array().is_some_and(<[_]>::is_empty) {
             reader.problem(&include, "an empty `include` matches nobody", help);
         }
+        rules.include_index = RuleIndex::new(&rules.include);
     }
     if let Some(require) = fields.get("require") {
         rules.require = list(reader, &require, names);

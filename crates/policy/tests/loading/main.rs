@@ -6,8 +6,10 @@
     clippy::indexing_slicing
 )]
 
+mod json;
 mod messages;
 mod structure;
+mod toml_syntax;
 mod values;
 
 use policy::{LoadError, PolicySet};

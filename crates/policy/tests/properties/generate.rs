@@ -72,7 +72,7 @@ fn some_of<T: Clone + std::fmt::Debug + 'static>(
 }
 
 /// A rule that may use the rule groups below `groups`.
-fn rule(groups: usize) -> BoxedStrategy<Rule> {
+pub(crate) fn rule(groups: usize) -> BoxedStrategy<Rule> {
     let simple = prop_oneof![
         Just(Rule::Everyone),
         Just(Rule::AnyToken),
@@ -135,7 +135,10 @@ pub(crate) fn policy(groups: usize) -> impl Strategy<Value = Policy> {
         )
 }
 
-fn application(groups: usize) -> impl Strategy<Value = Application> {
+fn application(
+    groups: usize,
+    policies: std::ops::Range<usize>,
+) -> impl Strategy<Value = Application> {
     let ports = subsequence(PORTS, 1..=PORTS.len());
     let (include, exclude) = (
         subsequence(ENVS, 1..=ENVS.len()),
@@ -146,7 +149,7 @@ fn application(groups: usize) -> impl Strategy<Value = Application> {
         include,
         exclude,
         prop::bool::weighted(0.25),
-        vec(policy(groups), 0..5),
+        vec(policy(groups), policies),
     )
         .prop_map(
             |(ports, include_env, exclude, first_match, policies)| Application {
@@ -160,11 +163,31 @@ fn application(groups: usize) -> impl Strategy<Value = Application> {
 }
 
 pub(crate) fn document() -> impl Strategy<Value = Document> {
-    (lists(0), lists(1), lists(2), vec(application(3), 0..4)).prop_map(|(a, b, c, applications)| {
-        Document {
-            groups: vec![a, b, c],
-            applications,
-        }
+    with_groups(vec(application(3, 0..5), 0..4).boxed())
+}
+
+/// A document that is looked at through an index: many policies of one application, many rules of one `include`, or more
+/// applications for one target than an index gathers.
+pub(crate) fn long_document() -> impl Strategy<Value = Document> {
+    let policies = vec(application(3, 9..40), 1..3);
+    let applications = vec(application(3, 0..2), 60..90);
+    let rules = vec(application(3, 1..4), 1..3).prop_flat_map(|applications| {
+        vec(vec(rule(3), 9..40), 6).prop_map(move |includes| {
+            let mut applications = applications.clone();
+            let policies = applications.iter_mut().flat_map(|it| &mut it.policies);
+            for (policy, include) in policies.zip(includes) {
+                policy.lists.include = include;
+            }
+            applications
+        })
+    });
+    with_groups(prop_oneof![policies, applications, rules].boxed())
+}
+
+fn with_groups(applications: BoxedStrategy<Vec<Application>>) -> impl Strategy<Value = Document> {
+    (lists(0), lists(1), lists(2), applications).prop_map(|(a, b, c, applications)| Document {
+        groups: vec![a, b, c],
+        applications,
     })
 }
 

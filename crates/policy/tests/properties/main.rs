@@ -9,7 +9,7 @@
 mod generate;
 mod slow;
 
-use generate::{Asked, asked, document, policy};
+use generate::{Asked, asked, document, long_document, policy};
 use policy::{Decision, PolicySet, decide, explain};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -64,6 +64,37 @@ proptest! {
             let decision = decide(&set, &asked.request());
             prop_assert_eq!(answer(&decision), slow::decide(&document, &asked.facts), "{}\n{:?}", slow::to_toml(&document), asked.facts);
             prop_assert_eq!(&explain(&set, &asked.request()).decision, &decision);
+        }
+    }
+
+    #[test]
+    fn the_slow_evaluator_agrees_on_long_documents(document in long_document(), requests in vec(asked(), 48)) {
+        let Some(set) = load(&document) else { return Ok(()) };
+        for asked in requests {
+            let decision = decide(&set, &asked.request());
+            prop_assert_eq!(answer(&decision), slow::decide(&document, &asked.facts), "{}\n{:?}", slow::to_toml(&document), asked.facts);
+        }
+    }
+
+    #[test]
+    fn an_exclude_never_lets_in_more(
+        document in document(),
+        rule in generate::rule(3),
+        place in any::<prop::sample::Index>(),
+        requests in vec(asked(), 24),
+    ) {
+        // Of an Allow; the exclude of a Block is an exception from keeping out.
+        let mut document = document;
+        document.applications.iter_mut().for_each(|application| application.first_match = false);
+        let mut stricter = document.clone();
+        let allows = stricter.applications.iter_mut().flat_map(|application| &mut application.policies);
+        let mut allows: Vec<_> = allows.filter(|policy| !policy.block).collect();
+        if allows.is_empty() { return Ok(()) }
+        let at = place.index(allows.len());
+        allows[at].lists.exclude.push(rule);
+        let (Some(before), Some(after)) = (load(&document), load(&stricter)) else { return Ok(()) };
+        for asked in requests {
+            prop_assert!(is_allowed(&before, &asked) || !is_allowed(&after, &asked), "{}", slow::to_toml(&stricter));
         }
     }
 

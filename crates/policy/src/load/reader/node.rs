@@ -2,10 +2,8 @@
 
 use alloc::vec::Vec;
 use core::fmt;
-use core::ops::Range;
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use crate::document::{Item, Table, Value};
 
 /// The way from the document to a value, turned into text only when there is something to say about it.
 #[derive(Clone, Copy)]
@@ -22,7 +20,7 @@ pub(super) enum Step<'p> {
 }
 
 impl fmt::Display for Path<'_> {
-    /// Values nest no deeper than the TOML parser allows (80).
+    /// Values nest no deeper than the parsers allow.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(parent) = self.parent {
             parent.fmt(f)?;
@@ -49,24 +47,21 @@ impl fmt::Display for Path<'_> {
 #[derive(Clone)]
 pub(in crate::load) struct Node<'p> {
     pub(super) path: Path<'p>,
-    pub(super) span: Range<usize>,
+    /// The byte offset.
+    pub(super) at: usize,
     /// Absent where the place is the document itself.
-    pub(super) value: Option<&'p DeValue<'p>>,
+    pub(super) value: Option<&'p Value<'p>>,
 }
 
 impl<'p> Node<'p> {
-    fn item<'n>(&'n self, index: usize, value: &'n Spanned<DeValue<'n>>) -> Node<'n> {
-        self.child(Step::Index(index), value)
-    }
-
-    fn child<'n>(&'n self, step: Step<'n>, value: &'n Spanned<DeValue<'n>>) -> Node<'n> {
+    fn child<'n>(&'n self, step: Step<'n>, item: &'n Item<'n>) -> Node<'n> {
         Node {
             path: Path {
                 parent: Some(&self.path),
                 step,
             },
-            span: value.span(),
-            value: Some(value.get_ref()),
+            at: usize::try_from(item.at).unwrap_or(usize::MAX),
+            value: Some(&item.value),
         }
     }
 
@@ -76,52 +71,76 @@ impl<'p> Node<'p> {
         items
             .iter()
             .enumerate()
-            .map(|(index, item)| self.item(index, item))
+            .map(|(index, item)| self.child(Step::Index(index), item))
             .collect()
     }
 
     /// The field of a table, if it is one and has it.
     pub(in crate::load) fn field<'n>(&'n self, name: &'n str) -> Option<Node<'n>> {
-        let table = self.value.and_then(|value| value.as_table())?;
-        table
-            .get(name)
-            .map(|value| self.child(Step::Key(name), value))
+        let item = self.as_table()?.get(name)?;
+        Some(self.child(Step::Key(name), item))
     }
 
     pub(super) fn type_name(&self) -> &'static str {
-        match self.value.map(|value| value.type_str()) {
-            Some("array") => "a list",
-            Some("boolean") => "a yes or no",
-            Some("datetime") => "a date",
-            Some("float" | "integer") => "a number",
-            Some("string") => "a text",
-            _ => "a table",
+        match self.value {
+            Some(Value::List(_)) => "a list",
+            Some(Value::Boolean(_)) => "a yes or no",
+            Some(Value::Date) => "a date",
+            Some(Value::Float | Value::Integer { .. }) => "a number",
+            Some(Value::Text(_)) => "a text",
+            Some(Value::Table(_)) | None => "a table",
         }
     }
 
     pub(in crate::load) fn as_str(&self) -> Option<&'p str> {
-        self.value.and_then(|value| value.as_str())
+        match self.value? {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
     }
 
-    pub(in crate::load) fn as_array(&self) -> Option<&'p [Spanned<DeValue<'p>>]> {
-        self.value
-            .and_then(|value| value.as_array())
-            .map(|array| &**array)
+    pub(super) fn as_boolean(&self) -> Option<bool> {
+        match self.value? {
+            Value::Boolean(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The digits of a whole number, and their radix.
+    pub(super) fn as_integer(&self) -> Option<(&'p str, u32)> {
+        match self.value? {
+            Value::Integer { digits, radix } => Some((digits, *radix)),
+            _ => None,
+        }
+    }
+
+    pub(in crate::load) fn as_array(&self) -> Option<&'p [Item<'p>]> {
+        match self.value? {
+            Value::List(list) => Some(&list.items),
+            _ => None,
+        }
+    }
+
+    pub(super) fn as_table(&self) -> Option<&'p Table<'p>> {
+        match self.value? {
+            Value::Table(table) => Some(table),
+            _ => None,
+        }
     }
 
     pub(in crate::load) fn is_table(&self) -> bool {
-        self.value.is_none_or(|value| value.is_table())
+        self.value.is_none() || self.as_table().is_some()
     }
 
     pub(in crate::load) fn is_integer(&self) -> bool {
-        self.value.is_some_and(|value| value.is_integer())
+        self.as_integer().is_some()
     }
 }
 
 /// A table whose fields are known.
 pub(in crate::load) struct Fields<'p> {
     pub(super) node: Node<'p>,
-    pub(super) table: &'p DeTable<'p>,
+    pub(super) table: &'p Table<'p>,
 }
 
 impl<'p> Fields<'p> {
@@ -131,22 +150,21 @@ impl<'p> Fields<'p> {
     }
 
     pub(in crate::load) fn get<'n>(&'n self, name: &'n str) -> Option<Node<'n>> {
-        self.table
-            .get(name)
-            .map(|value| self.node.child(Step::Key(name), value))
+        let item = self.table.get(name)?;
+        Some(self.node.child(Step::Key(name), item))
     }
 
     /// The keys as written, with their places.
     pub(in crate::load) fn entries<'n>(&'n self) -> impl Iterator<Item = (&'n str, Node<'n>)> {
-        self.table.iter().map(|(key, value)| {
+        self.table.entries().iter().map(|entry| {
             (
-                &**key.get_ref(),
-                self.node.child(Step::Key(key.get_ref()), value),
+                &*entry.key,
+                self.node.child(Step::Key(&entry.key), &entry.item),
             )
         })
     }
 
     pub(in crate::load) fn len(&self) -> usize {
-        self.table.len()
+        self.table.entries().len()
     }
 }
