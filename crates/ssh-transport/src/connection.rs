@@ -14,6 +14,7 @@
 
 mod exchange;
 mod input;
+mod outbox;
 mod output;
 #[cfg(test)]
 mod testing;
@@ -22,8 +23,6 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
-
-use bytes::BytesMut;
 
 use crate::algorithms::Algorithms;
 use crate::config::{ClientConfig, ServerConfig};
@@ -82,7 +81,7 @@ pub(crate) struct Core<E> {
 
     sealer: Sealer,
     opener: Opener,
-    out: BytesMut,
+    out: outbox::Outbox,
     held: output::Held,
     /// Bytes of answers that the peer made us queue since the output was last taken.
     waiting_reply_bytes: usize,
@@ -143,9 +142,9 @@ impl<E: From<Common>> Core<E> {
 
     fn new(setup: &Setup<'_>, seed: [u8; 32], now: Duration) -> Self {
         let own_line = identification::own_line(setup.identification);
-        let mut out = BytesMut::new();
-        out.extend_from_slice(own_line.as_bytes());
-        out.extend_from_slice(b"\r\n");
+        let mut out = outbox::Outbox::default();
+        out.end().extend_from_slice(own_line.as_bytes());
+        out.end().extend_from_slice(b"\r\n");
         Self {
             role: setup.role,
             limits: setup.limits.clone(),

@@ -52,8 +52,9 @@ pub const MAX_EXCHANGES_BEFORE_AUTH: u64 = 2;
 /// Answers to PING and to unknown messages that may wait unsent, in bytes, before the peer is taken for a flood.
 pub const MAX_WAITING_REPLY_BYTES: usize = 512 * 1024;
 
-/// Output buffer that is kept for reuse, in bytes. A larger one, as a burst leaves it, goes back once it was written.
-pub(crate) const KEPT_OUTPUT_BYTES: usize = 256 * 1024;
+/// Output buffer that is kept for reuse, in bytes: twice a full receive buffer, since buffers grow by doubling. A larger one,
+/// as a burst leaves it, goes back once it was written.
+pub(crate) const KEPT_OUTPUT_BYTES: usize = 1024 * 1024;
 
 /// Packets under one key in one direction after which the connection ends, when a peer withholds its part of a key
 /// exchange: the sequence number, which is the ChaCha20 nonce, must never come round (2^32).

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{Core, Phase};
 use crate::error::{ApiMisuse, Error, PeerMisbehaved};
 use crate::event::Common;
-use crate::limits::{KEPT_OUTPUT_BYTES, MAX_PAYLOAD_BYTES, MAX_WAITING_REPLY_BYTES};
+use crate::limits::{MAX_PAYLOAD_BYTES, MAX_WAITING_REPLY_BYTES};
 use crate::message::number;
 use crate::packet::Volume;
 use crate::wire::{Put as _, Reader};
@@ -63,7 +63,7 @@ impl<E: From<Common>> Core<E> {
 
     /// Seals a packet now, whatever the phase.
     pub(crate) fn seal(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.sealer.seal(payload, &mut self.random, &mut self.out)
+        self.sealer.seal(payload, &mut self.random, self.out.end())
     }
 
     /// Queues an answer that the peer can ask for at will.
@@ -112,17 +112,9 @@ impl<E: From<Common>> Core<E> {
     }
 
     pub(crate) fn poll_output(&mut self) -> Option<Bytes> {
-        if self.out.is_empty() {
-            return None;
-        }
         if self.held.len() == 0 {
             self.waiting_reply_bytes = 0;
         }
-        let ready = if self.out.capacity() > KEPT_OUTPUT_BYTES {
-            core::mem::take(&mut self.out)
-        } else {
-            self.out.split()
-        };
-        Some(ready.freeze())
+        self.out.take()
     }
 }
