@@ -164,7 +164,8 @@ impl Client {
     /// [`ClientEvent::AuthFailed`]. A public key gives a [`ClientEvent::SignAuth`] at once.
     ///
     /// # Errors
-    /// [`crate::ApiMisuse::CannotAuthenticateNow`], [`crate::ApiMisuse::UserNameTooLong`], [`Error::Disconnected`].
+    /// [`crate::ApiMisuse::CannotAuthenticateNow`], [`crate::ApiMisuse::UserNameTooLong`],
+    /// [`crate::ApiMisuse::BadUserKey`], [`Error::Disconnected`].
     pub fn authenticate(
         &mut self,
         user: &str,
@@ -204,6 +205,16 @@ impl Client {
     /// [`crate::ApiMisuse::PayloadTooLong`], [`Error::Disconnected`].
     pub fn send_packet(&mut self, payload: &[u8], _now: Duration) -> Result<(), Error> {
         let result = self.core.send_packet(payload);
+        self.settle(result)
+    }
+
+    /// Asks the peer to send `data` back, which comes as [`ClientEvent::Pong`]: a sign of life that no channel sees.
+    ///
+    /// # Errors
+    /// [`crate::ApiMisuse::PingNotAnswered`] when the peer did not announce `ping@openssh.com`, [`crate::ApiMisuse::PingTooLong`],
+    /// [`crate::ApiMisuse::TooManyPings`], [`Error::Disconnected`].
+    pub fn ping(&mut self, data: &[u8], _now: Duration) -> Result<(), Error> {
+        let result = self.core.ping(data);
         self.settle(result)
     }
 

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::algorithms::{Algorithms, HostKeyAlgorithm};
+use crate::auth::PUBLICKEY_METHOD;
 use crate::limits::{Limits, RekeyPolicy};
 
 /// Default of [`ServerConfig::login_grace`] and [`ClientConfig::login_grace`]: as long as OpenSSH's `LoginGraceTime`.
@@ -30,6 +31,8 @@ pub struct ServerConfig {
     pub login_grace: Duration,
     /// The methods named in a refusal that the machine makes by itself, such as after a bad signature.
     pub auth_methods: Vec<String>,
+    /// What a signature of a security key must say.
+    pub security_keys: SecurityKeyPolicy,
 }
 
 impl Default for ServerConfig {
@@ -40,8 +43,50 @@ impl Default for ServerConfig {
             limits: Limits::default(),
             rekey: RekeyPolicy::default(),
             login_grace: LOGIN_GRACE,
-            auth_methods: Vec::from(["publickey".to_string()]),
+            auth_methods: Vec::from([PUBLICKEY_METHOD.to_string()]),
+            security_keys: SecurityKeyPolicy::default(),
         }
+    }
+}
+
+/// What a security key (FIDO) must say for its signature to count (OpenSSH `PROTOCOL.u2f`). What falls short is refused
+/// without asking; what suffices comes as a [`crate::KeyProof::SecurityKey`] with what the key said.
+///
+/// The counter is not judged here: whether it went back since the last login only the caller can know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecurityKeyPolicy {
+    /// Whether somebody must have touched the key. Required by default. Where some keys need it and others do not, as
+    /// with `no-touch-required` of a certificate, it is optional here and for the caller to ask of each.
+    pub touch: Requirement,
+    /// Whether the key must have verified its user, by a PIN or a fingerprint. Optional by default.
+    pub verification: Requirement,
+    /// What the application that the key was made for may begin with: `ssh:` by default, so that no key of a web site
+    /// logs in.
+    pub applications: Vec<String>,
+}
+
+impl Default for SecurityKeyPolicy {
+    fn default() -> Self {
+        Self {
+            touch: Requirement::Required,
+            verification: Requirement::Optional,
+            applications: Vec::from(["ssh:".to_string()]),
+        }
+    }
+}
+
+/// Whether something must be so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Requirement {
+    /// It must.
+    Required,
+    /// It may.
+    Optional,
+}
+
+impl Requirement {
+    pub(crate) const fn is_met_by(self, is_so: bool) -> bool {
+        is_so || matches!(self, Self::Optional)
     }
 }
 

@@ -14,3 +14,8 @@ pub(crate) use aead::{OpenKey, SealKey};
 pub(crate) use exchange::{Ephemeral, SharedSecret};
 pub(crate) use hash::{HashAlgorithm, Hasher};
 pub(crate) use random::Random;
+
+/// Whether both are the same, in a time that tells their lengths at most.
+pub(crate) fn equals_in_constant_time(a: &[u8], b: &[u8]) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(a, b).is_ok()
+}

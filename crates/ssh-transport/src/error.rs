@@ -1,6 +1,10 @@
 //! What can go wrong, split by who is to blame.
 
-use crate::limits::{MAX_PACKET_BYTES, MAX_PAYLOAD_BYTES};
+use crate::hostkeys::{MAX_HOST_KEY_BYTES, MAX_HOST_KEYS};
+use crate::limits::{
+    MAX_OPEN_PINGS, MAX_PACKET_BYTES, MAX_PAYLOAD_BYTES, MAX_PING_BYTES, MAX_PROMPTS,
+};
+use crate::wire::Malformed;
 
 /// Why a connection ended or a call was refused.
 ///
@@ -156,6 +160,18 @@ pub enum ApiMisuse {
         /// The payload's length in bytes.
         got: usize,
     },
+    /// The peer did not say that it answers PING.
+    #[error("the peer does not answer pings")]
+    PingNotAnswered,
+    /// [`MAX_OPEN_PINGS`] pings are without an answer.
+    #[error("{MAX_OPEN_PINGS} pings are open already")]
+    TooManyPings,
+    /// The data of a ping is longer than [`MAX_PING_BYTES`].
+    #[error("ping of {got} bytes, at most {MAX_PING_BYTES}")]
+    PingTooLong {
+        /// The length in bytes.
+        got: usize,
+    },
     /// The token belongs to no open question.
     #[error("no such question is open")]
     NoSuchQuestion,
@@ -168,10 +184,52 @@ pub enum ApiMisuse {
     /// The server was started before.
     #[error("started twice")]
     AlreadyStarted,
+    /// The attempt is not `keyboard-interactive`.
+    #[error("only a keyboard-interactive attempt can be prompted")]
+    NotKeyboardInteractive,
+    /// More prompts than [`crate::MAX_PROMPTS`].
+    #[error("{got} prompts, at most {MAX_PROMPTS}")]
+    TooManyPrompts {
+        /// The number of prompts.
+        got: usize,
+    },
     /// The first key exchange is not over, another attempt is open, or authentication has finished.
     #[error("cannot authenticate now")]
     CannotAuthenticateNow,
+    /// What is to be shown as a public key is none.
+    #[error("not a public key blob")]
+    BadUserKey,
     /// The user name is longer than [`crate::MAX_USER_NAME_BYTES`].
     #[error("user name too long")]
     UserNameTooLong,
+}
+
+/// What is wrong with a message about host keys ([`crate::hostkeys`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostKeysError {
+    /// The packet is another one.
+    #[error("not a message about host keys")]
+    AnotherMessage,
+    /// It ends early, or goes on behind its end.
+    #[error("malformed message about host keys")]
+    Malformed,
+    /// More keys than [`MAX_HOST_KEYS`].
+    #[error("more than {MAX_HOST_KEYS} host keys")]
+    TooMany,
+    /// A key or signature is longer than [`MAX_HOST_KEY_BYTES`].
+    #[error("host key or signature of {got} bytes, at most {MAX_HOST_KEY_BYTES}")]
+    TooLong {
+        /// Its length in bytes.
+        got: usize,
+    },
+    /// A host key did not sign for this session.
+    #[error("a host key was not proven")]
+    NotProven,
+}
+
+impl From<Malformed> for HostKeysError {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
+    }
 }

@@ -2,12 +2,19 @@
 //!
 //! A question carries a token that is not `Clone` and is taken by value with the answer: each is answered once.
 
+mod auth;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::algorithms::{HostKeyAlgorithm, KexAlgorithm};
 use crate::identification::Identification;
+
+pub use auth::{
+    AuthAttempt, AuthId, AuthMethod, AuthResponses, Challenge, Echo, KeyProof, Prompt, Response,
+    SecurityKeyProof,
+};
 
 /// What one call of `handle_input` did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,10 +29,6 @@ pub struct Progress {
 /// The token of a [`SignRequest`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct SignId(pub(crate) u64);
-
-/// The token of an [`AuthAttempt`].
-#[derive(Debug, PartialEq, Eq)]
-pub struct AuthId(pub(crate) u64);
 
 /// The token of a [`HostKeyQuestion`].
 #[derive(Debug, PartialEq, Eq)]
@@ -75,10 +78,22 @@ pub enum ServerEvent {
     SignExchangeHash(SignRequest),
     /// Keys were exchanged.
     KeyExchanged(KeyExchange),
-    /// Somebody wants to log in. Input waits until [`crate::Server::accept`] or [`crate::Server::reject`].
+    /// Somebody wants to log in. Input waits until [`crate::Server::accept`], [`crate::Server::accept_partially`],
+    /// [`crate::Server::reject`] or [`crate::Server::prompt`].
     AuthAttempt(AuthAttempt),
+    /// The person answered [`crate::Server::prompt`]. Input waits as after an [`Self::AuthAttempt`].
+    AuthResponses(AuthResponses),
     /// The acceptance was sent; connection packets may flow.
     Authenticated,
+    /// The client answered a ping, with its data.
+    Pong(Vec<u8>),
+    /// The client said something for whoever looks for faults (SSH_MSG_DEBUG). May be dropped.
+    Debug {
+        /// Whether it wants this shown to the person.
+        always_display: bool,
+        /// The text without control characters but line breaks and tabs, at most [`crate::MAX_DEBUG_TEXT_BYTES`].
+        text: String,
+    },
     /// The client said goodbye. The machine is closed.
     Disconnected {
         /// The code that the client gave (RFC 4253 section 11.1).
@@ -86,51 +101,6 @@ pub enum ServerEvent {
         /// Its text without control characters.
         text: String,
     },
-}
-
-/// An authentication request (RFC 4252 section 5). The service asked for is always `ssh-connection`.
-#[derive(Debug, PartialEq, Eq)]
-pub struct AuthAttempt {
-    /// The token for the answer.
-    pub id: AuthId,
-    /// The user name, the same in all attempts of a connection.
-    pub user: String,
-    /// The service.
-    pub service: String,
-    /// How.
-    pub method: AuthMethod,
-}
-
-/// The method of an [`AuthAttempt`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AuthMethod {
-    /// `none` (RFC 4252 section 5.2).
-    None,
-    /// `publickey` (RFC 4252 section 7) with an algorithm whose signatures this crate verifies.
-    PublicKey {
-        /// The algorithm.
-        algorithm: HostKeyAlgorithm,
-        /// The blob of the key or certificate. Of a certificate only its key was used: whether it is valid, for this
-        /// user and from whom, is to be decided.
-        public_key: Vec<u8>,
-        /// Whether possession of the private key was proven.
-        proof: KeyProof,
-    },
-    /// Any other method, or a public key of an algorithm that this crate does not verify. To be rejected.
-    Other {
-        /// The method's name.
-        name: String,
-    },
-}
-
-/// What a client showed of a public key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyProof {
-    /// It only asks whether the key would do. Accepting says so (`USERAUTH_PK_OK`) and lets nobody in.
-    Query,
-    /// Its signature over this session, user and key was verified.
-    Verified,
 }
 
 /// What a [`crate::Client`] has to tell or ask.
@@ -150,12 +120,24 @@ pub enum ClientEvent {
     Banner(String),
     /// The server let us in; connection packets may flow.
     Authenticated,
-    /// The server refused. [`crate::Client::authenticate`] may be called again.
+    /// The server refused, or wants more. [`crate::Client::authenticate`] may be called again, with the same user.
     AuthFailed {
         /// The methods that it would go on with.
         remaining: Vec<String>,
-        /// Whether the attempt was one of several that are needed.
+        /// Whether the attempt succeeded and is one of several that are needed (RFC 4252 section 5.1).
         partial: bool,
+    },
+    /// The server takes no signature that the key of [`crate::ClientAuth::Key`] could make. Nothing was asked, and
+    /// [`crate::Client::authenticate`] may be called again.
+    NoSignatureAlgorithm,
+    /// The server answered a ping, with its data.
+    Pong(Vec<u8>),
+    /// The server said something for whoever looks for faults (SSH_MSG_DEBUG). May be dropped.
+    Debug {
+        /// Whether it wants this shown to the person.
+        always_display: bool,
+        /// The text without control characters but line breaks and tabs, at most [`crate::MAX_DEBUG_TEXT_BYTES`].
+        text: String,
     },
     /// The server said goodbye. The machine is closed.
     Disconnected {
@@ -185,6 +167,8 @@ pub struct HostKeyQuestion {
 pub(crate) enum Common {
     PeerIdentified(Identification),
     KeyExchanged(KeyExchange),
+    Pong(Vec<u8>),
+    Debug { always_display: bool, text: String },
     Disconnected { reason: u32, text: String },
 }
 
@@ -193,6 +177,14 @@ impl From<Common> for ServerEvent {
         match event {
             Common::PeerIdentified(ident) => Self::PeerIdentified(ident),
             Common::KeyExchanged(exchange) => Self::KeyExchanged(exchange),
+            Common::Pong(data) => Self::Pong(data),
+            Common::Debug {
+                always_display,
+                text,
+            } => Self::Debug {
+                always_display,
+                text,
+            },
             Common::Disconnected { reason, text } => Self::Disconnected { reason, text },
         }
     }
@@ -203,6 +195,14 @@ impl From<Common> for ClientEvent {
         match event {
             Common::PeerIdentified(ident) => Self::PeerIdentified(ident),
             Common::KeyExchanged(exchange) => Self::KeyExchanged(exchange),
+            Common::Pong(data) => Self::Pong(data),
+            Common::Debug {
+                always_display,
+                text,
+            } => Self::Debug {
+                always_display,
+                text,
+            },
             Common::Disconnected { reason, text } => Self::Disconnected { reason, text },
         }
     }

@@ -33,11 +33,29 @@ pub const MAX_NAME_BYTES: usize = 64;
 /// Longest text taken from a DISCONNECT, in bytes after cleaning.
 pub const MAX_DISCONNECT_TEXT_BYTES: usize = 1024;
 
+/// Longest text taken from a DEBUG, in bytes after cleaning.
+pub const MAX_DEBUG_TEXT_BYTES: usize = 1024;
+
+/// Longest data of a PING that is sent and of a PONG that is taken, in bytes: enough to tell them apart.
+pub const MAX_PING_BYTES: usize = 255;
+
+/// Pings that may be without an answer at a time. Who waits for more has a dead connection.
+pub const MAX_OPEN_PINGS: usize = 16;
+
 /// Longest text taken from a banner, in bytes after cleaning.
 pub const MAX_BANNER_BYTES: usize = 8 * 1024;
 
 /// Banners handed over for one login. Further ones are dropped.
 pub const MAX_BANNERS: usize = 8;
+
+/// Prompts of one [`crate::Challenge`]: more than a person would answer.
+pub const MAX_PROMPTS: usize = 16;
+
+/// Longest text of a [`crate::Challenge`] or one of its prompts, in bytes after cleaning.
+pub const MAX_PROMPT_BYTES: usize = 4 * 1024;
+
+/// Longest answer to a prompt, in bytes. A longer one fails to authenticate: PAM takes 512.
+pub const MAX_RESPONSE_BYTES: usize = 1024;
 
 /// Longest EXT_INFO payload, in bytes (RFC 8308): the longest seen are below 1 KiB.
 pub const MAX_EXT_INFO_BYTES: usize = 32 * 1024;
@@ -63,7 +81,7 @@ pub const MAX_PACKETS_PER_KEY: u64 = 1 << 31;
 /// Limits that a deployment may want to set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Authentication requests of any kind that one client may send, key queries counted.
+    /// Authentication requests of any kind that one client may send, key queries and answers to prompts counted.
     ///
     /// 20: an agent full of keys queries each of them before a password is typed.
     pub max_auth_attempts: u32,

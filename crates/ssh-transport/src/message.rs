@@ -1,11 +1,15 @@
 //! Message numbers and the small messages of the transport layer.
 
+mod ext_info;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::limits::MAX_DISCONNECT_TEXT_BYTES;
+use crate::limits::{MAX_DEBUG_TEXT_BYTES, MAX_DISCONNECT_TEXT_BYTES};
 use crate::text;
 use crate::wire::{Malformed, Put as _, Reader};
+
+pub(crate) use ext_info::{client_ext_info, parse_ext_info, server_ext_info};
 
 /// Message numbers (RFC 4250 section 4.1.2, RFC 8308, OpenSSH `PROTOCOL`).
 pub(crate) mod number {
@@ -27,8 +31,12 @@ pub(crate) mod number {
     pub(crate) const USERAUTH_SUCCESS: u8 = 52;
     pub(crate) const USERAUTH_BANNER: u8 = 53;
     pub(crate) const USERAUTH_PK_OK: u8 = 60;
+    pub(crate) const USERAUTH_INFO_REQUEST: u8 = 60;
+    pub(crate) const USERAUTH_INFO_RESPONSE: u8 = 61;
     pub(crate) const USERAUTH_LAST: u8 = 79;
     pub(crate) const CONNECTION_FIRST: u8 = 80;
+    pub(crate) const GLOBAL_REQUEST: u8 = 80;
+    pub(crate) const REQUEST_SUCCESS: u8 = 81;
     pub(crate) const CONNECTION_LAST: u8 = 127;
     pub(crate) const PING: u8 = 192;
     pub(crate) const PONG: u8 = 193;
@@ -110,6 +118,29 @@ pub(crate) fn parse_disconnect(body: &[u8]) -> Result<(u32, String), Malformed> 
     ))
 }
 
+/// Text of a DEBUG (RFC 4253 section 11.3), and whether the peer wants it shown. A malformed one says nothing.
+pub(crate) fn parse_debug(body: &[u8]) -> Option<(bool, String)> {
+    let mut reader = Reader::new(body);
+    let always_display = reader.boolean().ok()?;
+    let text = text::clean(reader.string().ok()?, MAX_DEBUG_TEXT_BYTES);
+    Some((always_display, text))
+}
+
+/// PING or PONG (OpenSSH `PROTOCOL` 1.9).
+pub(crate) fn echo(number: u8, data: &[u8]) -> Vec<u8> {
+    let mut message = Vec::with_capacity(data.len() + 5);
+    message.put_byte(number);
+    message.put_string(data);
+    message
+}
+
+pub(crate) fn parse_echo(body: &[u8]) -> Result<&[u8], Malformed> {
+    let mut reader = Reader::new(body);
+    let data = reader.string()?;
+    reader.finish()?;
+    Ok(data)
+}
+
 pub(crate) fn unimplemented(sequence: u32) -> [u8; 5] {
     let [a, b, c, d] = sequence.to_be_bytes();
     [number::UNIMPLEMENTED, a, b, c, d]
@@ -120,55 +151,4 @@ pub(crate) fn service(number: u8, name: &str) -> Vec<u8> {
     message.put_byte(number);
     message.put_string(name.as_bytes());
     message
-}
-
-/// A server's EXT_INFO (RFC 8308 section 2.3, OpenSSH `PROTOCOL` 1.9 for `ping@openssh.com`).
-pub(crate) fn server_ext_info(server_sig_algs: &str) -> Vec<u8> {
-    let mut message = Vec::new();
-    message.put_byte(number::EXT_INFO);
-    message.put_word(2);
-    message.put_string(b"server-sig-algs");
-    message.put_string(server_sig_algs.as_bytes());
-    message.put_string(b"ping@openssh.com");
-    message.put_string(b"0");
-    message
-}
-
-/// What an EXT_INFO says that this crate uses.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct ExtInfo<'a> {
-    pub(crate) server_sig_algs: Option<&'a str>,
-}
-
-pub(crate) fn parse_ext_info(body: &[u8]) -> Result<ExtInfo<'_>, Malformed> {
-    let mut reader = Reader::new(body);
-    let count = reader.u32()?;
-    let mut info = ExtInfo::default();
-    for _ in 0..count {
-        // A lying count ends at the end of the message.
-        match reader.string()? {
-            b"server-sig-algs" => info.server_sig_algs = Some(reader.name_list()?),
-            _ => {
-                reader.string()?;
-            }
-        }
-    }
-    reader.finish()?;
-    Ok(info)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ext_info_is_read_and_every_truncation_refused() {
-        let message = server_ext_info("ssh-ed25519,rsa-sha2-512");
-        let info = parse_ext_info(&message[1..]).unwrap();
-        assert_eq!(info.server_sig_algs, Some("ssh-ed25519,rsa-sha2-512"));
-        for len in 1..message.len() {
-            assert_eq!(parse_ext_info(&message[1..len]), Err(Malformed));
-        }
-        assert_eq!(parse_ext_info(&[0xff; 4]), Err(Malformed));
-    }
 }

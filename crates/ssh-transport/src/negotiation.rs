@@ -15,6 +15,7 @@ use crate::wire::{Malformed, Put as _, Reader};
 const STRICT_CLIENT: &str = "kex-strict-c-v00@openssh.com";
 const STRICT_SERVER: &str = "kex-strict-s-v00@openssh.com";
 const EXT_INFO_CLIENT: &str = "ext-info-c";
+const EXT_INFO_SERVER: &str = "ext-info-s";
 
 /// RFC 4253 section 7.1 wants the list to name something. Every cipher here authenticates by itself, so that nothing of
 /// this list is ever used.
@@ -60,7 +61,7 @@ impl Offer {
         if is_first {
             match role {
                 Role::Client => kex.extend([EXT_INFO_CLIENT, STRICT_CLIENT]),
-                Role::Server => kex.push(STRICT_SERVER),
+                Role::Server => kex.extend([EXT_INFO_SERVER, STRICT_SERVER]),
             }
         }
         let host_keys = self
@@ -220,8 +221,12 @@ impl<'a> KexInit<'a> {
         names(self.kex).any(|name| name == mark)
     }
 
-    /// Whether the peer, a client, takes EXT_INFO.
-    pub(crate) fn wants_ext_info(&self) -> bool {
-        names(self.kex).any(|name| name == EXT_INFO_CLIENT)
+    /// Whether the peer of `role` takes EXT_INFO.
+    pub(crate) fn wants_ext_info(&self, role: Role) -> bool {
+        let mark = match role {
+            Role::Client => EXT_INFO_SERVER,
+            Role::Server => EXT_INFO_CLIENT,
+        };
+        names(self.kex).any(|name| name == mark)
     }
 }

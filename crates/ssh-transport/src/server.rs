@@ -17,12 +17,13 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
+use zeroize::Zeroize as _;
 
 use crate::config::{HostKey, ServerConfig};
 use crate::connection::{Core, Step};
 use crate::crypto::verify::VerifyingKey;
 use crate::error::{ApiMisuse, Error};
-use crate::event::{AuthId, Progress, ServerEvent, SignId};
+use crate::event::{AuthId, Challenge, Progress, ServerEvent, SignId};
 use crate::message::{DisconnectReason, number};
 
 /// The server's side of one connection.
@@ -33,6 +34,8 @@ pub struct Server {
     pub(crate) core: Core<ServerEvent>,
     config: Arc<ServerConfig>,
     pub(crate) host_keys: Vec<HostKey>,
+    /// The host key of the first exchange, which names the connection as its session identifier does.
+    first_host_key: Option<Vec<u8>>,
     exchange: exchange::State,
     auth: auth::State,
 }
@@ -53,6 +56,7 @@ impl Server {
             core: Core::server(&config, seed, now),
             config,
             host_keys: Vec::new(),
+            first_host_key: None,
             exchange: exchange::State::default(),
             auth: auth::State::default(),
         }
@@ -89,7 +93,8 @@ impl Server {
     /// again with what follows until it consumes nothing, and with more input later.
     ///
     /// It consumes nothing while a packet is incomplete, before [`Server::start`] (but the identification line), and
-    /// while a [`ServerEvent::SignExchangeHash`] or [`ServerEvent::AuthAttempt`] is unanswered. Once the machine is
+    /// while a [`ServerEvent::SignExchangeHash`], [`ServerEvent::AuthAttempt`] or [`ServerEvent::AuthResponses`] is
+    /// unanswered. What it read of authentication is overwritten in `input`, since a password may be in it. Once the machine is
     /// closed it consumes and ignores everything.
     ///
     /// # Errors
@@ -131,11 +136,14 @@ impl Server {
                 payload: Some(range),
             });
         }
-        let payload = input.get(range).unwrap_or_default();
+        let payload = input.get_mut(range).unwrap_or_default();
         match number {
             number::KEX_FIRST..=number::KEX_LAST => self.handle_exchange(payload)?,
             number::SERVICE_REQUEST | number::USERAUTH_REQUEST..=number::USERAUTH_LAST => {
-                self.handle_auth(payload, sequence)?;
+                let handled = self.handle_auth(payload, sequence);
+                // Passwords and answers to prompts end here.
+                payload.zeroize();
+                handled?;
             }
             _ => return Err(crate::error::PeerMisbehaved::UnexpectedMessage { number }.into()),
         }
@@ -191,6 +199,38 @@ impl Server {
         self.settle(result)
     }
 
+    /// Takes an [`ServerEvent::AuthAttempt`] as one of several that are needed, and names the methods to go on with. What
+    /// was taken stands in [`crate::AuthAttempt::succeeded_before`] of those that follow, and the same key counts only
+    /// once. A mere query is answered as by [`Server::accept`].
+    ///
+    /// # Errors
+    /// [`ApiMisuse::NoSuchQuestion`], [`Error::Disconnected`].
+    pub fn accept_partially(
+        &mut self,
+        id: AuthId,
+        remaining_methods: &[&str],
+        _now: Duration,
+    ) -> Result<(), Error> {
+        let result = self.accept_part(&id, remaining_methods);
+        self.settle(result)
+    }
+
+    /// Asks the person of an [`crate::AuthMethod::KeyboardInteractive`] attempt, at first or once more.
+    /// [`ServerEvent::AuthResponses`] comes back, or another [`ServerEvent::AuthAttempt`] if the client gives up on this one.
+    ///
+    /// # Errors
+    /// [`ApiMisuse::TooManyPrompts`], [`ApiMisuse::NotKeyboardInteractive`], after which the attempt can only time out,
+    /// [`ApiMisuse::NoSuchQuestion`], [`Error::Disconnected`].
+    pub fn prompt(
+        &mut self,
+        id: AuthId,
+        challenge: &Challenge,
+        _now: Duration,
+    ) -> Result<(), Error> {
+        let result = self.send_prompts(&id, challenge);
+        self.settle(result)
+    }
+
     /// Refuses an [`ServerEvent::AuthAttempt`] and names the methods that could go on. Does nothing when `id` is not of
     /// the open attempt.
     pub fn reject(&mut self, id: AuthId, remaining_methods: &[&str], _now: Duration) {
@@ -213,6 +253,16 @@ impl Server {
     /// [`Error::Disconnected`].
     pub fn send_packet(&mut self, payload: &[u8], _now: Duration) -> Result<(), Error> {
         let result = self.core.send_packet(payload);
+        self.settle(result)
+    }
+
+    /// Asks the peer to send `data` back, which comes as [`ServerEvent::Pong`]: a sign of life that no channel sees.
+    ///
+    /// # Errors
+    /// [`ApiMisuse::PingNotAnswered`] when the peer did not announce `ping@openssh.com`, [`ApiMisuse::PingTooLong`],
+    /// [`ApiMisuse::TooManyPings`], [`Error::Disconnected`].
+    pub fn ping(&mut self, data: &[u8], _now: Duration) -> Result<(), Error> {
+        let result = self.core.ping(data);
         self.settle(result)
     }
 

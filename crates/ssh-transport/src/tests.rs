@@ -6,7 +6,11 @@
 
 mod auth;
 mod exchange;
+mod interactive;
 mod messages;
+mod partial;
+mod security_key;
+mod user_keys;
 
 use alloc::string::{String, ToString as _};
 use alloc::sync::Arc;
@@ -37,6 +41,17 @@ struct Pair {
     open: Vec<AuthAttempt>,
     attempts: Vec<(String, AuthMethod)>,
     authenticated: (bool, bool),
+    /// The answers to prompts, and their token.
+    responses: Vec<AuthResponses>,
+    client_pongs: Vec<Vec<u8>>,
+    server_pongs: Vec<Vec<u8>>,
+    /// Of both sides, in the order in which they came.
+    debugs: Vec<(bool, String)>,
+    goodbyes: Vec<(u32, String)>,
+    /// Requests for signatures with a user's key.
+    to_sign: Vec<SignRequest>,
+    failures: Vec<(Vec<String>, bool)>,
+    unsignable: usize,
     host_keys_changed: Vec<bool>,
     exchanges: usize,
     to_client: Vec<u8>,
@@ -73,6 +88,14 @@ impl Pair {
             open: Vec::new(),
             attempts: Vec::new(),
             authenticated: (false, false),
+            responses: Vec::new(),
+            client_pongs: Vec::new(),
+            server_pongs: Vec::new(),
+            debugs: Vec::new(),
+            goodbyes: Vec::new(),
+            to_sign: Vec::new(),
+            failures: Vec::new(),
+            unsignable: 0,
             host_keys_changed: Vec::new(),
             exchanges: 0,
             to_client: Vec::new(),
@@ -163,7 +186,16 @@ impl Pair {
                             Judge::Wait => self.open.push(attempt),
                         }
                     }
+                    ServerEvent::AuthResponses(responses) => self.responses.push(responses),
                     ServerEvent::Authenticated => self.authenticated.1 = true,
+                    ServerEvent::Pong(data) => self.server_pongs.push(data),
+                    ServerEvent::Debug {
+                        always_display,
+                        text,
+                    } => self.debugs.push((always_display, text)),
+                    ServerEvent::Disconnected { reason, text } => {
+                        self.goodbyes.push((reason, text));
+                    }
                     _ => {}
                 }
             }
@@ -193,6 +225,19 @@ impl Pair {
                     }
                     ClientEvent::KeyExchanged(_) => self.exchanges += 1,
                     ClientEvent::Authenticated => self.authenticated.0 = true,
+                    ClientEvent::SignAuth(request) => self.to_sign.push(request),
+                    ClientEvent::AuthFailed { remaining, partial } => {
+                        self.failures.push((remaining, partial));
+                    }
+                    ClientEvent::NoSignatureAlgorithm => self.unsignable += 1,
+                    ClientEvent::Pong(data) => self.client_pongs.push(data),
+                    ClientEvent::Debug {
+                        always_display,
+                        text,
+                    } => self.debugs.push((always_display, text)),
+                    ClientEvent::Disconnected { reason, text } => {
+                        self.goodbyes.push((reason, text));
+                    }
                     _ => {}
                 }
             }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::Client;
 use crate::algorithms::HostKeyAlgorithm;
-use crate::auth::{publickey_request, signed_data};
+use crate::auth::{UserKeyType, publickey_request, signed_data};
 use crate::crypto::verify::SignatureBlob;
 use crate::error::{ApiMisuse, Error, PeerMisbehaved};
 use crate::event::{ClientEvent, SignId, SignRequest};
@@ -23,7 +23,15 @@ const MAX_REMAINING_METHODS: usize = 16;
 pub enum ClientAuth {
     /// Method `none`: nothing is shown.
     None,
-    /// Method `publickey` with a signature at once, without asking before whether the key would do.
+    /// Method `publickey` with a signature at once, without asking before whether the key would do. The algorithm is that
+    /// of the blob; for an RSA key, which is silent about the hash, it is the best that the server takes
+    /// ([`Client::server_sig_algs`]), for which the request may wait. SHA-1 is never used:
+    /// [`ClientEvent::NoSignatureAlgorithm`].
+    Key {
+        /// The blob of the key or certificate.
+        public_key: Vec<u8>,
+    },
+    /// The same with a given algorithm.
     PublicKey {
         /// The algorithm's name, such as `ssh-ed25519-cert-v01@openssh.com` or `rsa-sha2-512`. A name that this crate
         /// does not know is taken to sign under its own name.
@@ -36,14 +44,28 @@ pub enum ClientAuth {
 #[derive(Default)]
 pub(super) struct State {
     phase: Phase,
-    service_requested: bool,
+    service: Service,
     banners: usize,
+}
+
+/// How far the service `ssh-userauth` is (RFC 4253 section 10).
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Service {
+    #[default]
+    Unrequested,
+    Requested,
+    Accepted,
 }
 
 #[derive(Default)]
 enum Phase {
     #[default]
     Idle,
+    /// What signatures the server takes is known once it accepts the service: its EXT_INFO comes before.
+    AwaitService {
+        user: String,
+        public_key: Vec<u8>,
+    },
     AwaitSignature {
         token: u64,
         algorithm: String,
@@ -58,13 +80,9 @@ impl Client {
         if self.core.is_closed() {
             return Err(Error::Disconnected);
         }
-        let Some(session_id) = self
-            .core
-            .session_id()
-            .filter(|_| matches!(self.auth.phase, Phase::Idle))
-        else {
+        if self.core.session_id().is_none() || !matches!(self.auth.phase, Phase::Idle) {
             return Err(ApiMisuse::CannotAuthenticateNow.into());
-        };
+        }
         if user.len() > MAX_USER_NAME_BYTES {
             return Err(ApiMisuse::UserNameTooLong.into());
         }
@@ -77,31 +95,62 @@ impl Client {
                 request.put_string(b"none");
                 self.send_attempt(&request)
             }
+            ClientAuth::Key { public_key } => {
+                let is_rsa = UserKeyType::read(&public_key)?.is_rsa();
+                if is_rsa && self.auth.service != Service::Accepted {
+                    let user = user.to_string();
+                    self.auth.phase = Phase::AwaitService { user, public_key };
+                    return self.request_service();
+                }
+                self.attempt_key(user, public_key)
+            }
             ClientAuth::PublicKey {
                 algorithm,
                 public_key,
-            } => {
-                let request = publickey_request(user, &algorithm, &public_key);
-                let data = signed_data(session_id, &request);
-                let algorithm = match HostKeyAlgorithm::from_name(&algorithm) {
-                    Some(known) => known.signature_name().to_string(),
-                    None => algorithm,
-                };
-                let token = self.core.next_token();
-                self.core.push(ClientEvent::SignAuth(SignRequest {
-                    id: SignId(token),
-                    algorithm: algorithm.clone(),
-                    public_key,
-                    data,
-                }));
-                self.auth.phase = Phase::AwaitSignature {
-                    token,
-                    algorithm,
-                    request,
-                };
+            } => self.attempt_signature(user, algorithm, public_key),
+        }
+    }
+
+    fn attempt_key(&mut self, user: &str, public_key: Vec<u8>) -> Result<(), Error> {
+        let key_type = UserKeyType::read(&public_key)?;
+        match key_type.algorithm(self.core.server_sig_algs()) {
+            Some(algorithm) => self.attempt_signature(user, algorithm.to_string(), public_key),
+            None => {
+                self.auth.phase = Phase::Idle;
+                self.core.push(ClientEvent::NoSignatureAlgorithm);
                 Ok(())
             }
         }
+    }
+
+    fn attempt_signature(
+        &mut self,
+        user: &str,
+        algorithm: String,
+        public_key: Vec<u8>,
+    ) -> Result<(), Error> {
+        let Some(session_id) = self.core.session_id() else {
+            return Err(ApiMisuse::CannotAuthenticateNow.into());
+        };
+        let request = publickey_request(user, &algorithm, &public_key);
+        let data = signed_data(session_id, &request);
+        let algorithm = match HostKeyAlgorithm::from_name(&algorithm) {
+            Some(known) => known.signature_name().to_string(),
+            None => algorithm,
+        };
+        let token = self.core.next_token();
+        self.core.push(ClientEvent::SignAuth(SignRequest {
+            id: SignId(token),
+            algorithm: algorithm.clone(),
+            public_key,
+            data,
+        }));
+        self.auth.phase = Phase::AwaitSignature {
+            token,
+            algorithm,
+            request,
+        };
+        Ok(())
     }
 
     pub(super) fn finish_signing(
@@ -130,25 +179,27 @@ impl Client {
     }
 
     fn send_attempt(&mut self, request: &[u8]) -> Result<(), Error> {
-        if !self.auth.service_requested {
-            self.auth.service_requested = true;
-            // The request follows without waiting for the answer: one round trip less.
-            self.core
-                .send(&message::service(number::SERVICE_REQUEST, USERAUTH_SERVICE))?;
-        }
+        // The request follows without waiting for the service: one round trip less.
+        self.request_service()?;
         self.auth.phase = Phase::AwaitAnswer;
         self.core.send(request)
+    }
+
+    fn request_service(&mut self) -> Result<(), Error> {
+        if self.auth.service != Service::Unrequested {
+            return Ok(());
+        }
+        self.auth.service = Service::Requested;
+        self.core
+            .send(&message::service(number::SERVICE_REQUEST, USERAUTH_SERVICE))
     }
 
     pub(super) fn handle_auth(&mut self, payload: &[u8], sequence: u32) -> Result<(), Error> {
         let mut reader = Reader::new(payload);
         let number = reader.u8()?;
         match (&self.auth.phase, number) {
-            (Phase::AwaitAnswer, number::SERVICE_ACCEPT) => {
-                if reader.string()? != USERAUTH_SERVICE.as_bytes() {
-                    return Err(PeerMisbehaved::UnknownService.into());
-                }
-                Ok(())
+            (Phase::AwaitAnswer | Phase::AwaitService { .. }, number::SERVICE_ACCEPT) => {
+                self.handle_service_accept(reader)
             }
             (Phase::AwaitAnswer, number::USERAUTH_FAILURE) => {
                 let remaining = reader.name_list()?;
@@ -173,7 +224,10 @@ impl Client {
                 Ok(())
             }
             (
-                Phase::Idle | Phase::AwaitSignature { .. } | Phase::AwaitAnswer,
+                Phase::Idle
+                | Phase::AwaitService { .. }
+                | Phase::AwaitSignature { .. }
+                | Phase::AwaitAnswer,
                 number::USERAUTH_BANNER,
             ) => self.handle_banner(reader),
             (Phase::LetIn, number::USERAUTH_BANNER) => Ok(()),
@@ -181,6 +235,20 @@ impl Client {
                 self.core.send_unimplemented(sequence)
             }
             _ => Err(PeerMisbehaved::UnexpectedMessage { number }.into()),
+        }
+    }
+
+    fn handle_service_accept(&mut self, mut reader: Reader<'_>) -> Result<(), Error> {
+        if reader.string()? != USERAUTH_SERVICE.as_bytes() {
+            return Err(PeerMisbehaved::UnknownService.into());
+        }
+        self.auth.service = Service::Accepted;
+        match core::mem::take(&mut self.auth.phase) {
+            Phase::AwaitService { user, public_key } => self.attempt_key(&user, public_key),
+            other => {
+                self.auth.phase = other;
+                Ok(())
+            }
         }
     }
 

@@ -62,7 +62,7 @@ impl<E: From<Common>> Core<E> {
         )?;
         if self.session_id.is_none() {
             self.is_strict = theirs.is_strict(self.role);
-            self.peer_wants_ext_info = self.role == Role::Server && theirs.wants_ext_info();
+            self.peer_wants_ext_info = theirs.wants_ext_info(self.role);
             // Whatever came before it was put there by somebody else, or by a peer that is not strict.
             if self.is_strict && sequence != 0 {
                 return Err(PeerMisbehaved::StrictKeyExchangeViolated {
@@ -191,8 +191,11 @@ impl<E: From<Common>> Core<E> {
         self.phase = Phase::AwaitNewKeys { open, agreed };
         if is_first && self.peer_wants_ext_info {
             // RFC 8308 section 2.4: the first message after NEWKEYS.
-            let algorithms = self.offer.server_sig_algs();
-            self.seal(&message::server_ext_info(&algorithms))?;
+            let info = match self.role {
+                Role::Client => message::client_ext_info(),
+                Role::Server => message::server_ext_info(&self.offer.server_sig_algs()),
+            };
+            self.seal(&info)?;
         }
         self.release_held()
     }

@@ -8,10 +8,10 @@ use super::{Core, Phase, Role};
 use crate::error::{Error, PeerMisbehaved};
 use crate::event::Common;
 use crate::identification::Line;
-use crate::limits::{MAX_EXT_INFO_BYTES, MAX_EXT_INFOS};
+use crate::limits::{MAX_EXT_INFO_BYTES, MAX_EXT_INFOS, MAX_PING_BYTES};
 use crate::message::{self, number};
 use crate::packet::Opened;
-use crate::wire::{Put as _, Reader};
+use crate::wire::Reader;
 
 /// What was at the front of the input.
 pub(crate) enum Step {
@@ -70,7 +70,18 @@ impl<E: From<Common>> Core<E> {
                 self.close();
             }
             // The peer may say these at any time, and nothing follows from them.
-            number::IGNORE | number::UNIMPLEMENTED | number::DEBUG => {}
+            number::IGNORE | number::UNIMPLEMENTED => {}
+            number::DEBUG => {
+                if let Some((always_display, text)) = message::parse_debug(body) {
+                    self.push(
+                        Common::Debug {
+                            always_display,
+                            text,
+                        }
+                        .into(),
+                    );
+                }
+            }
             number::EXT_INFO => self.handle_ext_info(body)?,
             number::KEXINIT => {
                 self.handle_kexinit(payload, sequence)?;
@@ -81,7 +92,7 @@ impl<E: From<Common>> Core<E> {
                 self.handle_newkeys(now)?;
             }
             number::PING => self.handle_ping(body)?,
-            number::PONG => {}
+            number::PONG => self.handle_pong(body)?,
             number::KEX_FIRST..=number::KEX_LAST if self.drops_guess() => {}
             number::SERVICE_REQUEST
             | number::SERVICE_ACCEPT
@@ -163,6 +174,7 @@ impl<E: From<Common>> Core<E> {
             .into());
         }
         let info = message::parse_ext_info(body)?;
+        self.peer_answers_ping |= info.answers_ping;
         if self.role == Role::Client
             && let Some(algorithms) = info.server_sig_algs
         {
@@ -173,12 +185,19 @@ impl<E: From<Common>> Core<E> {
 
     /// OpenSSH `PROTOCOL` 1.9.
     fn handle_ping(&mut self, body: &[u8]) -> Result<(), Error> {
-        let mut reader = Reader::new(body);
-        let data = reader.string()?;
-        reader.finish()?;
-        let mut pong = alloc::vec::Vec::with_capacity(body.len() + 1);
-        pong.put_byte(number::PONG);
-        pong.put_string(data);
+        let pong = message::echo(number::PONG, message::parse_echo(body)?);
         self.send_reply(&pong)
+    }
+
+    /// One that nobody asked for is ignored.
+    fn handle_pong(&mut self, body: &[u8]) -> Result<(), Error> {
+        let data = message::parse_echo(body)?;
+        if let Some(open) = self.open_pings.checked_sub(1)
+            && data.len() <= MAX_PING_BYTES
+        {
+            self.open_pings = open;
+            self.push(Common::Pong(data.to_vec()).into());
+        }
+        Ok(())
     }
 }

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use super::{Core, Phase};
 use crate::error::{ApiMisuse, Error, PeerMisbehaved};
 use crate::event::Common;
-use crate::limits::{MAX_PAYLOAD_BYTES, MAX_WAITING_REPLY_BYTES};
-use crate::message::number;
+use crate::limits::{MAX_OPEN_PINGS, MAX_PAYLOAD_BYTES, MAX_PING_BYTES, MAX_WAITING_REPLY_BYTES};
+use crate::message::{self, number};
 use crate::packet::Volume;
 use crate::wire::{Put as _, Reader};
 
@@ -49,6 +49,24 @@ impl<E: From<Common>> Core<E> {
             return Err(ApiMisuse::PayloadTooLong { got: payload.len() }.into());
         }
         self.send(payload)
+    }
+
+    /// Asks the peer for a sign of life (OpenSSH `PROTOCOL` 1.9).
+    pub(crate) fn ping(&mut self, data: &[u8]) -> Result<(), Error> {
+        if self.closed {
+            return Err(Error::Disconnected);
+        }
+        if !self.peer_answers_ping {
+            return Err(ApiMisuse::PingNotAnswered.into());
+        }
+        if data.len() > MAX_PING_BYTES {
+            return Err(ApiMisuse::PingTooLong { got: data.len() }.into());
+        }
+        if self.open_pings >= MAX_OPEN_PINGS {
+            return Err(ApiMisuse::TooManyPings.into());
+        }
+        self.open_pings += 1;
+        self.send(&message::echo(number::PING, data))
     }
 
     /// Seals a packet that may not leave between our KEXINIT and our NEWKEYS, or holds it.

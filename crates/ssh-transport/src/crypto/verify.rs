@@ -120,6 +120,16 @@ impl<'a> VerifyingKey<'a> {
         })
     }
 
+    /// What a key in a security key was made for.
+    pub(crate) fn application(&self) -> Option<&'a str> {
+        self.application
+    }
+
+    /// Whether both are the same key, however it signs and whatever is around it.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.application == other.application && self.key.public_bytes() == other.key.public_bytes()
+    }
+
     /// Checks a signature blob over `data`.
     pub(crate) fn verify(
         &self,
@@ -172,6 +182,17 @@ impl<'a> Key<'a> {
             exponent,
             modulus,
         })
+    }
+
+    /// What tells it from any other key.
+    fn public_bytes(&self) -> (&'a [u8], &'a [u8]) {
+        match self {
+            Self::Ed25519(key) => (key, &[]),
+            Self::Ecdsa { point, .. } => (point, &[]),
+            Self::Rsa {
+                exponent, modulus, ..
+            } => (modulus, exponent),
+        }
     }
 
     fn verify(&self, data: &[u8], signature: &[u8]) -> Result<(), BadSignature> {

@@ -1,14 +1,24 @@
 //! The server's part of user authentication (RFC 4252): requests are read, signatures verified, decisions asked for.
+//!
+//! ```text
+//!   AwaitService --> AwaitRequest --> AwaitDecision --> Accepted
+//!                      ^     ^           |   |   ^
+//!                      |     +-----------+   |   | responses
+//!                      |  reject, partially  v   |
+//!                      +-------------- AwaitResponses
+//!                        another request
+//! ```
 
-use alloc::string::{String, ToString as _};
+mod interactive;
+mod publickey;
+
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::Server;
-use crate::algorithms::HostKeyAlgorithm;
-use crate::auth::signed_data;
-use crate::crypto::verify::VerifyingKey;
+use crate::auth::{HOSTBOUND_METHOD, PUBLICKEY_METHOD};
 use crate::error::{ApiMisuse, Error, PeerMisbehaved};
-use crate::event::{AuthAttempt, AuthId, AuthMethod, KeyProof, ServerEvent};
+use crate::event::{AuthAttempt, AuthId, AuthMethod, ServerEvent};
 use crate::limits::{MAX_BANNER_BYTES, MAX_NAME_BYTES, MAX_USER_NAME_BYTES};
 use crate::message::{self, CONNECTION_SERVICE, USERAUTH_SERVICE, number};
 use crate::text;
@@ -20,6 +30,10 @@ pub(super) struct State {
     attempts: u32,
     /// The user name and service of the first request, to which a connection is held.
     subject: Option<(Vec<u8>, Vec<u8>)>,
+    /// What was accepted partially, in order.
+    succeeded: Vec<AuthMethod>,
+    /// The methods that the caller named last, for refusals without asking.
+    remaining: Option<Vec<String>>,
     /// Banners from before the client asked for authentication.
     early_banners: Vec<Vec<u8>>,
 }
@@ -29,10 +43,14 @@ enum Phase {
     #[default]
     AwaitService,
     AwaitRequest,
-    /// An attempt is open. `query` is the answer to a mere query.
     AwaitDecision {
         token: u64,
-        query: Option<Vec<u8>>,
+        attempt: Attempt,
+    },
+    /// The person was asked as many questions as `prompts`.
+    AwaitResponses {
+        attempt: Attempt,
+        prompts: usize,
     },
     Accepted,
 }
@@ -43,13 +61,17 @@ impl State {
     }
 }
 
+/// A request that only the caller can decide.
+struct Attempt {
+    user: String,
+    method: AuthMethod,
+    /// The answer to a mere query.
+    query: Option<Vec<u8>>,
+}
+
 /// What a request comes to.
 enum Request {
-    Ask {
-        user: String,
-        method: AuthMethod,
-        query: Option<Vec<u8>>,
-    },
+    Ask(Attempt),
     Refuse,
 }
 
@@ -59,15 +81,20 @@ impl Server {
         let number = reader.u8()?;
         match (&self.auth.phase, number) {
             // Some clients ask for the service again before each attempt.
-            (Phase::AwaitService | Phase::AwaitRequest, number::SERVICE_REQUEST) => {
-                self.handle_service_request(reader)
+            (
+                Phase::AwaitService | Phase::AwaitRequest | Phase::AwaitResponses { .. },
+                number::SERVICE_REQUEST,
+            ) => self.handle_service_request(reader),
+            // RFC 4252 section 5.1: a request aborts a method that waits for more.
+            (Phase::AwaitRequest | Phase::AwaitResponses { .. }, number::USERAUTH_REQUEST) => {
+                self.handle_request(payload, reader)
             }
-            (Phase::AwaitRequest, number::USERAUTH_REQUEST) => self.handle_request(payload, reader),
             // RFC 4252 section 5.1: requests after success are ignored.
             (Phase::Accepted, number::USERAUTH_REQUEST) => Ok(()),
             (Phase::Accepted, number::USERAUTH_REQUEST..=number::USERAUTH_LAST) => {
                 self.core.send_unimplemented(sequence)
             }
+            (_, number::USERAUTH_INFO_RESPONSE) => self.handle_responses(reader),
             _ => Err(PeerMisbehaved::UnexpectedMessage { number }.into()),
         }
     }
@@ -88,10 +115,7 @@ impl Server {
     }
 
     fn handle_request(&mut self, payload: &[u8], mut reader: Reader<'_>) -> Result<(), Error> {
-        self.auth.attempts += 1;
-        if self.auth.attempts > self.config.limits.max_auth_attempts {
-            return Err(PeerMisbehaved::TooManyAuthAttempts.into());
-        }
+        self.count_attempt()?;
         let (user, service) = (reader.string()?, reader.string()?);
         match &self.auth.subject {
             // What was decided for one name must never count for another.
@@ -106,23 +130,28 @@ impl Server {
         }
         match self.read_request(payload, user, service, reader)? {
             Request::Refuse => self.refuse(),
-            Request::Ask {
-                user,
-                method,
-                query,
-            } => {
+            Request::Ask(attempt) => {
                 let token = self.core.next_token();
-                self.auth.phase = Phase::AwaitDecision { token, query };
-                let service = CONNECTION_SERVICE.to_string();
-                self.core.push(ServerEvent::AuthAttempt(AuthAttempt {
+                let event = AuthAttempt {
                     id: AuthId(token),
-                    user,
-                    service,
-                    method,
-                }));
+                    user: attempt.user.clone(),
+                    service: CONNECTION_SERVICE.to_string(),
+                    method: attempt.method.clone(),
+                    succeeded_before: self.auth.succeeded.clone(),
+                };
+                self.auth.phase = Phase::AwaitDecision { token, attempt };
+                self.core.push(ServerEvent::AuthAttempt(event));
                 Ok(())
             }
         }
+    }
+
+    fn count_attempt(&mut self) -> Result<(), Error> {
+        self.auth.attempts += 1;
+        if self.auth.attempts > self.config.limits.max_auth_attempts {
+            return Err(PeerMisbehaved::TooManyAuthAttempts.into());
+        }
+        Ok(())
     }
 
     fn read_request(
@@ -132,125 +161,59 @@ impl Server {
         service: &[u8],
         mut reader: Reader<'_>,
     ) -> Result<Request, Malformed> {
-        let method = reader.name()?;
+        let name = reader.name()?;
         let Ok(user) = core::str::from_utf8(user) else {
             return Ok(Request::Refuse);
         };
         let is_plain = !user.chars().any(char::is_control);
-        if service != CONNECTION_SERVICE.as_bytes() || !is_plain || method.len() > MAX_NAME_BYTES {
+        if service != CONNECTION_SERVICE.as_bytes() || !is_plain || name.len() > MAX_NAME_BYTES {
             return Ok(Request::Refuse);
         }
         let user = user.to_string();
-        let other = |name: &str| AuthMethod::Other {
-            name: name.to_string(),
+        let ask = |method, query| {
+            Ok(Request::Ask(Attempt {
+                user,
+                method,
+                query,
+            }))
         };
-        let (method, query) = match method {
+        match name {
             "none" => {
                 reader.finish()?;
-                (AuthMethod::None, None)
+                ask(AuthMethod::None, None)
             }
-            "publickey" => match self.read_publickey(payload, reader)? {
-                PublicKey::Verified {
-                    algorithm,
-                    public_key,
-                } => (
-                    AuthMethod::PublicKey {
-                        algorithm,
-                        public_key,
-                        proof: KeyProof::Verified,
-                    },
-                    None,
-                ),
-                PublicKey::Query {
-                    algorithm,
-                    public_key,
-                    answer,
-                } => (
-                    AuthMethod::PublicKey {
-                        algorithm,
-                        public_key,
-                        proof: KeyProof::Query,
-                    },
-                    Some(answer),
-                ),
-                PublicKey::Unsupported => (other("publickey"), None),
-                PublicKey::Refuse => return Ok(Request::Refuse),
-            },
+            PUBLICKEY_METHOD | HOSTBOUND_METHOD => {
+                match self.read_publickey(name, payload, reader)? {
+                    Some((method, query)) => ask(method, query),
+                    None => Ok(Request::Refuse),
+                }
+            }
+            "keyboard-interactive" => ask(interactive::read_request(reader)?, None),
             // What such a method carries stays unread.
-            name => (other(name), None),
-        };
-        Ok(Request::Ask {
-            user,
-            method,
-            query,
-        })
-    }
-
-    /// RFC 4252 section 7.
-    fn read_publickey(
-        &self,
-        payload: &[u8],
-        mut reader: Reader<'_>,
-    ) -> Result<PublicKey, Malformed> {
-        let is_signed = reader.boolean()?;
-        let name = reader.name()?;
-        let blob = reader.string()?;
-        let signed_len = payload.len() - reader.remaining();
-        let signature = if is_signed {
-            Some(reader.string()?)
-        } else {
-            None
-        };
-        reader.finish()?;
-        let taken = &self.config.algorithms.user_keys;
-        let Some(algorithm) = HostKeyAlgorithm::from_name(name).filter(|a| taken.contains(a))
-        else {
-            return Ok(PublicKey::Unsupported);
-        };
-        let Ok(key) = VerifyingKey::parse(algorithm, blob) else {
-            return Ok(PublicKey::Refuse);
-        };
-        let public_key = blob.to_vec();
-        let Some(signature) = signature else {
-            let mut answer = Vec::with_capacity(blob.len() + 64);
-            answer.put_byte(number::USERAUTH_PK_OK);
-            answer.put_string(name.as_bytes());
-            answer.put_string(blob);
-            return Ok(PublicKey::Query {
-                algorithm,
-                public_key,
-                answer,
-            });
-        };
-        let request = payload.get(..signed_len).ok_or(Malformed)?;
-        let data = signed_data(self.core.session_id().ok_or(Malformed)?, request);
-        match key.verify(&data, signature) {
-            Ok(verified) if verified.security_key.is_none_or(|s| s.is_user_present()) => {
-                Ok(PublicKey::Verified {
-                    algorithm,
-                    public_key,
-                })
-            }
-            _ => Ok(PublicKey::Refuse),
+            name => ask(
+                AuthMethod::Other {
+                    name: name.to_string(),
+                },
+                None,
+            ),
         }
     }
 
     /// Refuses without asking.
     fn refuse(&mut self) -> Result<(), Error> {
-        let methods: Vec<&str> = self
-            .config
-            .auth_methods
-            .iter()
-            .map(String::as_str)
-            .collect();
-        let message = failure(&methods);
+        self.auth.phase = Phase::AwaitRequest;
+        let methods = self
+            .auth
+            .remaining
+            .as_ref()
+            .unwrap_or(&self.config.auth_methods);
+        let message = failure(methods, Success::None);
         self.core.send(&message)
     }
 
     pub(super) fn accept_attempt(&mut self, id: &AuthId) -> Result<(), Error> {
-        let query = self.take_decision(id)?;
-        if let Some(answer) = query {
-            self.auth.phase = Phase::AwaitRequest;
+        let attempt = self.take_attempt(id)?;
+        if let Some(answer) = attempt.query {
             return self.core.send(&answer);
         }
         self.auth.phase = Phase::Accepted;
@@ -260,33 +223,56 @@ impl Server {
         Ok(())
     }
 
+    pub(super) fn accept_part(
+        &mut self,
+        id: &AuthId,
+        remaining_methods: &[&str],
+    ) -> Result<(), Error> {
+        let attempt = self.take_attempt(id)?;
+        if let Some(answer) = attempt.query {
+            return self.core.send(&answer);
+        }
+        self.auth.succeeded.push(attempt.method);
+        self.send_failure(remaining_methods, Success::Partial)
+    }
+
     pub(super) fn reject_attempt(
         &mut self,
         id: &AuthId,
         remaining_methods: &[&str],
     ) -> Result<(), Error> {
-        self.take_decision(id)?;
-        self.auth.phase = Phase::AwaitRequest;
-        self.core.send(&failure(remaining_methods))
+        self.take_attempt(id)?;
+        self.send_failure(remaining_methods, Success::None)
     }
 
-    /// Checks that `id` is of the open attempt, and takes the answer to a query.
-    fn take_decision(&mut self, id: &AuthId) -> Result<Option<Vec<u8>>, Error> {
+    fn send_failure(&mut self, remaining_methods: &[&str], success: Success) -> Result<(), Error> {
+        let methods: Vec<String> = remaining_methods.iter().map(ToString::to_string).collect();
+        let message = failure(&methods, success);
+        self.auth.remaining = Some(methods);
+        self.core.send(&message)
+    }
+
+    /// The open attempt, if `id` is its token. The next request may come.
+    fn take_attempt(&mut self, id: &AuthId) -> Result<Attempt, Error> {
         if self.core.is_closed() {
             return Err(Error::Disconnected);
         }
-        match &mut self.auth.phase {
-            Phase::AwaitDecision { token, query } if *token == id.0 => Ok(query.take()),
-            _ => Err(ApiMisuse::NoSuchQuestion.into()),
+        match core::mem::take(&mut self.auth.phase) {
+            Phase::AwaitDecision { token, attempt } if token == id.0 => {
+                self.auth.phase = Phase::AwaitRequest;
+                Ok(attempt)
+            }
+            other => {
+                self.auth.phase = other;
+                Err(ApiMisuse::NoSuchQuestion.into())
+            }
         }
     }
 
     pub(super) fn send_banner(&mut self, text: &str) -> Result<(), Error> {
         let mut message = Vec::new();
         message.put_byte(number::USERAUTH_BANNER);
-        // RFC 4252 section 5.4: lines end with CR LF.
-        let text = text::clean(text.as_bytes(), MAX_BANNER_BYTES).replace('\n', "\r\n");
-        message.put_string(text.as_bytes());
+        message.put_string(wire_text(text, MAX_BANNER_BYTES).as_bytes());
         message.put_string(b"");
         match self.auth.phase {
             _ if self.core.is_closed() => Ok(()),
@@ -295,30 +281,29 @@ impl Server {
                 self.auth.early_banners.push(message);
                 Ok(())
             }
-            Phase::AwaitRequest | Phase::AwaitDecision { .. } => self.core.send(&message),
+            Phase::AwaitRequest | Phase::AwaitDecision { .. } | Phase::AwaitResponses { .. } => {
+                self.core.send(&message)
+            }
         }
     }
 }
 
-enum PublicKey {
-    Query {
-        algorithm: HostKeyAlgorithm,
-        public_key: Vec<u8>,
-        answer: Vec<u8>,
-    },
-    Verified {
-        algorithm: HostKeyAlgorithm,
-        public_key: Vec<u8>,
-    },
-    Unsupported,
-    Refuse,
+/// Text for a person: clean, and with lines that end with CR LF (RFC 4252 section 5.4, RFC 4256 section 3.2).
+fn wire_text(text: &str, max_bytes: usize) -> String {
+    text::clean(text.as_bytes(), max_bytes).replace('\n', "\r\n")
 }
 
-fn failure(remaining_methods: &[&str]) -> Vec<u8> {
+/// What a USERAUTH_FAILURE says of the attempt (RFC 4252 section 5.1).
+#[derive(Clone, Copy)]
+enum Success {
+    None,
+    Partial,
+}
+
+fn failure(remaining_methods: &[String], success: Success) -> Vec<u8> {
     let mut message = Vec::new();
     message.put_byte(number::USERAUTH_FAILURE);
     message.put_string(remaining_methods.join(",").as_bytes());
-    // No partial success: each attempt stands alone.
-    message.put_byte(0);
+    message.put_byte(u8::from(matches!(success, Success::Partial)));
     message
 }

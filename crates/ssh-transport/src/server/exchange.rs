@@ -62,6 +62,8 @@ impl Server {
             secret: &secret,
         })?;
         let token = self.core.next_token();
+        self.first_host_key
+            .get_or_insert_with(|| host_key.public_key.clone());
         self.core.push(ServerEvent::SignExchangeHash(SignRequest {
             id: SignId(token),
             algorithm: host_key.algorithm.signature_name().to_string(),

@@ -3,7 +3,7 @@ use crate::auth::{publickey_request, signed_data};
 use crate::message::number;
 use crate::wire::Put as _;
 
-fn request(user: &str, service: &str, method: &str) -> Vec<u8> {
+pub(super) fn request(user: &str, service: &str, method: &str) -> Vec<u8> {
     let mut message = Vec::from([number::USERAUTH_REQUEST]);
     for field in [user, service, method] {
         message.put_string(field.as_bytes());
@@ -11,12 +11,12 @@ fn request(user: &str, service: &str, method: &str) -> Vec<u8> {
     message
 }
 
-fn none(user: &str) -> Vec<u8> {
+pub(super) fn none(user: &str) -> Vec<u8> {
     request(user, "ssh-connection", "none")
 }
 
 /// A signed request of `key`, where `change` may spoil the data before it is signed.
-fn signed_request(
+pub(super) fn signed_request(
     pair: &Pair,
     user: &str,
     key: &Ed25519Key,
@@ -30,7 +30,7 @@ fn signed_request(
 }
 
 /// RFC 4252 section 7: the request without a signature.
-fn query(user: &str, key: &Ed25519Key) -> Vec<u8> {
+pub(super) fn query(user: &str, key: &Ed25519Key) -> Vec<u8> {
     let mut message = request(user, "ssh-connection", "publickey");
     message.put_byte(0);
     message.put_string(b"ssh-ed25519");
@@ -38,7 +38,7 @@ fn query(user: &str, key: &Ed25519Key) -> Vec<u8> {
     message
 }
 
-const FAILURE: &[u8] = b"\x33\0\0\0\x09publickey\0";
+pub(super) const FAILURE: &[u8] = b"\x33\0\0\0\x09publickey\0";
 
 #[test]
 fn a_request_before_its_service_is_refused() {

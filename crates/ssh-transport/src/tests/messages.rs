@@ -45,9 +45,9 @@ fn messages_of_the_other_role_end_the_connection() {
 fn an_unknown_message_is_answered_with_its_sequence_number() {
     for number in [8, 19, 22, 29, 128, 191, 194, 255] {
         let mut pair = Pair::ready();
-        // SERVICE_REQUEST and USERAUTH_REQUEST came since NEWKEYS, where strict key exchange starts from 0.
+        // EXT_INFO and two requests came since NEWKEYS, where strict key exchange starts from 0.
         pair.server_gets(&[number]).unwrap();
-        assert_eq!(pair.server_said(), [[3, 0, 0, 0, 2]]);
+        assert_eq!(pair.server_said(), [[3, 0, 0, 0, 3]]);
     }
 }
 
@@ -60,6 +60,44 @@ fn ignore_debug_and_unimplemented_are_taken_and_forgotten() {
     }
     assert_eq!(pair.server.poll_output(), None);
     assert_eq!(pair.client.poll_output(), None);
+    assert!(pair.debugs.is_empty());
+}
+
+#[test]
+fn the_text_of_a_debug_message_comes_clean_and_short_before_and_after_authentication() {
+    let debug = |text: &[u8]| {
+        let mut message = Vec::from([number::DEBUG, 1]);
+        message.put_string(text);
+        message.put_string(b"");
+        message
+    };
+    for mut pair in [Pair::exchanged(), Pair::in_service(), Pair::ready()] {
+        pair.server_gets(&debug(b"a\x1b[2Jb")).unwrap();
+        pair.client_gets(&debug(&[b'x'; 5000])).unwrap();
+        let long = "x".repeat(MAX_DEBUG_TEXT_BYTES);
+        assert_eq!(
+            pair.debugs,
+            [(true, "a[2Jb".to_string()), (true, long)],
+            "server first"
+        );
+        assert!(!pair.server.is_closed() && !pair.client.is_closed());
+    }
+}
+
+#[test]
+fn a_goodbye_is_told_with_its_reason_before_and_after_authentication() {
+    for mut pair in [Pair::exchanged(), Pair::in_service(), Pair::ready()] {
+        let mut bye = Vec::from([number::DISCONNECT]);
+        bye.put_word(999);
+        bye.put_string(b"so\x07 long");
+        bye.put_string(b"");
+        pair.server_gets(&bye).unwrap();
+        assert_eq!(pair.goodbyes, [(999, "so long".to_string())]);
+        assert!(pair.server.is_closed() && pair.server.poll_output().is_none());
+        pair.client_gets(&bye).unwrap();
+        assert_eq!(pair.goodbyes.len(), 2);
+        assert!(pair.client.is_closed());
+    }
 }
 
 #[test]
@@ -77,6 +115,61 @@ fn a_ping_is_answered_with_its_data_inside() {
         pair.server_gets(&ping),
         misbehaved(PeerMisbehaved::MalformedMessage)
     );
+}
+
+#[test]
+fn both_sides_ping_and_hear_what_they_said() {
+    let mut pair = Pair::ready();
+    pair.client.ping(b"from the client", NOW).unwrap();
+    pair.server.ping(b"", NOW).unwrap();
+    pair.run().unwrap();
+    assert_eq!(
+        (pair.client_pongs.as_slice(), pair.server_pongs.as_slice()),
+        (&[b"from the client".to_vec()][..], &[Vec::new()][..])
+    );
+    // In a key exchange it waits.
+    pair.client.start_rekey(NOW);
+    pair.client.ping(b"later", NOW).unwrap();
+    pair.run().unwrap();
+    assert_eq!(pair.client_pongs.len(), 2);
+}
+
+#[test]
+fn pings_are_bounded_and_only_for_who_announced_to_answer_them() {
+    let mut pair = Pair::ready();
+    let misuse = |what| Err(Error::ApiMisuse(what));
+    let got = MAX_PING_BYTES + 1;
+    assert_eq!(
+        pair.client.ping(&alloc::vec![0; got], NOW),
+        misuse(ApiMisuse::PingTooLong { got })
+    );
+    for _ in 0..MAX_OPEN_PINGS {
+        pair.client.ping(&[0; MAX_PING_BYTES], NOW).unwrap();
+    }
+    assert_eq!(pair.client.ping(b"", NOW), misuse(ApiMisuse::TooManyPings));
+    pair.run().unwrap();
+    assert_eq!(pair.client_pongs.len(), MAX_OPEN_PINGS);
+    pair.client.ping(b"", NOW).unwrap();
+
+    let mut early = Pair::new();
+    assert_eq!(
+        early.server.ping(b"", NOW),
+        misuse(ApiMisuse::PingNotAnswered)
+    );
+}
+
+#[test]
+fn a_pong_that_nobody_asked_for_or_that_is_too_long_is_not_told() {
+    let mut pair = Pair::ready();
+    let pong = message::echo(number::PONG, b"surprise");
+    pair.client_gets(&pong).unwrap();
+    pair.client.ping(b"", NOW).unwrap();
+    let long = message::echo(number::PONG, &[0; MAX_PING_BYTES + 1]);
+    pair.client_gets(&long).unwrap();
+    assert!(pair.client_pongs.is_empty());
+    pair.client_gets(&pong).unwrap();
+    pair.client_gets(&pong).unwrap();
+    assert_eq!(pair.client_pongs.len(), 1);
 }
 
 #[test]
@@ -120,7 +213,8 @@ fn a_flood_before_authentication_is_cut_off() {
 fn ext_info_is_bounded_in_number_and_size() {
     let mut pair = Pair::in_service();
     let message = message::server_ext_info("ssh-ed25519");
-    for _ in 0..MAX_EXT_INFOS {
+    // The first one came with the key exchange.
+    for _ in 1..MAX_EXT_INFOS {
         pair.server_gets(&message).unwrap();
     }
     assert_eq!(pair.server_gets(&message), unexpected(7));

@@ -133,6 +133,7 @@ impl ServerEnd {
                 }
             }
             ServerEvent::Authenticated => self.authenticated = true,
+            ServerEvent::Debug { .. } => {}
             ServerEvent::Disconnected { reason, text } => self.goodbye = Some((reason, text)),
             other => panic!("unknown event {other:?}"),
         }
@@ -287,6 +288,7 @@ impl ClientEnd {
             }
             ClientEvent::Banner(text) => self.banners.push(text),
             ClientEvent::Authenticated => self.authenticated = true,
+            ClientEvent::Debug { .. } => {}
             ClientEvent::AuthFailed { remaining, .. } => self.failures.push(remaining),
             ClientEvent::Disconnected { reason, text } => self.goodbye = Some((reason, text)),
             other => panic!("unknown event {other:?}"),

@@ -17,6 +17,8 @@ pub(crate) struct SecurityKeySignature<'a> {
 impl<'a> SecurityKeySignature<'a> {
     /// Somebody touched the key.
     const USER_PRESENT: u8 = 0x01;
+    /// The key verified its user.
+    const USER_VERIFIED: u8 = 0x04;
 
     pub(super) const fn new(application: &'a str, flags: u8, counter: u32) -> Self {
         Self {
@@ -28,6 +30,10 @@ impl<'a> SecurityKeySignature<'a> {
 
     pub(crate) const fn is_user_present(&self) -> bool {
         self.flags & Self::USER_PRESENT != 0
+    }
+
+    pub(crate) const fn is_user_verified(&self) -> bool {
+        self.flags & Self::USER_VERIFIED != 0
     }
 
     /// The bytes that the key has signed: `SHA256(application) || flags || counter || SHA256(data)`.
