@@ -15,7 +15,7 @@ use self::source_address::parse_source_addresses;
 use crate::options::{FORCE_COMMAND, SOURCE_ADDRESS, VERIFY_REQUIRED};
 use crate::public::acceptable_subject;
 use crate::wire::Reader;
-use crate::{CaPublicKey, CertificateKind, Extension, Refusal, Unverified};
+use crate::{CaPublicKey, CertificateKind, Extension, Krl, Refusal, Unverified};
 
 /// A critical option that the caller of a check has to enforce, because the check cannot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +34,7 @@ pub struct CheckContext<'a> {
     now_unix: Duration,
     address: Option<IpAddr>,
     enforced: &'a [EnforcedOption],
+    revoked: &'a [Krl],
 }
 
 impl<'a> CheckContext<'a> {
@@ -47,6 +48,7 @@ impl<'a> CheckContext<'a> {
             now_unix,
             address: None,
             enforced: &[],
+            revoked: &[],
         }
     }
 
@@ -61,6 +63,13 @@ impl<'a> CheckContext<'a> {
     #[must_use]
     pub fn enforcing(mut self, options: &'a [EnforcedOption]) -> Self {
         self.enforced = options;
+        self
+    }
+
+    /// A certificate that one of these lists revokes is refused.
+    #[must_use]
+    pub fn revoked_by(mut self, lists: &'a [Krl]) -> Self {
+        self.revoked = lists;
         self
     }
 
@@ -167,6 +176,10 @@ fn check_common(
         .map_err(|_| Refusal::Signature)?;
     if !acceptable_subject(certificate.subject().key_data()) {
         return Err(Refusal::Subject);
+    }
+    let mut lists = context.revoked.iter();
+    if let Some(found) = lists.find_map(|krl| krl.find_certificate(certificate)) {
+        return Err(Refusal::Revoked(found));
     }
     let now = context.now_unix.as_secs();
     if now < certificate.valid_after() {

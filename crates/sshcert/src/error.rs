@@ -255,6 +255,9 @@ pub enum Refusal {
         /// The time of the check, in unix seconds.
         now: u64,
     },
+    /// A revocation list says so.
+    #[error("certificate is revoked by its {0}")]
+    Revoked(crate::Revocation),
     /// No longer valid.
     #[error("certificate expired at {valid_before}, and it is {now} (unix seconds)")]
     Expired {
@@ -281,4 +284,82 @@ pub enum Refusal {
     /// It requires user verification, which the certified key cannot give.
     #[error("certificate requires user verification that its key cannot give")]
     VerifyRequired,
+}
+
+/// Why a key revocation list cannot be read or extended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KrlError {
+    /// It does not start as lists in the binary format do. It may be a text of keys, one a line.
+    #[error("not a key revocation list")]
+    NotAList,
+    /// Longer than any list that is read here.
+    #[error("key revocation list of {got} bytes is over the limit of {limit}")]
+    TooLong {
+        /// The most bytes read.
+        limit: usize,
+        /// The bytes that came.
+        got: usize,
+    },
+    /// Of another version of the format.
+    #[error("key revocation list is of format {got}, and only 1 is known")]
+    FormatVersion {
+        /// The version it names.
+        got: u32,
+    },
+    /// A field is missing, runs past the end, or is followed by more bytes.
+    #[error("key revocation list is malformed")]
+    Malformed,
+    /// A section of a type that is not known, and might revoke something.
+    #[error("key revocation list has a section of unknown type {got}")]
+    Section {
+        /// The type.
+        got: u8,
+    },
+    /// An extension that must be understood, and is not.
+    #[error("key revocation list has a critical extension that is not understood here")]
+    CriticalExtension,
+    /// The authority of a section on certificates is no key of a known algorithm.
+    #[error("key revocation list names an authority that is no key")]
+    Authority,
+    /// A hash of the wrong length.
+    #[error("key revocation list has a hash of {got} bytes where {expected} are due")]
+    Hash {
+        /// The bytes of this kind of hash.
+        expected: usize,
+        /// The bytes that came.
+        got: usize,
+    },
+    /// A bitmap longer than OpenSSH reads.
+    #[error("key revocation list has a bitmap of {got} bytes: at most {limit} are read")]
+    Bitmap {
+        /// The most bytes read.
+        limit: usize,
+        /// The bytes that came.
+        got: usize,
+    },
+    /// A range of serial numbers that is empty, has 0 in it or goes past the last number.
+    #[error("serial numbers run from 1 up, first to last")]
+    Serials,
+    /// More separate ranges of serial numbers than are kept.
+    #[error("more than {limit} separate ranges of serial numbers")]
+    TooManySerials {
+        /// The most ranges kept.
+        limit: usize,
+    },
+    /// A key id that cannot stand in a list.
+    #[error("key id has a NUL in it")]
+    KeyId,
+    /// A key that cannot be written.
+    #[error("key cannot be revoked: it has no blob")]
+    Key,
+    /// Not `SHA256:…`.
+    #[error("fingerprint is not of the form `SHA256:…`")]
+    Fingerprint,
+    /// A line of a key list that is no public key.
+    #[error("line {line} is no public key")]
+    KeyLine {
+        /// Which one, from 1.
+        line: usize,
+    },
 }

@@ -9,6 +9,7 @@ mod check;
 mod error;
 mod host;
 mod key_id;
+mod krl;
 mod options;
 mod parse;
 mod prepared;
@@ -24,11 +25,14 @@ pub use check::{
     CheckContext, Checked, EnforcedOption, check_host_certificate, check_user_certificate,
 };
 pub use error::{
-    CaKeyError, KeyIdError, MintError, OptionError, ParseError, PrincipalsError, Refusal,
+    CaKeyError, KeyIdError, KrlError, MintError, OptionError, ParseError, PrincipalsError, Refusal,
     SignError, ValidityError,
 };
 pub use host::HostCertificate;
 pub use key_id::{KeyId, KeyIdParts, MAX_KEY_ID_BYTES};
+pub use krl::{
+    Issuer, KeyHash, Krl, MAX_KRL_BYTES, MAX_SERIAL_RANGES, Revocation, RevokedCertificates,
+};
 pub use options::{
     CustomOption, Extension, MAX_FORCE_COMMAND_BYTES, MAX_OPTION_NAME_BYTES,
     MAX_OPTION_VALUE_BYTES, MAX_SOURCE_ADDRESSES,
