@@ -1,14 +1,21 @@
+#[cfg(feature = "aws-lc-rs")]
+mod aws_lc;
+#[cfg(not(feature = "aws-lc-rs"))]
+mod rust_crypto;
+
 use alloc::vec::Vec;
 use core::fmt;
 
-use ed25519_dalek::Signer as _;
-use ssh_key::private::KeypairData;
-use ssh_key::{PrivateKey, PublicKey, Signature};
+use ssh_key::{PrivateKey, PublicKey};
 
+#[cfg(feature = "aws-lc-rs")]
+use self::aws_lc::Signer;
+#[cfg(not(feature = "aws-lc-rs"))]
+use self::rust_crypto::Signer;
 use crate::wire::put_string;
-use crate::{CaKeyError, CaPublicKey, Prepared, SignError};
+use crate::{CaKeyError, CaPublicKey, Certificate, Prepared, SignError};
 
-/// An authority's private key in memory, erased on drop.
+/// An authority's private key in memory, ready to sign, erased on drop.
 ///
 /// It signs certificates that this crate prepared for it, and nothing else.
 ///
@@ -21,14 +28,8 @@ use crate::{CaKeyError, CaPublicKey, Prepared, SignError};
 /// let signature = ca.sign(b"anything");
 /// ```
 pub struct CaKey {
-    signer: CaSigner,
+    signer: Signer,
     public: CaPublicKey,
-}
-
-/// Ed25519 is kept expanded, so that signing does not compute the public half again.
-enum CaSigner {
-    Ed25519(ed25519_dalek::SigningKey),
-    Other(PrivateKey),
 }
 
 impl CaKey {
@@ -53,12 +54,9 @@ impl CaKey {
         let public = ssh_key::public::KeyData::try_from(key.key_data())
             .map_err(|_| CaKeyError::Algorithm)?;
         let public = CaPublicKey::from_public_key(&PublicKey::from(public))?;
-        let signer = match key.key_data() {
-            KeypairData::Ed25519(pair) => CaSigner::Ed25519((&pair.private).into()),
-            _ => CaSigner::Other(key),
-        };
+        let signer = Signer::new(key.key_data()).ok_or(CaKeyError::Inconsistent)?;
         let ca = Self { signer, public };
-        // A key whose halves differ would fail at every certificate.
+        // A key whose halves differ would make certificates that nobody takes.
         let probe = b"portreeve sshcert key probe";
         let signature = ca.sign_bytes(probe).map_err(|_| CaKeyError::Inconsistent)?;
         ca.public
@@ -80,8 +78,21 @@ impl CaKey {
         &self.public
     }
 
+    /// Signs a certificate that was prepared for this authority, and gives it out.
+    ///
+    /// The signature is not checked again: the two halves of this key were found to match when it was taken.
+    ///
+    /// # Errors
+    /// [`SignError::OtherAuthority`] when it names another authority or signature algorithm.
+    pub fn mint(&self, prepared: Prepared) -> Result<Certificate, SignError> {
+        let signature = self.sign(&prepared)?;
+        prepared
+            .complete_signed(&signature)
+            .map_err(|_| SignError::Failed)
+    }
+
     /// Signs a certificate that was prepared for this authority. Gives the SSH signature blob that
-    /// [`Prepared::complete`] takes. Deterministic: ECDSA by RFC 6979, RSA by PKCS #1 v1.5.
+    /// [`Prepared::complete`] takes.
     ///
     /// # Errors
     /// [`SignError::OtherAuthority`] when it names another authority or signature algorithm.
@@ -95,18 +106,12 @@ impl CaKey {
     }
 
     fn sign_bytes(&self, bytes: &[u8]) -> Result<Vec<u8>, SignError> {
-        let mut blob = Vec::new();
-        put_string(&mut blob, self.public.signature_algorithm().as_bytes());
-        match &self.signer {
-            CaSigner::Ed25519(key) => put_string(&mut blob, &key.sign(bytes).to_bytes()),
-            CaSigner::Other(key) => {
-                let signed: Result<Signature, _> = match key.key_data() {
-                    KeypairData::Rsa(pair) => (pair, Some(self.public.rsa_hash())).try_sign(bytes),
-                    pair => pair.try_sign(bytes),
-                };
-                put_string(&mut blob, signed.map_err(|_| SignError::Failed)?.as_bytes());
-            }
-        }
+        let signature = self.signer.sign(bytes, self.public.rsa_hash());
+        let signature = signature.ok_or(SignError::Failed)?;
+        let name = self.public.signature_algorithm().as_bytes();
+        let mut blob = Vec::with_capacity(8 + name.len() + signature.len());
+        put_string(&mut blob, name);
+        put_string(&mut blob, &signature);
         Ok(blob)
     }
 }

@@ -15,7 +15,7 @@ use self::source_address::parse_source_addresses;
 use crate::options::{FORCE_COMMAND, SOURCE_ADDRESS, VERIFY_REQUIRED};
 use crate::public::acceptable_subject;
 use crate::wire::Reader;
-use crate::{CaPublicKey, CertificateKind, Extension, Krl, Refusal, Unverified};
+use crate::{CaPublicKey, CertificateKind, Extension, Krl, Profile, Refusal, Unverified};
 
 /// A critical option that the caller of a check has to enforce, because the check cannot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,6 +35,7 @@ pub struct CheckContext<'a> {
     address: Option<IpAddr>,
     enforced: &'a [EnforcedOption],
     revoked: &'a [Krl],
+    profile: Profile,
 }
 
 impl<'a> CheckContext<'a> {
@@ -49,6 +50,7 @@ impl<'a> CheckContext<'a> {
             address: None,
             enforced: &[],
             revoked: &[],
+            profile: Profile::default(),
         }
     }
 
@@ -70,6 +72,13 @@ impl<'a> CheckContext<'a> {
     #[must_use]
     pub fn revoked_by(mut self, lists: &'a [Krl]) -> Self {
         self.revoked = lists;
+        self
+    }
+
+    /// A certificate with algorithms outside this profile is refused.
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
         self
     }
 
@@ -171,6 +180,10 @@ fn check_common(
         .iter()
         .find(|ca| ca.blob() == certificate.authority_blob())
         .ok_or(Refusal::UntrustedAuthority)?;
+    let profile = context.profile;
+    if !profile.permits_authority(authority) || !profile.permits_subject(certificate.subject()) {
+        return Err(Refusal::Profile);
+    }
     authority
         .verify(certificate.to_be_signed(), certificate.signature())
         .map_err(|_| Refusal::Signature)?;

@@ -140,6 +140,9 @@ pub enum MintError {
     /// The key to certify is of an algorithm, or an RSA size, that is not certified here; or is itself a certificate.
     #[error("subject key cannot be certified")]
     Subject,
+    /// The authority or the certified key is of an algorithm outside the [`Profile`](crate::Profile) that was asked for.
+    #[error("authority or subject key is outside the profile that was asked for")]
+    Profile,
     /// The certificate would be longer than what is read back.
     #[error("certificate of {got} bytes is over the limit of {limit}")]
     TooLong {
@@ -247,6 +250,9 @@ pub enum Refusal {
     /// The signature does not hold, or is in an algorithm that is not accepted (such as `ssh-rsa` with SHA-1).
     #[error("certificate signature does not hold")]
     Signature,
+    /// The authority or the certified key is of an algorithm outside the [`Profile`](crate::Profile) that was asked for.
+    #[error("certificate has an algorithm outside the profile that was asked for")]
+    Profile,
     /// Not valid yet.
     #[error("certificate is valid from {valid_after}, and it is {now} (unix seconds)")]
     NotYetValid {

@@ -6,7 +6,7 @@ use ssh_key::PublicKey;
 use crate::prepared::Draft;
 use crate::{
     CaPublicKey, CertificateKind, CustomOption, HostValidity, KeyId, MintError, OptionError,
-    Prepared, Principals,
+    Prepared, Principals, Profile,
 };
 
 /// A host certificate to be: which hostnames this key may stand for, and when.
@@ -65,12 +65,19 @@ impl HostCertificate {
         Ok(self)
     }
 
+    /// Refuses algorithms outside this profile, of the authority and of the certified key.
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.draft.profile = profile;
+        self
+    }
+
     /// Writes the certificate up to the signature, for this authority.
     ///
     /// The nonce must be unpredictable to the holder of the subject key; equal inputs give equal bytes.
     ///
     /// # Errors
-    /// [`MintError::Subject`] for a key that is not certified here, [`MintError::TooLong`].
+    /// [`MintError::Subject`] for a key that is not certified here, [`MintError::Profile`], [`MintError::TooLong`].
     pub fn prepare(self, ca: &CaPublicKey, nonce: [u8; 32]) -> Result<Prepared, MintError> {
         self.draft.prepare(ca, &nonce)
     }

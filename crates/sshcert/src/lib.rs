@@ -14,6 +14,7 @@ mod options;
 mod parse;
 mod prepared;
 mod principals;
+mod profile;
 mod public;
 mod user;
 mod validity;
@@ -40,6 +41,7 @@ pub use options::{
 pub use parse::{CertificateKind, MAX_CERTIFICATE_BYTES, Unverified};
 pub use prepared::Prepared;
 pub use principals::{MAX_PRINCIPAL_BYTES, MAX_PRINCIPALS, Principals};
+pub use profile::Profile;
 pub use public::{CaPublicKey, MAX_RSA_BITS, MIN_RSA_BITS};
 pub use user::UserCertificate;
 pub use validity::{

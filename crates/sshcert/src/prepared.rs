@@ -7,8 +7,8 @@ use crate::options::OptionList;
 use crate::public::acceptable_subject;
 use crate::wire::{Reader, put_string};
 use crate::{
-    CaPublicKey, Certificate, CertificateKind, MAX_CERTIFICATE_BYTES, MintError, Unverified,
-    Validity,
+    CaPublicKey, Certificate, CertificateKind, MAX_CERTIFICATE_BYTES, MintError, Profile,
+    Unverified, Validity,
 };
 
 /// Room left for the signature when the length is checked: RSA at its largest, with names and lengths.
@@ -21,6 +21,7 @@ pub(crate) struct Draft {
     subject: PublicKey,
     principals: Vec<String>,
     validity: Validity,
+    pub(crate) profile: Profile,
     pub(crate) serial: u64,
     pub(crate) key_id: String,
     pub(crate) critical: OptionList,
@@ -39,6 +40,7 @@ impl Draft {
             subject,
             principals,
             validity,
+            profile: Profile::default(),
             serial: 0,
             key_id: String::new(),
             critical: OptionList::default(),
@@ -51,6 +53,9 @@ impl Draft {
         let key_data = self.subject.key_data();
         if !acceptable_subject(key_data) {
             return Err(MintError::Subject);
+        }
+        if !self.profile.permits_authority(ca) || !self.profile.permits_subject(&self.subject) {
+            return Err(MintError::Profile);
         }
         let subject = self.subject.to_bytes().map_err(|_| MintError::Subject)?;
         let mut key_fields = Reader::new(&subject);
@@ -98,7 +103,7 @@ impl Draft {
 
 /// A certificate that lacks only its signature: a question to whoever holds the authority's key.
 ///
-/// [`CaKey::sign`](crate::CaKey::sign) answers it in memory. An agent, a PKCS#11 token or a KMS answers it by signing
+/// [`CaKey::mint`](crate::CaKey::mint) answers it in memory. An agent, a PKCS#11 token or a KMS answers it by signing
 /// [`to_be_signed`](Self::to_be_signed) with [`signature_algorithm`](Self::signature_algorithm).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prepared {
@@ -139,6 +144,11 @@ impl Prepared {
         self.ca
             .verify(&self.tbs, signature_blob)
             .map_err(|_| MintError::Signature)?;
+        self.complete_signed(signature_blob)
+    }
+
+    /// Appends a signature that is known to be right.
+    pub(crate) fn complete_signed(self, signature_blob: &[u8]) -> Result<Certificate, MintError> {
         let mut blob = self.tbs;
         blob.reserve_exact(4 + signature_blob.len());
         put_string(&mut blob, signature_blob);

@@ -112,6 +112,10 @@ impl CaPublicKey {
         }
     }
 
+    pub(crate) fn key_data(&self) -> &KeyData {
+        &self.key
+    }
+
     pub(crate) fn rsa_hash(&self) -> HashAlg {
         self.rsa_hash
     }

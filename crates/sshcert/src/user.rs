@@ -9,7 +9,7 @@ use crate::options::{FORCE_COMMAND, SOURCE_ADDRESS, VERIFY_REQUIRED, check_value
 use crate::prepared::Draft;
 use crate::{
     CaPublicKey, CertificateKind, CustomOption, Extension, KeyId, MAX_FORCE_COMMAND_BYTES,
-    MAX_SOURCE_ADDRESSES, MintError, OptionError, Prepared, Principals, Validity,
+    MAX_SOURCE_ADDRESSES, MintError, OptionError, Prepared, Principals, Profile, Validity,
 };
 
 /// A user certificate to be: who may log in with this key, when, and with what.
@@ -120,12 +120,19 @@ impl UserCertificate {
         self
     }
 
+    /// Refuses algorithms outside this profile, of the authority and of the certified key.
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.draft.profile = profile;
+        self
+    }
+
     /// Writes the certificate up to the signature, for this authority.
     ///
     /// The nonce must be unpredictable to the holder of the subject key; equal inputs give equal bytes.
     ///
     /// # Errors
-    /// [`MintError::Subject`] for a key that is not certified here, [`MintError::TooLong`].
+    /// [`MintError::Subject`] for a key that is not certified here, [`MintError::Profile`], [`MintError::TooLong`].
     pub fn prepare(self, ca: &CaPublicKey, nonce: [u8; 32]) -> Result<Prepared, MintError> {
         self.draft.prepare(ca, &nonce)
     }

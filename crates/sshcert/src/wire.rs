@@ -74,3 +74,21 @@ pub(crate) fn put_string(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
     out.extend_from_slice(bytes);
 }
+
+/// Appends a positive integer as an mpint: no leading zeros but the one that keeps it positive.
+pub(crate) fn put_mpint(out: &mut Vec<u8>, number: &[u8]) {
+    let number = without_zeros(number);
+    let sign: &[u8] = match number.first() {
+        Some(0x80..) => &[0],
+        _ => &[],
+    };
+    out.extend_from_slice(&((sign.len() + number.len()) as u32).to_be_bytes());
+    out.extend_from_slice(sign);
+    out.extend_from_slice(number);
+}
+
+/// A big-endian number without its leading zeros.
+pub(crate) fn without_zeros(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    number.get(zeros..).unwrap_or_default()
+}

@@ -14,8 +14,8 @@ use rand_chacha::rand_core::SeedableRng as _;
 use sshcert::{
     CaKey, CaKeyError, CaPublicKey, CertificateKind, CheckContext, CustomOption, EnforcedOption,
     Extension, HostCertificate, HostValidity, KeyId, MAX_HOST_TTL, MAX_PRINCIPALS, MintError,
-    Principals, SignError, UserCertificate, Validity, check_host_certificate,
-    check_user_certificate,
+    Principals, Profile, Refusal, SignError, Unverified, UserCertificate, Validity,
+    check_host_certificate, check_user_certificate,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -23,9 +23,14 @@ const SECOND: Duration = Duration::from_secs(1);
 #[test]
 fn equal_inputs_give_equal_certificates_and_another_nonce_another_one() {
     for algorithm in [ED25519, P256, P384, P521] {
-        let ca = CaKey::from_private_key(key(1, algorithm)).unwrap();
+        let ca = CaKey::from_private_key(key(1, algorithm.clone())).unwrap();
         let first = issue(&ca, user());
-        assert_eq!(first.blob(), issue(&ca, user()).blob());
+        let again = user().prepare(ca.public(), [7; 32]).unwrap();
+        assert!(first.blob().starts_with(again.to_be_signed()));
+        // AWS-LC draws the nonce of an ECDSA signature.
+        if algorithm == ED25519 || !cfg!(feature = "aws-lc-rs") {
+            assert_eq!(first.blob(), issue(&ca, user()).blob());
+        }
         let mut rng = ChaCha20Rng::seed_from_u64(3);
         let prepared = user().prepare_with_rng(ca.public(), &mut rng).unwrap();
         assert_ne!(
@@ -73,6 +78,80 @@ fn signature_of_anybody_else_or_over_anything_else_completes_nothing() {
         Err(MintError::Signature)
     );
     prepared.complete(&good).unwrap();
+}
+
+#[test]
+fn what_every_kind_of_authority_mints_is_what_its_checked_signature_completes() {
+    let rsa = RSA_KEY.with(Clone::clone);
+    let keys = [ED25519, P256, P384, P521].map(|algorithm| key(1, algorithm));
+    for key in keys.into_iter().chain([rsa]) {
+        let plain = CaKey::from_private_key(key.clone()).unwrap();
+        let with_sha256 = CaKey::from_private_key(key).unwrap();
+        for ca in [plain, with_sha256.signing_with_rsa_sha256()] {
+            // Many, since an integer with leading zeros or a sign byte comes only now and then.
+            for serial in 0..20 {
+                let prepared = user().serial(serial).prepare(ca.public(), [7; 32]);
+                let minted = ca.mint(prepared.clone().unwrap()).unwrap();
+                let context = CheckContext::new("deploy", NOW);
+                let trusted = [ca.public().clone()];
+                check_user_certificate(minted.blob(), &trusted, &context).unwrap();
+                let read_back = Unverified::parse(minted.blob()).unwrap();
+                assert_eq!(read_back.serial(), serial);
+                let signature = ca.sign(prepared.as_ref().unwrap()).unwrap();
+                let completed = prepared.unwrap().complete(&signature).unwrap();
+                assert_eq!(minted.principals(), completed.principals());
+            }
+            let other = crate::ca(77);
+            let foreign = user().prepare(other.public(), [7; 32]).unwrap();
+            assert_eq!(ca.mint(foreign), Err(SignError::OtherAuthority));
+        }
+    }
+}
+
+thread_local! {
+    /// Searching for primes takes a while.
+    static RSA_KEY: ssh_key::PrivateKey = ssh_key::PrivateKey::random(
+        &mut ChaCha20Rng::seed_from_u64(5),
+        ssh_key::Algorithm::Rsa { hash: None },
+    )
+    .unwrap();
+}
+
+#[test]
+fn fips_profile_takes_nist_curves_and_rsa_and_refuses_the_rest_on_both_sides() {
+    let rsa = RSA_KEY.with(Clone::clone);
+    let keys = [ED25519, P256, P384, P521].map(|algorithm| key(1, algorithm));
+    let keys: Vec<_> = keys.into_iter().chain([rsa]).collect();
+    for authority in &keys {
+        let ca = CaKey::from_private_key(authority.clone()).unwrap();
+        for subject in &keys {
+            let draft = || {
+                let names = Principals::one("deploy").unwrap();
+                UserCertificate::new(subject.public_key().clone(), names, validity())
+            };
+            let is_approved = authority.algorithm() != ED25519 && subject.algorithm() != ED25519;
+            let fips = draft()
+                .profile(Profile::Fips)
+                .prepare(ca.public(), [7; 32])
+                .map(|_| ());
+            assert_eq!(
+                fips,
+                if is_approved {
+                    Ok(())
+                } else {
+                    Err(MintError::Profile)
+                }
+            );
+
+            let certificate = issue(&ca, draft());
+            let trusted = [ca.public().clone()];
+            let context = CheckContext::new("deploy", NOW);
+            check_user_certificate(certificate.blob(), &trusted, &context).unwrap();
+            let context = context.profile(Profile::Fips);
+            let checked = check_user_certificate(certificate.blob(), &trusted, &context);
+            assert_eq!(checked.err(), (!is_approved).then_some(Refusal::Profile));
+        }
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use core::ops::RangeInclusive;
 use super::{
     FORMAT_VERSION, Krl, MAGIC, MAX_BITMAP_BYTES, RevokedCertificates, certificate_section, section,
 };
-use crate::wire::put_string;
+use crate::wire::{put_mpint, put_string};
 
 /// The most serial numbers that one bitmap spans.
 const MAX_BITMAP_BITS: u64 = MAX_BITMAP_BYTES as u64 * 8;
@@ -112,13 +112,9 @@ fn put_bitmap(out: &mut Vec<u8>, offset: u64, span: u64, cluster: &[RangeInclusi
             *byte |= 1 << (bit % 8);
         }
     }
-    // The highest bit is set, as the bitmap ends with the last number, so there are no leading zeros but the sign's.
-    if bits.last().is_some_and(|byte| *byte >= 0x80) {
-        bits.push(0);
-    }
     bits.reverse();
     let mut body = offset.to_be_bytes().to_vec();
-    put_string(&mut body, &bits);
+    put_mpint(&mut body, &bits);
     put_section(out, certificate_section::SERIAL_BITMAP, &body);
 }
 

@@ -1,5 +1,7 @@
 //! A real sshd on a free loopback port, and a real ssh that logs in to it.
 
+#![allow(dead_code, reason = "each test file uses its part")]
+
 use std::fs::{self, File};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -36,6 +38,7 @@ impl Sshd {
             // Where sshd confines itself when it is started by root; packages make it at boot.
             let _ = fs::create_dir_all("/run/sshd");
         }
+        let penalties = without_penalties(&sshd);
         // Another process can take the port between asking for it and sshd opening it.
         for _ in 0..5 {
             let port = TcpListener::bind("127.0.0.1:0")
@@ -43,11 +46,17 @@ impl Sshd {
                 .local_addr()
                 .unwrap()
                 .port();
+            let listen = if is_ipv6_there() {
+                "ListenAddress 127.0.0.1\nListenAddress ::1\n"
+            } else {
+                "ListenAddress 127.0.0.1\n"
+            };
             let config = format!(
-                "Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host\nPidFile none\n\
+                "Port {port}\n{listen}HostKey {0}/host\nPidFile none\n\
                  TrustedUserCAKeys {0}/ca.pub\nAuthorizedKeysFile none\nStrictModes no\nUsePAM no\n\
                  PermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
-                 LogLevel VERBOSE\nMaxStartups 100\n{further}\n",
+                 LogLevel VERBOSE\nMaxStartups 100\nMaxAuthTries 10000\nLoginGraceTime 0\n\
+                 {penalties}{further}\n",
                 at.display()
             );
             fs::write(at.join("sshd_config"), config).unwrap();
@@ -84,6 +93,10 @@ impl Sshd {
 
     pub(crate) fn path(&self) -> &Path {
         self.directory.path()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// What sshd has logged so far.
@@ -144,6 +157,23 @@ impl Sshd {
             .stdin(Stdio::null())
             .output()
             .unwrap()
+    }
+}
+
+/// Whether the loopback of IPv6 can be used.
+pub(crate) fn is_ipv6_there() -> bool {
+    TcpListener::bind("[::1]:0").is_ok()
+}
+
+/// From OpenSSH 9.8 on, sshd locks out whoever fails often; that can be turned off only where it is known.
+fn without_penalties(sshd: &Path) -> &'static str {
+    let settings = Command::new(sshd).args(["-T", "-f", "/dev/null"]).output();
+    let is_known = settings
+        .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("persourcepenalties"));
+    if is_known {
+        "PerSourcePenalties no\n"
+    } else {
+        ""
     }
 }
 
