@@ -7,6 +7,7 @@
 mod auth;
 mod exchange;
 mod interactive;
+mod memory;
 mod messages;
 mod partial;
 mod security_key;

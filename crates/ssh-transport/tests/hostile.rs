@@ -13,8 +13,8 @@ use common::wire::{Message, clear_packet, clear_payloads};
 use common::{ClientEnd, Login, Pair, START, ServerEnd, TestKey};
 use proptest::prelude::*;
 use ssh_transport::{
-    CipherAlgorithm, ClientConfig, Error, MAX_NAME_LIST_BYTES, MAX_PACKET_BYTES, PeerMisbehaved,
-    RECEIVE_BUFFER_BYTES, ServerConfig,
+    CipherAlgorithm, ClientConfig, DisconnectReason, Error, MAX_NAME_LIST_BYTES, MAX_PACKET_BYTES,
+    PeerMisbehaved, RECEIVE_BUFFER_BYTES, ServerConfig, ServerEvent,
 };
 
 const LINE: &[u8] = b"SSH-2.0-mallory\r\n";
@@ -340,6 +340,40 @@ fn a_name_list_above_its_limit_is_malformed() {
         let malformed = Error::PeerMisbehaved(PeerMisbehaved::MalformedMessage);
         assert_eq!(error == malformed, is_malformed, "{error}");
     }
+}
+
+#[test]
+fn a_client_that_is_refused_before_the_start_costs_no_public_key_operation() {
+    let mut client = client();
+    let mut hello = client.machine.poll_output().unwrap().to_vec();
+    client
+        .feed(&server().machine.poll_output().unwrap())
+        .unwrap();
+    // Its ephemeral key, too.
+    hello.extend(client.machine.poll_output().unwrap());
+    let line_end = hello.iter().position(|b| *b == b'\n').unwrap() + 1;
+    let mut server =
+        ServerEnd::unstarted(ServerConfig::default(), 2, vec![TestKey::ed25519(7)]).machine;
+    let line = server.poll_output().unwrap();
+    assert_eq!(
+        server.handle_input(&mut hello, START).unwrap().consumed,
+        line_end
+    );
+    let rest = &mut hello[line_end..];
+    assert_eq!(server.handle_input(rest, START).unwrap().consumed, 0);
+    assert!(matches!(
+        server.poll_event(),
+        Some(ServerEvent::PeerIdentified(_))
+    ));
+    // Nothing to sign, nothing sent but the line and the goodbye.
+    assert_eq!(server.poll_event(), None);
+    server.disconnect(DisconnectReason::HostNotAllowedToConnect, "not today");
+    let goodbye = server.poll_output().unwrap();
+    assert!(line.ends_with(b"\r\n") && !line[..line.len() - 1].contains(&b'\n'));
+    assert_eq!(clear_payloads(&goodbye)[0][..5], [1, 0, 0, 0, 1]);
+    assert_eq!(server.handle_input(rest, START).unwrap().payload, None);
+    assert_eq!(server.poll_event(), None);
+    assert_eq!(server.poll_output(), None);
 }
 
 proptest! {
