@@ -157,6 +157,7 @@ fn grant(view: View<'_, '_>, by: &Attached, groups: &[RuleGroup], facts: &Facts<
         application: Arc::clone(&application.name),
         policy: Arc::clone(&policy.name),
         permissions: Arc::clone(&policy.permissions),
+        constraints: Arc::clone(&policy.constraints),
         recording: policy.recording,
         max_session,
         idle_timeout,

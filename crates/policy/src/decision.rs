@@ -6,6 +6,8 @@ use core::fmt::{self, Write as _};
 use core::time::Duration;
 
 use crate::closest::Closest;
+use crate::constraints::Constraints;
+use crate::feature::{Feature, Features};
 use crate::permissions::Permissions;
 
 /// The answer to a [`Request`](crate::Request).
@@ -26,12 +28,24 @@ pub struct Grant {
     pub policy: Arc<str>,
     /// What the session may do.
     pub permissions: Arc<Permissions>,
+    /// Forwardings, limits on commands and files, and what must be done besides.
+    pub constraints: Arc<Constraints>,
     /// How the session must be recorded.
     pub recording: Recording,
     /// How long the session may last, if that is limited.
     pub max_session: Option<Duration>,
     /// How long the session may be silent, if that is limited.
     pub idle_timeout: Option<Duration>,
+}
+
+impl Grant {
+    /// What the grant asks for, of whoever carries it out.
+    #[must_use]
+    pub fn asks_for(&self) -> Features {
+        let mut features = self.constraints.features();
+        features.insert_if(Feature::Recording, self.recording != Recording::Strict);
+        features
+    }
 }
 
 /// How a session must be recorded.
@@ -41,12 +55,18 @@ pub enum Recording {
     /// Whatever passes is recorded before it passes.
     #[default]
     Strict,
+    /// Whatever passes is recorded within a bounded time.
+    Bounded,
+    /// What happened is recorded, and not what was typed and shown.
+    MetadataOnly,
 }
 
 impl fmt::Display for Recording {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Strict => "strict",
+            Self::Bounded => "bounded",
+            Self::MetadataOnly => "metadata_only",
         })
     }
 }

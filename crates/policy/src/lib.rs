@@ -4,6 +4,7 @@
 extern crate alloc;
 
 mod closest;
+mod constraints;
 mod decide;
 mod decision;
 mod document;
@@ -11,6 +12,7 @@ mod email;
 mod error;
 mod explain;
 mod facts;
+mod feature;
 mod index;
 pub mod limits;
 mod load;
@@ -21,12 +23,18 @@ mod selector;
 mod set;
 mod target;
 mod unix_user;
+mod window;
 
 pub use closest::{Closest, Unmet};
+pub use constraints::{
+    CommandRules, Constraints, Destinations, Direction, FileRule, HiddenInput, OnLoss, PathRules,
+    Reevaluation, StepUp,
+};
 pub use decide::decide;
 pub use decision::{Advice, Decision, Denial, DenialReason, Grant, Recording};
 pub use error::{LoadError, Problem};
 pub use explain::{ApplicationTrace, Explanation, PolicyOutcome, PolicyTrace, RuleTrace, explain};
+pub use feature::{Feature, Features};
 pub use permissions::{NamePatterns, NameSet, Permissions};
 pub use request::{Device, Group, Identity, IdentityKind, Network, PostureResult, Request, Target};
 pub use rules::List;

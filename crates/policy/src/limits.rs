@@ -57,3 +57,6 @@ pub const MAX_QUOTED: usize = 4;
 
 /// Policies that are not about the person at which a refusal looks for the one that came closest.
 pub const MAX_CLOSEST_LOOKS: usize = 32;
+
+/// Bytes of a command pattern or a path in a document. Linux takes paths of 4096.
+pub const MAX_PATTERN_BYTES: usize = 4096;

@@ -1,6 +1,7 @@
 //! From a TOML document to a [`PolicySet`], or to the list of all that is wrong with it.
 
 mod applications;
+mod constraints;
 mod contradictions;
 mod env;
 mod groups;
@@ -10,6 +11,7 @@ mod reader;
 mod rules;
 mod targets;
 mod values;
+mod windows;
 
 use alloc::format;
 use alloc::string::ToString as _;
@@ -91,7 +93,7 @@ fn open(text: &str) -> Result<Reader<'_>, LoadError> {
 fn finish(mut reader: Reader<'_>, document: &Table<'_>) -> Result<PolicySet, LoadError> {
     match read(&mut reader, document) {
         Some(mut set) if !reader.has_problems() => {
-            set.warnings = reader.into_warnings();
+            (set.warnings, set.demands) = reader.into_warnings_and_demands();
             Ok(set)
         }
         _ => Err(reader.into_error()),
@@ -124,5 +126,6 @@ fn read(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<PolicySet> {
         applications,
         groups,
         warnings: Vec::new(),
+        demands: Vec::new(),
     })
 }

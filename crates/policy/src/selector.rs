@@ -11,6 +11,7 @@ use crate::email::cmp_folded;
 use crate::facts::Facts;
 use crate::limits::MAX_QUOTED;
 use crate::request::{Group, IdentityKind};
+use crate::window::{Span, Window};
 
 /// What one rule says about one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +105,8 @@ pub(crate) enum Selector {
     ManagedDevice,
     ServiceToken(Vec<Box<str>>),
     AnyServiceToken,
+    Time(Vec<Window>),
+    Date(Span),
 }
 
 impl Selector {
@@ -123,6 +126,8 @@ impl Selector {
             Self::ManagedDevice => "managed_device",
             Self::ServiceToken(_) => "service_token",
             Self::AnyServiceToken => "any_service_token",
+            Self::Time(_) => "time",
+            Self::Date(_) => "date",
         }
     }
 
@@ -143,7 +148,9 @@ impl Selector {
             Self::Country(codes) => codes.len(),
             Self::Group(groups) => groups.len(),
             Self::DevicePosture(checks) => checks.len(),
-            Self::Everyone
+            Self::Time(windows) => windows.len(),
+            Self::Date(_)
+            | Self::Everyone
             | Self::AuthenticatedWithin(_)
             | Self::ManagedDevice
             | Self::AnyServiceToken => 1,
@@ -215,6 +222,11 @@ impl Selector {
                 Some(_) => exact(names, token, quantifier),
             },
             Self::AnyServiceToken => token.is_some().into(),
+            Self::Time(windows) => quantifier.over(windows.iter().map(|window| {
+                let within = window.contains(facts.request.now);
+                within.map_or(RuleOutcome::Missing, RuleOutcome::from)
+            })),
+            Self::Date(span) => span.contains(facts.request.now).into(),
         }
     }
 }
@@ -316,6 +328,8 @@ impl fmt::Display for Selector {
                     group.provider, group.name
                 )
             }),
+            Self::Time(windows) => list(f, windows, |f, window| write!(f, "{window}")),
+            Self::Date(span) => write!(f, "{span}"),
             Self::DevicePosture(checks) => list(f, checks, |f, check| {
                 write!(
                     f,

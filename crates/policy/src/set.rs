@@ -5,10 +5,13 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
+use crate::constraints::Constraints;
 use crate::decision::Recording;
 use crate::error::{LoadError, Problem};
 use crate::facts::Facts;
+use crate::feature::{Feature, Features};
 use crate::index::Index;
+use crate::limits::MAX_PROBLEMS;
 use crate::permissions::Permissions;
 use crate::request::Target;
 use crate::rules::{MissingInExclude, RuleGroup, Rules, Stance};
@@ -23,6 +26,14 @@ pub struct PolicySet {
     pub(crate) groups: Vec<RuleGroup>,
     pub(crate) index: Index,
     pub(crate) warnings: Vec<Problem>,
+    pub(crate) demands: Vec<Demand>,
+}
+
+/// A field by which a policy asks for something that not everybody can carry out.
+#[derive(Debug)]
+pub(crate) struct Demand {
+    pub(crate) feature: Feature,
+    pub(crate) place: Problem,
 }
 
 impl PolicySet {
@@ -43,6 +54,23 @@ impl PolicySet {
     /// As [`from_toml`](Self::from_toml).
     pub fn from_json(text: &str) -> Result<Self, LoadError> {
         crate::load::from_json(text)
+    }
+
+    /// The set itself, if none of its policies asks for more than `enforced`.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`] that names each field which asks for another feature.
+    pub fn refuse_beyond(self, enforced: Features) -> Result<Self, LoadError> {
+        let beyond = self.demands.iter();
+        let beyond = beyond.filter(|demand| !enforced.contains(demand.feature));
+        let problems: Vec<Problem> = beyond.map(|demand| demand.place.clone()).collect();
+        if problems.is_empty() {
+            return Ok(self);
+        }
+        let unlisted = problems.len().saturating_sub(MAX_PROBLEMS);
+        let problems = problems.into_iter().take(MAX_PROBLEMS).collect();
+        Err(LoadError::new(problems, unlisted))
     }
 
     /// What is allowed but probably not meant, in the order of the lines.
@@ -102,6 +130,7 @@ pub(crate) struct Policy {
     /// Admits nobody if the action is Block.
     pub(crate) users: Users,
     pub(crate) permissions: Arc<Permissions>,
+    pub(crate) constraints: Arc<Constraints>,
     pub(crate) recording: Recording,
     pub(crate) max_session: Option<Duration>,
     pub(crate) idle_timeout: Option<Duration>,

@@ -18,7 +18,7 @@ pub(crate) struct Criterion {
 }
 
 /// The ports that a criterion is about.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ports {
     Any,
     /// Never empty.
@@ -38,15 +38,21 @@ pub(crate) enum TargetSelector {
     },
 }
 
+impl Ports {
+    pub(crate) fn cover(&self, port: u16) -> bool {
+        match self {
+            Self::Any => true,
+            Self::These(ports) => ports.contains(&port),
+        }
+    }
+}
+
 impl Criterion {
     /// The port and (any include) and (all require) and not (any exclude).
     pub(crate) fn covers(&self, target: &Target) -> bool {
-        let port = match &self.ports {
-            Ports::Any => true,
-            Ports::These(ports) => ports.contains(&target.port),
-        };
         let matches = |selector: &TargetSelector| selector.matches(target);
-        port && self.include.iter().any(matches)
+        self.ports.cover(target.port)
+            && self.include.iter().any(matches)
             && self.require.iter().all(matches)
             && !self.exclude.iter().any(matches)
     }

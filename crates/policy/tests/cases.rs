@@ -67,6 +67,12 @@ struct Case {
     port: Option<u16>,
     #[serde(default)]
     tags: BTreeMap<String, String>,
+    /// RFC 3339; not written, [`NOW`].
+    #[serde(default)]
+    at: Option<String>,
+    /// Later than any date has a name for.
+    #[serde(default)]
+    beyond_the_calendar: bool,
     /// `""` asks without a user.
     #[serde(default)]
     user: Option<String>,
@@ -154,13 +160,21 @@ impl Case {
             Some("") => None,
             Some(user) => Some(user),
         };
+        let now = self.at.as_deref().map_or(NOW, |at| {
+            let moment: jiff::Timestamp = at.parse().unwrap();
+            Duration::from_secs(u64::try_from(moment.as_second()).unwrap())
+        });
         let request = Request {
             identity: &identity,
             device: &device,
             network: &network,
             target: &target,
             user,
-            now: NOW,
+            now: if self.beyond_the_calendar {
+                Duration::MAX
+            } else {
+                now
+            },
         };
         let decision = decide(set, &request);
         let explanation = explain(set, &request);
@@ -297,10 +311,10 @@ fn every_rule_of_the_specification_has_a_case_and_every_case_a_rule() {
         unknown.is_empty(),
         "cases name rules that SPEC.md does not have: {unknown:?}"
     );
-    // Loading (L) and what a grant holds (G) are tested in files of their own.
+    // Loading (L) and what a grant holds (G, N) are tested in files of their own.
     let untested: Vec<_> = rules
         .difference(&tested)
-        .filter(|rule| !rule.starts_with(['L', 'G']))
+        .filter(|rule| !rule.starts_with(['L', 'G', 'N']))
         .collect();
     assert!(
         untested.is_empty(),

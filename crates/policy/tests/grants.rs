@@ -180,23 +180,25 @@ fn written_env_is_all_there_is() {
 }
 
 #[test]
-fn what_cannot_be_granted_yet_is_refused_by_name() {
-    for name in [
-        "agent",
-        "agent_forwarding",
-        "agent-forwarding",
-        "x11",
-        "X11",
-        "local_forwarding",
-        "remote_forwarding",
-        "port-forwarding",
-        "streamlocal",
-        "tun",
-        "jump",
+fn what_is_no_permission_is_refused_by_name() {
+    for name in ["tun", "tunnel"] {
+        refused(
+            &format!("permit = [\"{name}\"]"),
+            &format!("permit[0]: `{name}` is never granted; remove `{name}`"),
+        );
+    }
+    for (name, field) in [
+        ("local_forwarding", "local_forward"),
+        ("remote_forwarding", "remote_forward"),
+        ("port-forwarding", "local_forward"),
+        ("streamlocal", "stream_local"),
+        ("jump", "local_forward"),
     ] {
         refused(
             &format!("permit = [\"{name}\"]"),
-            &format!("permit[0]: `{name}` cannot be granted yet; remove `{name}`"),
+            &format!(
+                "permit[0]: `{name}` needs to know where to; write `{field} = [{{ host = \"db-1\", port = 5432 }}]` beside `permit`"
+            ),
         );
     }
     refused(
@@ -209,19 +211,11 @@ fn what_cannot_be_granted_yet_is_refused_by_name() {
     );
     refused(
         "permit = [\"netconf\"]",
-        "permit[0]: there is no permission `netconf`; write some of `exec`, `pty`, `sftp`, `shell`; a subsystem goes into `subsystems`",
-    );
-    refused(
-        "recording = \"bounded\"",
-        "recording: recording `bounded` cannot be asked for yet; write `strict`, or remove it, which means the same",
-    );
-    refused(
-        "recording = \"metadata_only\"",
-        "recording: recording `metadata_only` cannot be asked for yet; write `strict`, or remove it, which means the same",
+        "permit[0]: there is no permission `netconf`; write some of `agent_forwarding`, `exec`, `pty`, `sftp`, `shell`, `x11_forwarding`; a subsystem goes into `subsystems`",
     );
     refused(
         "recording = \"none\"",
-        "recording: there is no recording `none`; write `strict`, or remove it, which means the same",
+        "recording: there is no recording `none`; write `strict`, `bounded` or `metadata_only`",
     );
 }
 

@@ -13,7 +13,7 @@ mod session;
 pub use event::{
     AccessEvent, ChannelEvent, EndReason, EventKind, Exit, Refusal, SessionId, Subject,
 };
-pub use gateway::{Ca, ConnectionInfo, Gateway, Now, Target, Timeouts};
+pub use gateway::{Ca, ConnectionInfo, ENFORCED, Gateway, Now, Target, Timeouts};
 pub use io::{ConnectFailure, Input, Output, SigningRequest};
 pub use leg::{Leg, PerLeg};
 pub use relay::RelayError;

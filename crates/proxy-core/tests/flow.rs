@@ -127,6 +127,23 @@ fn a_denied_identity_reads_why_and_the_target_sees_no_connection() {
 }
 
 #[test]
+fn a_grant_that_asks_for_what_is_not_enforced_lets_nobody_in() {
+    let mut world = World::new(Setup {
+        policy: Setup::default().policy
+            + "\nstep_up = [\"reason\"]\ncommands = { allow = [\"uptime\"] }\n",
+        ..Setup::default()
+    });
+    world.run();
+    assert_eq!(refusal(&world), Some(Refusal::Policy));
+    assert!(world.person.was_refused);
+    let banner = &world.person.banners[0];
+    assert!(
+        banner.contains("cannot keep what the policy asks for"),
+        "{banner}"
+    );
+}
+
+#[test]
 fn a_denied_user_reads_why_and_nobody_logs_in_to_the_target() {
     let mut world = World::new(Setup {
         user: "root",

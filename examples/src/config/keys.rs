@@ -74,7 +74,8 @@ pub(super) fn policy<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> Optio
     let help = "write `policy = \"policy.toml\"` at the top, before any `[table]`";
     let (field, name) = reader.needed_text(document, "policy", help)?;
     let text = public_file(reader, &field, name, "name the policy file")?;
-    match PolicySet::from_toml(&text) {
+    let loaded = PolicySet::from_toml(&text);
+    match loaded.and_then(|set| set.refuse_beyond(proxy_core::ENFORCED)) {
         Ok(set) => {
             for warning in set.warnings() {
                 tracing::warn!("{}: {warning}", resolve(reader, name).display());

@@ -165,7 +165,9 @@ fn selector_keys(selector: &Selector) -> Keys {
         | Selector::Ip(_)
         | Selector::AuthenticatedWithin(_)
         | Selector::DevicePosture(_)
-        | Selector::ManagedDevice => Keys::Any,
+        | Selector::ManagedDevice
+        | Selector::Time(_)
+        | Selector::Date(_) => Keys::Any,
     }
 }
 

@@ -8,31 +8,34 @@ use alloc::vec::Vec;
 use super::reader::{Fields, Listed, Node, Quoted, Reader, nearest};
 use super::{env, values};
 use crate::decision::Recording;
+use crate::feature::Feature;
 use crate::limits::MAX_MAX_CHANNELS;
 use crate::permissions::{NamePatterns, NameSet, Permissions};
 
 /// The fields that this file reads.
 const PERMISSION_FIELDS: [&str; 4] = ["env", "max_channels", "permit", "subsystems"];
 
-const GRANTABLE: &[&str] = &["exec", "pty", "sftp", "shell"];
-
-/// What people will look for and not find.
-const NOT_YET: [&str; 15] = [
-    "agent",
+const GRANTABLE: &[&str] = &[
     "agent_forwarding",
-    "forwarding",
-    "jump",
-    "local_forwarding",
-    "port_forwarding",
-    "proxy_jump",
-    "remote_forwarding",
-    "stream_local",
-    "streamlocal",
-    "tcp_forwarding",
-    "tun",
-    "tunnel",
-    "x11",
+    "exec",
+    "pty",
+    "sftp",
+    "shell",
     "x11_forwarding",
+];
+
+/// What people will look for here, and the field that says it.
+const ELSEWHERE: [(&str, &str); 10] = [
+    ("forwarding", "local_forward"),
+    ("jump", "local_forward"),
+    ("local_forwarding", "local_forward"),
+    ("port_forwarding", "local_forward"),
+    ("proxy_jump", "local_forward"),
+    ("remote_forwarding", "remote_forward"),
+    ("streamlocal", "stream_local"),
+    ("tcp_forwarding", "local_forward"),
+    ("local_forward", "local_forward"),
+    ("remote_forward", "remote_forward"),
 ];
 
 /// The permissions of a policy. Policies that say nothing share the default.
@@ -100,9 +103,14 @@ fn permit<'p>(reader: &mut Reader<'_>, node: &Node<'p>) -> Option<&'p str> {
     if name == "scp" || name == "rsync" {
         let what = format!("{} is no permission of its own", Quoted(text));
         reader.problem(node, what, "write `exec`, and `sftp` for a modern scp");
-    } else if NOT_YET.contains(&&*name) {
-        let what = format!("{} cannot be granted yet", Quoted(text));
+    } else if name == "tun" || name == "tunnel" {
+        let what = format!("{} is never granted", Quoted(text));
         reader.problem(node, what, format_args!("remove {}", Quoted(text)));
+    } else if let Some((_, field)) = ELSEWHERE.iter().find(|(known, _)| *known == name) {
+        let what = format!("{} needs to know where to", Quoted(text));
+        let help =
+            format!("write `{field} = [{{ host = \"db-1\", port = 5432 }}]` beside `permit`");
+        reader.problem(node, what, help);
     } else {
         let what = format!("there is no permission {}", Quoted(text));
         match nearest(text, GRANTABLE) {
@@ -121,21 +129,20 @@ fn permit<'p>(reader: &mut Reader<'_>, node: &Node<'p>) -> Option<&'p str> {
 }
 
 pub(super) fn recording(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Recording {
-    if let Some(node) = fields.get("recording")
-        && let Some(text) = reader.string(&node)
-        && text != "strict"
-    {
-        let what = match text {
-            "bounded" | "metadata_only" => {
-                format!("recording {} cannot be asked for yet", Quoted(text))
-            }
-            _ => format!("there is no recording {}", Quoted(text)),
-        };
-        reader.problem(
-            &node,
-            what,
-            "write `strict`, or remove it, which means the same",
-        );
-    }
-    Recording::Strict
+    let Some(node) = fields.get("recording") else {
+        return Recording::Strict;
+    };
+    let recording = match reader.string(&node) {
+        Some("strict") | None => return Recording::Strict,
+        Some("bounded") => Recording::Bounded,
+        Some("metadata_only") => Recording::MetadataOnly,
+        Some(text) => {
+            let what = format!("there is no recording {}", Quoted(text));
+            let help = "write `strict`, `bounded` or `metadata_only`";
+            reader.problem(&node, what, help);
+            return Recording::Strict;
+        }
+    };
+    reader.demand(&node, Feature::Recording);
+    recording
 }

@@ -10,7 +10,7 @@ use core::time::Duration;
 use super::contradictions::{self, Contradiction};
 use super::groups::GroupNames;
 use super::reader::{Fields, Listed, Node, Quoted, Reader, nearest};
-use super::{permissions, rules, values};
+use super::{constraints, permissions, rules, values};
 use crate::rules::MissingInExclude;
 use crate::set::{Action, Policy};
 use crate::unix_user::{self, UserFault, Users};
@@ -18,32 +18,54 @@ use crate::unix_user::{self, UserFault, Users};
 const POLICY_FIELDS: &[&str] = &[
     "action",
     "allow_email_alias",
+    "approvers",
+    "commands",
     "env",
     "exclude",
+    "files",
+    "hidden_input",
     "idle_timeout",
     "include",
+    "local_forward",
     "max_channels",
     "max_session",
     "missing_in_exclude",
     "name",
     "permit",
+    "recipients",
     "recording",
+    "reevaluate",
+    "remote_forward",
     "require",
+    "step_up",
+    "stream_local",
     "subsystems",
     "usernames",
+    "when_lost",
 ];
 
 /// Fields that say what is granted, which a Block has no use for.
-const GRANTING_FIELDS: [&str; 9] = [
+const GRANTING_FIELDS: [&str; 20] = [
     "allow_email_alias",
+    "approvers",
+    "commands",
     "env",
+    "files",
+    "hidden_input",
     "idle_timeout",
+    "local_forward",
     "max_channels",
     "max_session",
     "permit",
+    "recipients",
     "recording",
+    "reevaluate",
+    "remote_forward",
+    "step_up",
+    "stream_local",
     "subsystems",
     "usernames",
+    "when_lost",
 ];
 
 /// Durations that hold where nothing more specific says otherwise.
@@ -173,6 +195,7 @@ pub(super) fn load(
     let users = users(reader, &fields);
     let permissions = permissions::load(reader, &fields);
     let recording = permissions::recording(reader, &fields);
+    let constraints = constraints::load(reader, &fields, &permissions);
     let Durations {
         max_session,
         idle_timeout,
@@ -196,6 +219,7 @@ pub(super) fn load(
         missing_in_exclude,
         users,
         permissions,
+        constraints,
         recording,
         max_session,
         idle_timeout,

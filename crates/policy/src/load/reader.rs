@@ -9,10 +9,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::constraints::Constraints;
 use crate::document::{SyntaxFault, Table};
 use crate::error::{LoadError, Problem};
+use crate::feature::Feature;
 use crate::limits::MAX_PROBLEMS;
 use crate::permissions::Permissions;
+use crate::set::Demand;
+use crate::window::Zone;
 pub(super) use node::{Fields, Node};
 use node::{Path, Step};
 pub(super) use text::{Listed, Quoted, nearest};
@@ -25,7 +29,11 @@ pub(super) struct Reader<'t> {
     problems: Vec<Problem>,
     unlisted: usize,
     warnings: Vec<Problem>,
+    demands: Vec<Demand>,
     default_permissions: Arc<Permissions>,
+    default_constraints: Arc<Constraints>,
+    /// The zones that were named; few, and each costs a walk through the database.
+    zones: Vec<Arc<Zone>>,
 }
 
 impl<'t> Reader<'t> {
@@ -42,13 +50,38 @@ impl<'t> Reader<'t> {
             problems: Vec::new(),
             unlisted: 0,
             warnings: Vec::new(),
+            demands: Vec::new(),
             default_permissions: Arc::default(),
+            default_constraints: Arc::default(),
+            zones: Vec::new(),
         }
     }
 
     /// What a policy permits that does not say, shared by all that do not.
     pub(super) fn default_permissions(&self) -> Arc<Permissions> {
         Arc::clone(&self.default_permissions)
+    }
+
+    /// What a policy constrains that does not say, shared by all that do not.
+    pub(super) fn default_constraints(&self) -> Arc<Constraints> {
+        Arc::clone(&self.default_constraints)
+    }
+
+    /// The time zone of that name, one for all who name it.
+    pub(super) fn zone(&mut self, name: &str) -> Option<Arc<Zone>> {
+        if let Some(zone) = self.zones.iter().find(|zone| zone.name == name) {
+            return Some(Arc::clone(zone));
+        }
+        let zone = Arc::new(Zone::find(name)?);
+        self.zones.push(Arc::clone(&zone));
+        Some(zone)
+    }
+
+    /// Notes that the policy with this field asks for something that not everybody can carry out.
+    pub(super) fn demand(&mut self, node: &Node<'_>, feature: Feature) {
+        let what = format!("it asks for `{feature}`, which cannot be enforced here");
+        let place = self.locate(node.at, node.path, what, "remove it");
+        self.demands.push(Demand { feature, place });
     }
 
     pub(super) fn has_problems(&self) -> bool {
@@ -61,10 +94,10 @@ impl<'t> Reader<'t> {
         LoadError::new(self.problems, self.unlisted)
     }
 
-    pub(super) fn into_warnings(mut self) -> Vec<Problem> {
+    pub(super) fn into_warnings_and_demands(mut self) -> (Vec<Problem>, Vec<Demand>) {
         self.warnings
             .sort_by_key(|warning| (warning.line, warning.column));
-        self.warnings
+        (self.warnings, self.demands)
     }
 
     /// Reports what makes the document invalid.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::groups::GroupNames;
 use super::reader::{Fields, Listed, Node, Quoted, Reader, nearest};
-use super::values;
+use super::{values, windows};
 use crate::index::RuleIndex;
 use crate::limits::DEFAULT_POSTURE_MAX_AGE;
 use crate::request::Group;
@@ -17,6 +17,7 @@ const SELECTORS: &[&str] = &[
     "authenticated_within",
     "authentication_method",
     "country",
+    "date",
     "device_posture",
     "email",
     "email_domain",
@@ -27,6 +28,7 @@ const SELECTORS: &[&str] = &[
     "managed_device",
     "rule_group",
     "service_token",
+    "time",
 ];
 
 /// The three lists of a policy or rule group.
@@ -105,6 +107,8 @@ fn selector(reader: &mut Reader<'_>, name: &str, value: &Node<'_>) -> Option<Sel
         "service_token" => Selector::ServiceToken(filled(values::names(reader, value))?),
         "group" => Selector::Group(filled(values::each(reader, value, group))?),
         "device_posture" => Selector::DevicePosture(filled(posture_checks(reader, value))?),
+        "time" => Selector::Time(filled(windows::windows(reader, value))?),
+        "date" => Selector::Date(windows::span(reader, value)?),
         _ => {
             let what = alloc::format!("there is no selector {}", Quoted(name));
             match nearest(name, SELECTORS) {

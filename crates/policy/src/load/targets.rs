@@ -34,8 +34,7 @@ fn criterion(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Criterion> {
     let fields = reader.table(node, CRITERION_FIELDS)?;
     let ports = match fields.get("port") {
         None => Ports::These(alloc::vec![DEFAULT_PORT]),
-        Some(node) if node.as_str() == Some("any") => Ports::Any,
-        Some(node) => Ports::These(values::each(reader, &node, port)),
+        Some(node) => ports(reader, &node),
     };
     let mut read = |name| match fields.get(name) {
         Some(list) => {
@@ -72,6 +71,14 @@ fn criterion(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Criterion> {
         require,
         exclude,
     })
+}
+
+/// A port, several, or `"any"`.
+pub(super) fn ports(reader: &mut Reader<'_>, node: &Node<'_>) -> Ports {
+    match node.as_str() {
+        Some("any") => Ports::Any,
+        _ => Ports::These(values::each(reader, node, port)),
+    }
 }
 
 fn port(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<u16> {

@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use policy::{Decision, Denial, Request};
+use policy::{Decision, Denial, Grant, Request};
 use session_log::{LogId, Record, SessionMeta};
 use ssh_transport::{AuthAttempt, AuthMethod, Client, ClientConfig, Identification};
 use sshcert::{KeyId, Principals};
@@ -15,6 +15,7 @@ use super::recorder::Recorder;
 use super::stage::{Denied, Login, Relaying, Stage};
 use super::{Held, IDENTIFICATION, IDENTIFICATION_OPENSSH, LOGIN_METHOD, Session};
 use crate::event::{EventKind, millis};
+use crate::gateway::ENFORCED;
 use crate::relay::Relay;
 use crate::{ConnectFailure, Leg, Now, Output, Refusal};
 
@@ -144,6 +145,9 @@ impl Session {
         match decision {
             Decision::Deny(denial) => {
                 self.refuse_login(attempt.id, Denied::by_policy(&denial), now)
+            }
+            Decision::Allow(grant) if !grant.asks_for().without(ENFORCED).is_empty() => {
+                self.refuse_login(attempt.id, Denied::unenforceable(&grant), now);
             }
             Decision::Allow(grant) => {
                 let kind = EventKind::AccessAllowed {
@@ -297,6 +301,20 @@ impl Denied {
             reason: Refusal::Policy,
             detail: denial.for_log().to_string(),
             advice: denial.for_person().to_string(),
+        }
+    }
+
+    /// The policy lets in, on conditions that nobody here would see to.
+    fn unenforceable(grant: &Grant) -> Self {
+        let mut detail = format!("policy {:?} asks for what is not enforced:", grant.policy);
+        for feature in grant.asks_for().without(ENFORCED).iter() {
+            detail.push(' ');
+            detail.push_str(feature.name());
+        }
+        Self {
+            reason: Refusal::Policy,
+            detail,
+            advice: "this proxy cannot keep what the policy asks for; tell who runs it".into(),
         }
     }
 
