@@ -9,88 +9,13 @@
 
 mod common;
 
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 
-use common::channel::{SessionServer, pattern, serve};
-use common::{ServerEnd, TestKey, accept_keys, accept_none, tools};
+use common::channel::pattern;
+use common::ssh::ssh_against;
+use common::tools::text;
+use common::{TestKey, accept_keys, accept_none, tools};
 use ssh_transport::{HostKeyAlgorithm, ServerConfig};
-
-/// What the server saw of one connection.
-struct Seen {
-    output: Output,
-    end: ServerEnd,
-    session: SessionServer,
-}
-
-fn ssh_against(
-    ssh: &Path,
-    config: ServerConfig,
-    keys: Vec<TestKey>,
-    judge: common::Judge,
-    arguments: &[&str],
-    input: &[u8],
-) -> Seen {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port().to_string();
-    let folder = tempfile::tempdir().unwrap();
-    let server = std::thread::spawn(move || {
-        let (stream, _) = listener.accept().unwrap();
-        let mut end = ServerEnd::new(config, 5, keys);
-        end.judge = judge;
-        let mut session = SessionServer::default();
-        serve(stream, &mut end, &mut session).unwrap();
-        (end, session)
-    });
-    let mut command = tools::bounded(ssh);
-    command
-        .args(["-F", "none", "-p", &port, "-l", "alice"])
-        .args([
-            "-o",
-            "StrictHostKeyChecking=accept-new",
-            "-o",
-            "BatchMode=yes",
-            "-o",
-            "LogLevel=DEBUG1",
-        ])
-        .arg("-o")
-        .arg(format!(
-            "UserKnownHostsFile={}",
-            folder.path().join("known_hosts").display()
-        ))
-        .args(arguments);
-    let output = run_with_input(&mut command, input);
-    let (end, session) = server
-        .join()
-        .unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
-    Seen {
-        output,
-        end,
-        session,
-    }
-}
-
-fn run_with_input(command: &mut Command, input: &[u8]) -> Output {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_vec();
-    let writer = std::thread::spawn(move || {
-        let _ = std::io::Write::write_all(&mut stdin, &input);
-    });
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap();
-    output
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
 
 #[test]
 fn ssh_logs_in_with_none_and_gets_the_exit_status() {

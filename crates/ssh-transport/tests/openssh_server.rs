@@ -9,124 +9,14 @@
 
 mod common;
 
-use std::net::{TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use common::channel::{Outcome, exec, pattern};
-use common::{ClientEnd, Login, TestKey, tools};
+use common::channel::pattern;
+use common::sshd::{HOST_KEYS, Target};
+use common::tools::text;
+use common::{Login, TestKey, tools};
 use ssh_transport::{CipherAlgorithm, ClientConfig, Ed25519Key, HostKeyAlgorithm, KexAlgorithm};
 use zeroize::Zeroizing;
-
-/// A folder with keys and an `sshd_config` for the current user.
-struct Target {
-    sshd: PathBuf,
-    folder: tempfile::TempDir,
-    user: String,
-}
-
-const HOST_KEYS: [(&str, &[&str]); 5] = [
-    ("host_ed25519", &["-t", "ed25519"]),
-    ("host_p256", &["-t", "ecdsa", "-b", "256"]),
-    ("host_p384", &["-t", "ecdsa", "-b", "384"]),
-    ("host_p521", &["-t", "ecdsa", "-b", "521"]),
-    ("host_rsa", &["-t", "rsa", "-b", "2048"]),
-];
-
-impl Target {
-    /// `None` when there is no sshd. `extra` is added to the configuration.
-    fn new(extra: &str) -> Option<Self> {
-        let sshd = tools::find("sshd")?;
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path();
-        let user = text(&tools::run(Command::new("id").arg("-un")).stdout)
-            .trim()
-            .to_owned();
-        if user == "root" {
-            // Where sshd confines itself when it starts as root; packages make it when the service starts.
-            std::fs::create_dir_all("/run/sshd").unwrap();
-        }
-        for (name, kind) in HOST_KEYS {
-            tools::keygen(path, name, kind);
-        }
-        tools::keygen(path, "authority", &["-t", "ed25519"]);
-        tools::keygen(path, "user", &["-t", "ed25519"]);
-        let host_keys: String = HOST_KEYS
-            .iter()
-            .map(|(name, _)| format!("HostKey {}\n", path.join(name).display()))
-            .collect();
-        let config = format!(
-            "{extra}\n{host_keys}\
-             AuthorizedKeysFile {0}/authorized_keys\nTrustedUserCAKeys {0}/authority.pub\n\
-             StrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPidFile none\nLogLevel DEBUG1\n",
-            path.display()
-        );
-        std::fs::write(path.join("sshd_config"), config).unwrap();
-        std::fs::write(path.join("authorized_keys"), "").unwrap();
-        Some(Self { sshd, folder, user })
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn authorize(&self, public_file: &Path) {
-        std::fs::copy(public_file, self.path("authorized_keys")).unwrap();
-    }
-
-    fn connect(&self) -> (TcpStream, Child) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        client.set_nodelay(true).unwrap();
-        let (server, _) = listener.accept().unwrap();
-        let output = OwnedFd::from(server.try_clone().unwrap());
-        let log = std::fs::File::create(self.path("log")).unwrap();
-        let child = tools::bounded(&self.sshd)
-            .args(["-i", "-e", "-f"])
-            .arg(self.path("sshd_config"))
-            .stdin(Stdio::from(OwnedFd::from(server)))
-            .stdout(Stdio::from(output))
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        (client, child)
-    }
-
-    fn run(
-        &self,
-        config: ClientConfig,
-        login: Login,
-        command: &str,
-        input: &[u8],
-    ) -> (ClientEnd, Outcome) {
-        let (stream, mut child) = self.connect();
-        let mut end = ClientEnd::new(config, 3, login);
-        end.user.clone_from(&self.user);
-        let outcome = exec(stream, &mut end, command, input);
-        child.wait().unwrap();
-        (end, outcome)
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.path("log")).unwrap_or_default()
-    }
-
-    fn key_login(&self) -> Login {
-        self.authorize(&self.path("user.pub"));
-        let key = Ed25519Key::from_seed(Zeroizing::new(tools::ed25519_seed(&self.path("user"))));
-        let blob = key.public_key_blob();
-        Login::Key {
-            algorithm: "ssh-ed25519".to_owned(),
-            blob,
-            sign: Box::new(move |data| key.sign(data)),
-        }
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
 
 #[test]
 fn sshd_lets_a_plain_key_in_and_runs_a_command() {

@@ -95,14 +95,27 @@ fn accepting_a_query_lets_nobody_in() {
     assert_eq!(pair.authenticated, (false, false));
 }
 
+/// Changes the first `from`, which is as long as `to`.
+fn change_in(data: &mut [u8], from: &str, to: &str) {
+    let at = data
+        .windows(from.len())
+        .position(|window| window == from.as_bytes())
+        .unwrap();
+    data[at..at + to.len()].copy_from_slice(to.as_bytes());
+}
+
 #[test]
 fn a_signature_over_anything_else_is_refused_without_asking() {
     let user_key = key(50);
-    let spoil: [fn(&mut Vec<u8>); 4] = [
+    let spoil: [fn(&mut Vec<u8>); 8] = [
         |data| data[4] ^= 1,                            // another session
         |data| data.truncate(data.len() - 1),           // another blob
         |data| data[4 + 32 + 1 + 4] = b'b',             // another user
         |data| data[4 + 32] = number::USERAUTH_FAILURE, // another message
+        |data| change_in(data, "ssh-connection", "ssh-connectiom"),
+        |data| change_in(data, "publickey", "hostbased"),
+        |data| change_in(data, "publickey\x01", "publickey\0"),
+        |data| change_in(data, "ssh-ed25519", "ssh-ed25518"),
     ];
     for change in spoil {
         let mut pair = Pair::in_service();
@@ -115,6 +128,33 @@ fn a_signature_over_anything_else_is_refused_without_asking() {
     let attempt = signed_request(&pair, "alice", &user_key, |_| {});
     pair.server_gets(&attempt).unwrap();
     assert_eq!(pair.attempts.len(), 1);
+}
+
+#[test]
+fn a_key_is_taken_only_under_an_algorithm_of_its_own_blob() {
+    let bare = key(50).public_key_blob();
+    let mut certificate = Vec::new();
+    certificate.put_string(b"ssh-ed25519-cert-v01@openssh.com");
+    certificate.put_string(&[0; 32]);
+    certificate.put_string(&bare[19..]);
+    certificate.put_word(0);
+    for (algorithm, blob, is_taken) in [
+        ("ssh-ed25519", &bare, true),
+        ("ssh-ed25519", &certificate, false),
+        ("ssh-ed25519-cert-v01@openssh.com", &certificate, true),
+        ("ssh-ed25519-cert-v01@openssh.com", &bare, false),
+        ("ecdsa-sha2-nistp256", &bare, false),
+        ("rsa-sha2-512", &bare, false),
+        ("sk-ssh-ed25519@openssh.com", &bare, false),
+    ] {
+        let mut pair = Pair::in_service();
+        let mut request = publickey_request("alice", algorithm, blob);
+        let data = signed_data(pair.server.core.session_id().unwrap(), &request);
+        request.put_string(&key(50).sign(&data));
+        pair.judge = Judge::Reject;
+        pair.server_gets(&request).unwrap();
+        assert_eq!(pair.attempts.len(), usize::from(is_taken), "{algorithm}");
+    }
 }
 
 #[test]

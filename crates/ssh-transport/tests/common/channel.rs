@@ -197,7 +197,15 @@ pub fn serve(
             return Err(error);
         }
         for packet in std::mem::take(&mut end.received) {
-            for reply in session.handle(&packet) {
+            let replies = match &mut end.answer_global {
+                Some(answer) if packet.first() == Some(&80) => {
+                    answer(&packet, &end.exchanges[0].session_id)
+                        .into_iter()
+                        .collect()
+                }
+                _ => session.handle(&packet),
+            };
+            for reply in replies {
                 end.machine.send_packet(&reply, end.now).unwrap();
             }
         }

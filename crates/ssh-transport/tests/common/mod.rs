@@ -6,8 +6,11 @@
     reason = "each test file uses its own part of this"
 )]
 
+pub mod agent;
 pub mod channel;
 pub mod keys;
+pub mod ssh;
+pub mod sshd;
 pub mod tools;
 pub mod wire;
 
@@ -15,8 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ssh_transport::{
-    AuthMethod, Client, ClientAuth, ClientConfig, ClientEvent, Error, HostKeyAlgorithm,
-    HostKeyQuestion, KeyExchange, KeyProof, Server, ServerConfig, ServerEvent,
+    AuthAttempt, AuthId, AuthMethod, AuthResponses, Challenge, Client, ClientAuth, ClientConfig,
+    ClientEvent, Error, HostKeyAlgorithm, HostKeyQuestion, KeyExchange, KeyProof, Server,
+    ServerConfig, ServerEvent,
 };
 
 pub use keys::TestKey;
@@ -34,11 +38,35 @@ pub fn accept_keys(method: &AuthMethod) -> bool {
     matches!(method, AuthMethod::PublicKey { .. })
 }
 
+/// What a server end has to decide.
+pub enum Question<'a> {
+    Attempt(&'a AuthAttempt),
+    Responses(&'a AuthResponses),
+}
+
+/// What it decided.
+pub enum Verdict {
+    Accept,
+    AcceptPartially(&'static [&'static str]),
+    Reject(&'static [&'static str]),
+    Prompt(Challenge),
+}
+
+/// Decides instead of a [`Judge`].
+pub type Decide = Box<dyn FnMut(Question<'_>) -> Verdict + Send>;
+
+/// Answers a global request, given the session identifier.
+pub type AnswerGlobal = Box<dyn FnMut(&[u8], &[u8]) -> Option<Vec<u8>> + Send>;
+
 /// A server with its keys, which answers its own questions.
 pub struct ServerEnd {
     pub machine: Server,
     pub keys: Vec<TestKey>,
     pub judge: Judge,
+    pub decide: Option<Decide>,
+    /// Sent as soon as somebody is let in.
+    pub greeting: Option<Vec<u8>>,
+    pub answer_global: Option<AnswerGlobal>,
     pub now: Duration,
     inbox: Vec<u8>,
     pub received: Vec<Vec<u8>>,
@@ -61,6 +89,9 @@ impl ServerEnd {
             machine: Server::new(Arc::new(config), [seed; 32], START),
             keys,
             judge: accept_none,
+            decide: None,
+            greeting: None,
+            answer_global: None,
             now: START,
             inbox: Vec::new(),
             received: Vec::new(),
@@ -125,17 +156,44 @@ impl ServerEnd {
             ServerEvent::AuthAttempt(attempt) => {
                 self.attempts
                     .push((attempt.user.clone(), attempt.method.clone()));
-                if (self.judge)(&attempt.method) {
+                if let Some(decide) = &mut self.decide {
+                    let verdict = decide(Question::Attempt(&attempt));
+                    self.apply(attempt.id, verdict);
+                } else if (self.judge)(&attempt.method) {
                     self.machine.accept(attempt.id, self.now).unwrap();
                 } else {
                     self.machine.banner("not that way\n");
                     self.machine.reject(attempt.id, &["publickey"], self.now);
                 }
             }
-            ServerEvent::Authenticated => self.authenticated = true,
+            ServerEvent::AuthResponses(responses) => {
+                let decide = self.decide.as_mut().unwrap();
+                let verdict = decide(Question::Responses(&responses));
+                self.apply(responses.id, verdict);
+            }
+            ServerEvent::Authenticated => {
+                self.authenticated = true;
+                if let Some(greeting) = &self.greeting {
+                    self.machine.send_packet(greeting, self.now).unwrap();
+                }
+            }
             ServerEvent::Debug { .. } => {}
             ServerEvent::Disconnected { reason, text } => self.goodbye = Some((reason, text)),
             other => panic!("unknown event {other:?}"),
+        }
+    }
+
+    fn apply(&mut self, id: AuthId, verdict: Verdict) {
+        match verdict {
+            Verdict::Accept => self.machine.accept(id, self.now).unwrap(),
+            Verdict::AcceptPartially(methods) => self
+                .machine
+                .accept_partially(id, methods, self.now)
+                .unwrap(),
+            Verdict::Reject(methods) => self.machine.reject(id, methods, self.now),
+            Verdict::Prompt(challenge) => {
+                self.machine.prompt(id, &challenge, self.now).unwrap();
+            }
         }
     }
 
@@ -172,6 +230,11 @@ pub enum Login {
         blob: Vec<u8>,
         sign: keys::Sign,
     },
+    /// The machine chooses the algorithm.
+    AnyAlgorithm {
+        blob: Vec<u8>,
+        sign: keys::Sign,
+    },
 }
 
 /// A client that accepts any host key and logs in as soon as it can.
@@ -187,6 +250,10 @@ pub struct ClientEnd {
     pub host_keys: Vec<SeenHostKey>,
     pub banners: Vec<String>,
     pub failures: Vec<Vec<String>>,
+    /// What follows each partial success.
+    pub further_logins: Vec<Login>,
+    pub partial_successes: Vec<Vec<String>>,
+    pub signed_with: Vec<String>,
     pub authenticated: bool,
     pub goodbye: Option<(u32, String)>,
 }
@@ -205,6 +272,9 @@ impl ClientEnd {
             host_keys: Vec::new(),
             banners: Vec::new(),
             failures: Vec::new(),
+            further_logins: Vec::new(),
+            partial_successes: Vec::new(),
+            signed_with: Vec::new(),
             authenticated: false,
             goodbye: None,
         }
@@ -263,24 +333,15 @@ impl ClientEnd {
                 let first = exchange.first;
                 self.exchanges.push(exchange);
                 if first {
-                    let method = match &self.login {
-                        Login::None => ClientAuth::None,
-                        Login::Key {
-                            algorithm, blob, ..
-                        } => ClientAuth::PublicKey {
-                            algorithm: algorithm.clone(),
-                            public_key: blob.clone(),
-                        },
-                    };
-                    self.machine
-                        .authenticate(&self.user, method, self.now)
-                        .unwrap();
+                    self.authenticate();
                 }
             }
             ClientEvent::SignAuth(request) => {
-                let Login::Key { sign, .. } = &self.login else {
+                let (Login::Key { sign, .. } | Login::AnyAlgorithm { sign, .. }) = &self.login
+                else {
                     panic!("nothing to sign with")
                 };
+                self.signed_with.push(request.algorithm.clone());
                 let signature = sign(&request.data);
                 self.machine
                     .signed(request.id, &signature, self.now)
@@ -289,10 +350,38 @@ impl ClientEnd {
             ClientEvent::Banner(text) => self.banners.push(text),
             ClientEvent::Authenticated => self.authenticated = true,
             ClientEvent::Debug { .. } => {}
-            ClientEvent::AuthFailed { remaining, .. } => self.failures.push(remaining),
+            ClientEvent::AuthFailed { remaining, partial } => {
+                if partial && !self.further_logins.is_empty() {
+                    self.login = self.further_logins.remove(0);
+                    self.partial_successes.push(remaining);
+                    self.authenticate();
+                } else {
+                    self.failures.push(remaining);
+                }
+            }
             ClientEvent::Disconnected { reason, text } => self.goodbye = Some((reason, text)),
             other => panic!("unknown event {other:?}"),
         }
+    }
+}
+
+impl ClientEnd {
+    fn authenticate(&mut self) {
+        let method = match &self.login {
+            Login::None => ClientAuth::None,
+            Login::Key {
+                algorithm, blob, ..
+            } => ClientAuth::PublicKey {
+                algorithm: algorithm.clone(),
+                public_key: blob.clone(),
+            },
+            Login::AnyAlgorithm { blob, .. } => ClientAuth::Key {
+                public_key: blob.clone(),
+            },
+        };
+        self.machine
+            .authenticate(&self.user, method, self.now)
+            .unwrap();
     }
 }
 

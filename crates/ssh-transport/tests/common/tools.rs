@@ -13,12 +13,31 @@ pub fn find(name: &str) -> Option<PathBuf> {
         .map(|folder| folder.join(name))
         .find(|file| file.is_file());
     if found.is_none() {
-        let no_skip = std::env::var_os("PORTREEVE_NO_SKIP").is_some_and(|v| v == "1");
-        assert!(!no_skip, "{name} is not installed, and PORTREEVE_NO_SKIP=1");
-        // Past the test harness, which swallows what a passing test prints.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: {name} is not installed");
+        missing(name);
     }
     found
+}
+
+/// A Python that has this module. Says `SKIPPED` or fails as [`find`] does.
+pub fn find_python_with(module: &str) -> Option<PathBuf> {
+    let python = find("python3")?;
+    let import = format!("import {module}");
+    let has_it = Command::new(&python)
+        .args(["-c", &import])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if has_it {
+        return Some(python);
+    }
+    missing(&format!("{module} for Python"));
+    None
+}
+
+fn missing(what: &str) {
+    let no_skip = std::env::var_os("PORTREEVE_NO_SKIP").is_some_and(|v| v == "1");
+    assert!(!no_skip, "{what} is not installed, and PORTREEVE_NO_SKIP=1");
+    // Past the test harness, which swallows what a passing test prints.
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {what} is not installed");
 }
 
 /// A command that is killed after a minute.
@@ -26,6 +45,11 @@ pub fn bounded(program: &std::path::Path) -> Command {
     let mut command = Command::new("timeout");
     command.args(["-k", "5", "60"]).arg(program);
     command
+}
+
+/// What a program said.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Runs a command and shows all it said when it fails.
@@ -58,9 +82,31 @@ pub fn blob_of(public_file: &std::path::Path) -> Vec<u8> {
     base64(line.split_whitespace().nth(1).unwrap())
 }
 
+const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// Encodes base64.
+pub fn base64_of(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let word = chunk
+            .iter()
+            .chain(&[0; 2])
+            .take(3)
+            .fold(0, |word, byte| word << 8 | usize::from(*byte));
+        for digit in 0..4 {
+            let value = word >> (18 - 6 * digit) & 0x3f;
+            text.push(if digit <= chunk.len() {
+                char::from(ALPHABET[value])
+            } else {
+                '='
+            });
+        }
+    }
+    text
+}
+
 /// Decodes base64.
 pub fn base64(text: &str) -> Vec<u8> {
-    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let (mut out, mut bits, mut count) = (Vec::new(), 0u32, 0);
     for byte in text
         .bytes()
