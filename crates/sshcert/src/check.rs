@@ -3,7 +3,7 @@
 mod checked;
 mod source_address;
 
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use core::net::IpAddr;
 use core::time::Duration;
 
@@ -82,6 +82,18 @@ impl<'a> CheckContext<'a> {
         self
     }
 
+    pub(crate) fn name(&self) -> &str {
+        self.name
+    }
+
+    pub(crate) fn now_unix(&self) -> Duration {
+        self.now_unix
+    }
+
+    pub(crate) fn from(&self) -> Option<IpAddr> {
+        self.address
+    }
+
     fn enforces(&self, option: EnforcedOption) -> bool {
         self.enforced.contains(&option)
     }
@@ -98,15 +110,25 @@ pub fn check_user_certificate(
     trusted: &[CaPublicKey],
     context: &CheckContext<'_>,
 ) -> Result<Checked, Refusal> {
+    check_user(blob, trusted, context, |principals| {
+        if principals.iter().any(|name| name == context.name) {
+            Ok(())
+        } else {
+            Err(Refusal::PrincipalNotListed)
+        }
+    })
+}
+
+/// As [`check_user_certificate`], with another idea of which principals will do.
+pub(crate) fn check_user(
+    blob: &[u8],
+    trusted: &[CaPublicKey],
+    context: &CheckContext<'_>,
+    check_principals: impl FnOnce(&[String]) -> Result<(), Refusal>,
+) -> Result<Checked, Refusal> {
     let certificate = Unverified::parse(blob)?;
     let authority = check_common(&certificate, CertificateKind::User, trusted, context)?;
-    if !certificate
-        .principals()
-        .iter()
-        .any(|name| name == context.name)
-    {
-        return Err(Refusal::PrincipalNotListed);
-    }
+    check_principals(certificate.principals())?;
     let mut force_command = None;
     let mut verification_required = false;
     for (name, data) in certificate.critical_options() {

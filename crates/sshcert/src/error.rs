@@ -278,6 +278,9 @@ pub enum Refusal {
     /// It is for others.
     #[error("name is not a principal of the certificate")]
     PrincipalNotListed,
+    /// The server lets nobody in by its principals, or not in this way.
+    #[error(transparent)]
+    Login(#[from] LoginRefusal),
     /// A critical option that is not known, or that the caller did not say it enforces.
     #[error("certificate has a critical option that is not understood here")]
     CriticalOption,
@@ -368,4 +371,82 @@ pub enum KrlError {
         /// Which one, from 1.
         line: usize,
     },
+}
+
+/// Why a server does not let principals log in as a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoginRefusal {
+    /// Without a list of principals, only one that is the user's name lets in.
+    #[error("user name is not one of the principals, and the server has no other list of them")]
+    NotTheUserName,
+    /// Neither the file nor the command lists one of them for this user.
+    #[error("server lists none of the principals for this user")]
+    NotListed,
+    /// The line that lists one is only for connections from elsewhere, or it is not known from where this one comes.
+    #[error("line {line} of the server's principals is not for this address")]
+    Address {
+        /// Its number, from 1.
+        line: usize,
+    },
+    /// The line that lists one has expired.
+    #[error("line {line} of the server's principals has expired")]
+    Expired {
+        /// Its number, from 1.
+        line: usize,
+    },
+    /// The line that lists one has an option that belongs to an authority's key.
+    #[error(
+        "line {line} of the server's principals has an option for authorities, which refuses everybody"
+    )]
+    ForAuthority {
+        /// Its number, from 1.
+        line: usize,
+    },
+    /// Certificate and line force different commands.
+    #[error("certificate and server force different commands")]
+    Commands,
+}
+
+/// Why a list of principals cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrincipalsFileError {
+    /// Longer than any that is read here.
+    #[error("list of principals of {got} bytes is over the limit of {limit}")]
+    TooLong {
+        /// The most bytes read.
+        limit: usize,
+        /// The bytes that came.
+        got: usize,
+    },
+    /// What another command prints cannot be told.
+    #[error(
+        "command is not `/bin/echo` with plain words, `%u` and `%%`: what it prints cannot be told"
+    )]
+    Command,
+}
+
+/// Why a server's configuration cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// A path that `sshd_config` would read as something else.
+    #[error("path is not absolute, or has blanks, quotes, `%`, `#` or a backslash")]
+    Path,
+    /// A name that no user has.
+    #[error("user name cannot be one: {0}")]
+    User(PrincipalsError),
+    /// A character in a user's name that paths or `sshd_config` give a meaning.
+    #[error("user name has a slash, a quote, `%`, `#` or a backslash")]
+    UserCharacter,
+    /// A character in a principal that the server's files or commands give a meaning.
+    #[error("principal has a character that cannot stand in the server's configuration")]
+    PrincipalCharacter,
+    /// Other principals than the user's name need a file or a command.
+    #[error("principals other than the user's own name need files or commands")]
+    NotTheUserName,
+    /// `/bin/echo` prints one line, so one principal.
+    #[error("command can print one principal for a user: use files for more")]
+    OnePrincipal,
 }

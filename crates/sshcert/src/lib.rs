@@ -16,6 +16,7 @@ mod prepared;
 mod principals;
 mod profile;
 mod public;
+mod server;
 mod user;
 mod validity;
 mod wire;
@@ -26,8 +27,8 @@ pub use check::{
     CheckContext, Checked, EnforcedOption, check_host_certificate, check_user_certificate,
 };
 pub use error::{
-    CaKeyError, KeyIdError, KrlError, MintError, OptionError, ParseError, PrincipalsError, Refusal,
-    SignError, ValidityError,
+    CaKeyError, KeyIdError, KrlError, LoginRefusal, MintError, OptionError, ParseError,
+    PrincipalsError, PrincipalsFileError, Refusal, SetupError, SignError, ValidityError,
 };
 pub use host::HostCertificate;
 pub use key_id::{KeyId, KeyIdParts, MAX_KEY_ID_BYTES};
@@ -43,6 +44,11 @@ pub use prepared::Prepared;
 pub use principals::{MAX_PRINCIPAL_BYTES, MAX_PRINCIPALS, Principals};
 pub use profile::Profile;
 pub use public::{CaPublicKey, MAX_RSA_BITS, MIN_RSA_BITS};
+pub use server::{
+    Admission, AuthorizedPrincipals, LineOptions, Login, LoginRule, MAX_SERVER_FILE_BYTES,
+    PrincipalsLine, PrincipalsSetting, SshdSetup, check_login, parse_trusted_user_ca_keys,
+    trusted_user_ca_keys,
+};
 pub use user::UserCertificate;
 pub use validity::{
     DEFAULT_BACKDATE, DEFAULT_TTL, HostValidity, MAX_BACKDATE, MAX_HOST_TTL, MAX_TTL, Validity,

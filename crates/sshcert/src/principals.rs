@@ -56,7 +56,7 @@ impl Principals {
     }
 }
 
-fn check_name(name: &str) -> Result<(), PrincipalsError> {
+pub(crate) fn check_name(name: &str) -> Result<(), PrincipalsError> {
     if name.is_empty() {
         return Err(PrincipalsError::Empty);
     }
