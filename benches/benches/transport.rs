@@ -13,9 +13,8 @@ use std::time::Duration;
 
 use aes_gcm::aead::AeadInOut as _;
 use aes_gcm::{Aes256Gcm, KeyInit as _};
-use aws_lc_rs::aead::{
-    AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey,
-};
+use aws_lc_rs::aead::chacha20_poly1305_openssh as chacha;
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::agreement::{self, X25519};
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use benches::{ClientEnd, ServerEnd, run_pair};
@@ -25,17 +24,62 @@ use ssh_transport::{CipherAlgorithm, ClientConfig, KexAlgorithm, RekeyPolicy};
 const NOW: Duration = Duration::ZERO;
 /// A full packet of OpenSSH, and a key press.
 const SIZES: [(&str, usize); 2] = [("32 KiB", 32_768), ("64 B", 64)];
+/// Length, padding length; then the payload; then padding of a packet that is a whole number of blocks.
+const HEADER_BYTES: usize = 5;
+const PADDING_BYTES: usize = 11;
 
-fn raw_key(algorithm: &'static Algorithm) -> LessSafeKey {
-    LessSafeKey::new(UnboundKey::new(algorithm, &[7; 32]).unwrap())
+/// The library's cipher for packets, with nothing around it.
+enum Raw {
+    Gcm(LessSafeKey),
+    ChaCha(chacha::SealingKey, chacha::OpeningKey),
 }
 
-fn raw_seal(key: &LessSafeKey, buffer: &mut [u8]) {
-    let nonce = Nonce::assume_unique_for_key([1; 12]);
-    let tag = key
-        .seal_in_place_separate_tag(nonce, Aad::from([0; 4]), buffer)
-        .unwrap();
-    let _ = black_box(tag);
+impl Raw {
+    fn new(cipher: CipherAlgorithm) -> Self {
+        match cipher {
+            CipherAlgorithm::ChaCha20Poly1305 => Self::ChaCha(
+                chacha::SealingKey::new(&[7; 64]),
+                chacha::OpeningKey::new(&[7; 64]),
+            ),
+            _ => Self::Gcm(LessSafeKey::new(
+                UnboundKey::new(&AES_256_GCM, &[7; 32]).unwrap(),
+            )),
+        }
+    }
+
+    fn seal(&self, packet: &mut [u8]) -> [u8; 16] {
+        match self {
+            Self::Gcm(key) => {
+                let (length, body) = packet.split_at_mut(4);
+                let tag = key
+                    .seal_in_place_separate_tag(nonce(), Aad::from(&*length), body)
+                    .unwrap();
+                tag.as_ref().try_into().unwrap()
+            }
+            Self::ChaCha(key, _) => {
+                let mut tag = [0; 16];
+                key.seal_in_place(1, packet, &mut tag);
+                tag
+            }
+        }
+    }
+
+    fn open(&self, packet: &mut [u8], tag: &[u8; 16]) {
+        match self {
+            Self::Gcm(key) => {
+                let (length, body) = packet.split_at_mut(4);
+                key.open_in_place_separate_tag(nonce(), Aad::from(&*length), tag, body)
+                    .unwrap();
+            }
+            Self::ChaCha(_, key) => {
+                key.open_in_place(1, packet, tag).unwrap();
+            }
+        }
+    }
+}
+
+fn nonce() -> Nonce {
+    Nonce::assume_unique_for_key([1; 12])
 }
 
 /// A logged-in pair with this cipher.
@@ -60,85 +104,90 @@ fn pair(cipher: CipherAlgorithm) -> (ClientEnd, ServerEnd) {
 }
 
 fn packets(c: &mut Criterion) {
-    let ciphers = [
-        ("aes256-gcm", CipherAlgorithm::Aes256Gcm, &AES_256_GCM),
-        (
-            "chacha20-poly1305",
-            CipherAlgorithm::ChaCha20Poly1305,
-            &CHACHA20_POLY1305,
-        ),
-    ];
-    for (name, cipher, raw) in ciphers {
+    for (name, cipher) in [
+        ("aes256-gcm", CipherAlgorithm::Aes256Gcm),
+        ("chacha20-poly1305", CipherAlgorithm::ChaCha20Poly1305),
+    ] {
         for (size, bytes) in SIZES {
-            let mut group = c.benchmark_group(format!("seal {size} {name}"));
-            group.throughput(Throughput::Bytes(bytes as u64));
-            let (key, mut buffer) = (raw_key(raw), vec![0; bytes]);
-            group.bench_function("floor: aws-lc-rs", |b| {
-                b.iter(|| raw_seal(&key, &mut buffer))
-            });
-            if cipher == CipherAlgorithm::Aes256Gcm {
-                let key = Aes256Gcm::new(&[7; 32].into());
-                group.bench_function("alternative: aes-gcm", |b| {
-                    b.iter(|| {
-                        key.encrypt_inout_detached(
-                            &[1; 12].into(),
-                            &[0; 4],
-                            buffer.as_mut_slice().into(),
-                        )
-                        .unwrap()
-                    });
-                });
-            }
-            let (mut client, _server) = pair(cipher);
-            let mut payload = vec![0; bytes];
-            payload[0] = 94;
-            group.bench_function("send_packet", |b| {
-                b.iter(|| {
-                    client.ssh.send_packet(&payload, NOW).unwrap();
-                    client.ssh.poll_output()
-                });
-            });
-            group.finish();
-
-            let mut group = c.benchmark_group(format!("open {size} {name}"));
-            group.throughput(Throughput::Bytes(bytes as u64));
-            let key = raw_key(raw);
-            let mut sealed = vec![0; bytes];
-            let nonce = || Nonce::assume_unique_for_key([1; 12]);
-            key.seal_in_place_append_tag(nonce(), Aad::from([0; 4]), &mut sealed)
-                .unwrap();
-            group.bench_function("floor: aws-lc-rs", |b| {
-                b.iter_batched_ref(
-                    || sealed.clone(),
-                    |packet| {
-                        key.open_in_place(nonce(), Aad::from([0; 4]), packet)
-                            .unwrap()
-                            .len()
-                    },
-                    BatchSize::SmallInput,
-                );
-            });
-            let (mut client, mut server) = pair(cipher);
-            group.bench_function("handle_input", |b| {
-                b.iter_batched_ref(
-                    || {
-                        client.ssh.send_packet(&payload, NOW).unwrap();
-                        client.say()
-                    },
-                    |packet| {
-                        server
-                            .ssh
-                            .handle_input(packet, NOW)
-                            .unwrap()
-                            .payload
-                            .expect("one packet")
-                    },
-                    BatchSize::SmallInput,
-                );
-            });
-            group.finish();
+            seal(c, &format!("{size} {name}"), cipher, bytes);
+            open(c, &format!("{size} {name}"), cipher, bytes);
         }
     }
+}
+
+fn seal(c: &mut Criterion, name: &str, cipher: CipherAlgorithm, bytes: usize) {
+    let mut group = c.benchmark_group(format!("seal {name}"));
+    group.throughput(Throughput::Bytes(bytes as u64));
+    let raw = Raw::new(cipher);
+    let packet_bytes = HEADER_BYTES + bytes + PADDING_BYTES;
+    let mut packet = vec![0; packet_bytes];
+    group.bench_function("floor: aws-lc-rs", |b| b.iter(|| raw.seal(&mut packet)));
+    let mut payload = vec![0; bytes];
+    payload[0] = 94;
+    let mut output = Vec::with_capacity(packet_bytes + 16);
+    group.bench_function("floor: aws-lc-rs, and a copy of the payload", |b| {
+        b.iter(|| {
+            output.clear();
+            output.extend_from_slice(&[0; HEADER_BYTES]);
+            output.extend_from_slice(&payload);
+            output.extend_from_slice(&[0; PADDING_BYTES]);
+            let tag = raw.seal(&mut output);
+            output.extend_from_slice(&tag);
+        });
+    });
+    if cipher == CipherAlgorithm::Aes256Gcm {
+        let key = Aes256Gcm::new(&[7; 32].into());
+        group.bench_function("alternative: aes-gcm", |b| {
+            b.iter(|| {
+                key.encrypt_inout_detached(&[1; 12].into(), &[0; 4], packet.as_mut_slice().into())
+                    .unwrap()
+            });
+        });
+    }
+    let (mut client, _server) = pair(cipher);
+    group.bench_function("send_packet", |b| {
+        b.iter(|| {
+            client.ssh.send_packet(&payload, NOW).unwrap();
+            client.ssh.poll_output()
+        });
+    });
+    group.finish();
+}
+
+fn open(c: &mut Criterion, name: &str, cipher: CipherAlgorithm, bytes: usize) {
+    let mut group = c.benchmark_group(format!("open {name}"));
+    group.throughput(Throughput::Bytes(bytes as u64));
+    let raw = Raw::new(cipher);
+    let mut sealed = vec![0; HEADER_BYTES + bytes + PADDING_BYTES];
+    let tag = raw.seal(&mut sealed);
+    group.bench_function("floor: aws-lc-rs", |b| {
+        b.iter_batched_ref(
+            || sealed.clone(),
+            |packet| raw.open(packet, &tag),
+            BatchSize::SmallInput,
+        );
+    });
+    let (mut client, mut server) = pair(cipher);
+    let mut payload = vec![0; bytes];
+    payload[0] = 94;
+    group.bench_function("handle_input", |b| {
+        b.iter_batched_ref(
+            || {
+                client.ssh.send_packet(&payload, NOW).unwrap();
+                client.say()
+            },
+            |packet| {
+                server
+                    .ssh
+                    .handle_input(packet, NOW)
+                    .unwrap()
+                    .payload
+                    .expect("one packet")
+            },
+            BatchSize::SmallInput,
+        );
+    });
+    group.finish();
 }
 
 /// The public-key work of one `curve25519-sha256` exchange with an Ed25519 host key, both sides.
