@@ -53,7 +53,6 @@ pub struct Gateway {
 }
 
 /// The certificate authority.
-#[expect(clippy::large_enum_variant, reason = "one in a process")]
 pub enum Ca {
     /// Its key is in memory.
     Local(CaKey),
