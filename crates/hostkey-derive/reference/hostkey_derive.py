@@ -3,6 +3,7 @@
 
     hostkey_derive.py derive            JSON lines {account_secret_hex, target_host_key, algorithm} in, public keys out
     hostkey_derive.py check FILE        exits 0 if every vector of the file holds
+    hostkey_derive.py secret-ids        prints vectors for the ids of secrets
     hostkey_derive.py rejection         prints vectors for orders so small that candidates are rejected
 
 Not constant time: for tests only.
@@ -201,6 +202,17 @@ def vector(secret, target, algorithm, order, size, c, n):
     }
 
 
+def secret_id(secret):
+    prk = hmac.new(SALT, secret, hashlib.sha256).digest()
+    return expand(prk, b"secret id\x00", 16)
+
+
+def secret_id_vectors():
+    secrets = [hashlib.sha512(b"secret id %d" % size).digest()[:size] for size in (32, 33, 48, 63, 64)]
+    vectors = [{"account_secret_hex": s.hex(), "secret_id_hex": secret_id(s).hex()} for s in secrets]
+    return {"spec": "hostkey-derive v1", "vectors": vectors}
+
+
 if __name__ == "__main__":
     command = sys.argv[1:2]
     if command == ["derive"]:
@@ -208,6 +220,8 @@ if __name__ == "__main__":
             print(derive_line(json.loads(line))[0])
     elif command == ["check"] and len(sys.argv) == 3:
         check(sys.argv[2])
+    elif command == ["secret-ids"]:
+        print(json.dumps(secret_id_vectors(), indent=1))
     elif command == ["rejection"]:
         print(json.dumps(rejection_vectors(), indent=1))
     else:

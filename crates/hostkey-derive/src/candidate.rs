@@ -8,7 +8,7 @@ use crate::AccountSecret;
 use crate::target::put_string;
 
 /// The salt of HKDF-Extract: names this derivation and its version.
-const SALT: &[u8] = b"portreeve hostkey-derive v1";
+pub(crate) const SALT: &[u8] = b"portreeve hostkey-derive v1";
 /// The start of every info string, with the NUL that ends it.
 const LABEL: &[u8] = b"host key\0";
 /// How many candidates are tried before giving up. With the worst order in use (P-256: one in 2^32

@@ -104,3 +104,46 @@ impl fmt::Display for PinMismatch {
 }
 
 impl core::error::Error for PinMismatch {}
+
+/// Why a secret cannot be made the current one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RingError {
+    /// It is in the ring already.
+    #[error("secret is in the ring already")]
+    Known,
+    /// Rotations follow each other in time, and each leaves an overlap.
+    #[error("rotation must be later than the one before, and end later than it begins")]
+    Order,
+    /// Too many secrets are still serving.
+    #[error("{limit} earlier secrets still serve: wait until one ends")]
+    TooMany {
+        /// The most that may.
+        limit: usize,
+    },
+}
+
+/// A text is not the origin of a derived key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not the origin of a derived key")]
+pub struct OriginError;
+
+/// Why a host cannot stand in a file of known hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostNameError {
+    /// A character that names and addresses do not have, or none at all.
+    #[error("host name has a character other than letters, digits, `.`, `-`, `_` and `:`, or none")]
+    Character,
+    /// Longer than names are.
+    #[error("host name of {got} bytes is over the limit of {limit}")]
+    TooLong {
+        /// The most bytes allowed.
+        limit: usize,
+        /// The bytes that came.
+        got: usize,
+    },
+    /// A key that has no blob.
+    #[error("authority's key cannot be written")]
+    Key,
+}

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::{blob, have};
-use hostkey_derive::{AccountSecret, Algorithm, derive};
+use hostkey_derive::{AccountSecret, Algorithm, Origin, derive};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
@@ -60,6 +60,23 @@ fn python_reference_meets_the_vectors_and_writes_the_rejection_vectors() {
     let written: Value = serde_json::from_slice(&written.stdout).unwrap();
     let kept: Value = serde_json::from_str(include_str!("vectors/rejection.json")).unwrap();
     assert_eq!(written, kept);
+}
+
+#[test]
+fn ids_of_secrets_are_those_that_the_python_reference_writes() {
+    let kept: Value = serde_json::from_str(include_str!("vectors/secret_id.json")).unwrap();
+    for vector in kept["vectors"].as_array().unwrap() {
+        let secret =
+            AccountSecret::from_text(vector["account_secret_hex"].as_str().unwrap()).unwrap();
+        let origin = Origin::of(&secret, &common::ed25519_blob(1), Algorithm::Ed25519).unwrap();
+        let text = origin.to_string();
+        assert_eq!(text.rsplit(' ').next(), vector["secret_id_hex"].as_str());
+    }
+    if have("python3") {
+        let written = reference(&["secret-ids"]).output().unwrap();
+        let written: Value = serde_json::from_slice(&written.stdout).unwrap();
+        assert_eq!(written, kept);
+    }
 }
 
 #[test]
