@@ -16,9 +16,14 @@ use aes_gcm::{Aes256Gcm, KeyInit as _};
 use aws_lc_rs::aead::chacha20_poly1305_openssh as chacha;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::agreement::{self, X25519};
+use aws_lc_rs::kem;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use benches::{ClientEnd, ServerEnd, run_pair};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use ml_kem::kem::{Decapsulate as _, Encapsulate as _, KeyExport as _};
+use ml_kem::{DecapsulationKey768, EncapsulationKey768};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
 use ssh_transport::{CipherAlgorithm, ClientConfig, KexAlgorithm, RekeyPolicy};
 
 const NOW: Duration = Duration::ZERO;
@@ -190,41 +195,83 @@ fn open(c: &mut Criterion, name: &str, cipher: CipherAlgorithm, bytes: usize) {
     group.finish();
 }
 
-/// The public-key work of one `curve25519-sha256` exchange with an Ed25519 host key, both sides.
+/// The public-key work of one `curve25519-sha256` exchange with an Ed25519 host key, both sides, by the library that the
+/// machines use.
 fn raw_exchange(host: &Ed25519KeyPair) {
-    let ours = agreement::PrivateKey::generate(&X25519).unwrap();
-    let theirs = agreement::PrivateKey::generate(&X25519).unwrap();
-    let public = |key: &agreement::PrivateKey| key.compute_public_key().unwrap();
-    let agree = |mine: &agreement::PrivateKey, other: &agreement::PrivateKey| {
-        let other = agreement::UnparsedPublicKey::new(&X25519, public(other));
+    let key =
+        |private: &[u8; 32]| agreement::PrivateKey::from_private_key(&X25519, private).unwrap();
+    let (ours, theirs) = (key(black_box(&[5; 32])), key(black_box(&[6; 32])));
+    let (our_public, their_public) = (
+        ours.compute_public_key().unwrap(),
+        theirs.compute_public_key().unwrap(),
+    );
+    let agree = |mine: &agreement::PrivateKey, other: &[u8]| {
+        let other = agreement::UnparsedPublicKey::new(&X25519, other);
         agreement::agree(mine, other, (), |secret| Ok(secret[0])).unwrap()
     };
-    black_box((agree(&ours, &theirs), agree(&theirs, &ours)));
+    black_box((
+        agree(&ours, their_public.as_ref()),
+        agree(&theirs, our_public.as_ref()),
+    ));
     let signature = host.sign(&[3; 32]);
     UnparsedPublicKey::new(&ED25519, host.public_key().as_ref())
         .verify(&[3; 32], signature.as_ref())
         .unwrap();
 }
 
+/// What the hybrid exchange adds, from given randomness.
+fn raw_encapsulation(random: &mut ChaCha20Rng) {
+    let key = DecapsulationKey768::from_seed(black_box([9; 64]).into());
+    let public = key.encapsulation_key().to_bytes();
+    let theirs = EncapsulationKey768::new(&public).unwrap();
+    let (ciphertext, _) = theirs.encapsulate_with_rng(random);
+    black_box(key.decapsulate(&ciphertext));
+}
+
+/// The same by AWS-LC, which draws its own randomness.
+fn raw_encapsulation_by_aws_lc() {
+    let key = kem::DecapsulationKey::generate(&kem::ML_KEM_768).unwrap();
+    let public = key.encapsulation_key().unwrap().key_bytes().unwrap();
+    let theirs = kem::EncapsulationKey::new(&kem::ML_KEM_768, public.as_ref()).unwrap();
+    let (ciphertext, _) = theirs.encapsulate().unwrap();
+    black_box(key.decapsulate(ciphertext.as_ref().into()).unwrap());
+}
+
 fn logins(c: &mut Criterion) {
-    let mut group = c.benchmark_group("login, both sides");
     let host = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
-    group.bench_function("floor: aws-lc-rs X25519 and Ed25519", |b| {
+    let mut random = ChaCha20Rng::from_seed([1; 32]);
+
+    let mut group = c.benchmark_group("login, both sides, curve25519");
+    group.bench_function("floor: X25519 and Ed25519", |b| {
         b.iter(|| raw_exchange(&host))
     });
-    for kex in [
-        KexAlgorithm::Curve25519Sha256,
-        KexAlgorithm::MlKem768X25519Sha256,
-        KexAlgorithm::EcdhNistP256,
-    ] {
-        group.bench_function(kex.name(), |b| {
-            b.iter(|| {
-                let mut pair = (ClientEnd::new(kex), ServerEnd::new(kex));
-                run_pair(&mut pair.0, &mut pair.1);
-            });
-        });
-    }
+    group.bench_function("login", |b| {
+        b.iter(|| login(KexAlgorithm::Curve25519Sha256))
+    });
     group.finish();
+
+    let mut group = c.benchmark_group("login, both sides, ML-KEM hybrid");
+    group.bench_function("floor: X25519, Ed25519 and ML-KEM", |b| {
+        b.iter(|| {
+            raw_exchange(&host);
+            raw_encapsulation(&mut random);
+        });
+    });
+    group.bench_function("alternative: ML-KEM of aws-lc-rs", |b| {
+        b.iter(|| {
+            raw_exchange(&host);
+            raw_encapsulation_by_aws_lc();
+        });
+    });
+    group.bench_function("login", |b| {
+        b.iter(|| login(KexAlgorithm::MlKem768X25519Sha256))
+    });
+    group.finish();
+}
+
+fn login(kex: KexAlgorithm) {
+    let mut pair = (ClientEnd::new(kex), ServerEnd::new(kex));
+    run_pair(&mut pair.0, &mut pair.1);
 }
 
 criterion_group! { name = all; config = benches::criterion(); targets = packets, logins }

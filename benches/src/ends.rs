@@ -1,6 +1,6 @@
 //! Two plain SSH peers in memory: who logs in as `deploy` with method `none`, and who lets everybody in.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use ssh_transport::{
@@ -11,10 +11,13 @@ use ssh_transport::{
 /// Nothing here waits for time.
 const NOW: Duration = Duration::ZERO;
 
+/// The host key of every server here, made once: a server has it before anybody comes.
+static HOST_KEY: LazyLock<Ed25519Key> = LazyLock::new(|| Ed25519Key::from_seed([7; 32].into()));
+
 /// The host key of every server here.
 #[must_use]
-pub fn host_key() -> Ed25519Key {
-    Ed25519Key::from_seed([7; 32].into())
+pub fn host_key() -> &'static Ed25519Key {
+    &HOST_KEY
 }
 
 /// A key as a server offers it.
@@ -106,7 +109,7 @@ impl ClientEnd {
 pub struct ServerEnd {
     /// The machine.
     pub ssh: Server,
-    key: Ed25519Key,
+    key: &'static Ed25519Key,
     inbox: Vec<u8>,
 }
 
@@ -121,7 +124,7 @@ impl ServerEnd {
         config.algorithms.kex = vec![kex];
         let key = host_key();
         let mut ssh = Server::new(Arc::new(config), [2; 32], NOW);
-        ssh.start(&offered(&key), NOW).expect("the key is good");
+        ssh.start(&offered(key), NOW).expect("the key is good");
         Self {
             ssh,
             key,
