@@ -12,7 +12,7 @@ fn interactive(user: &str) -> Vec<u8> {
     message
 }
 
-fn responses(texts: &[&[u8]]) -> Vec<u8> {
+pub(super) fn responses(texts: &[&[u8]]) -> Vec<u8> {
     let mut message = Vec::from([number::USERAUTH_INFO_RESPONSE]);
     message.put_word(u32::try_from(texts.len()).unwrap());
     for text in texts {
@@ -35,7 +35,7 @@ fn prompts(count: usize) -> Challenge {
 }
 
 /// A client that was asked this many questions.
-fn asked(count: usize) -> Pair {
+pub(super) fn asked(count: usize) -> Pair {
     let mut pair = Pair::in_service();
     pair.judge = Judge::Wait;
     pair.server_gets(&interactive("alice")).unwrap();

@@ -1,4 +1,5 @@
 use super::*;
+use crate::tests::interactive::{asked, responses};
 use allocation_counter::{AllocationInfo, measure, opt_out};
 
 const LINE: &[u8] = b"SSH-2.0-mallory\r\n";
@@ -264,6 +265,35 @@ fn a_long_goodbye_is_cut_before_it_is_kept() {
     let (used, end) = hear(Judge::Accept, Peer::NeverReads, &wire);
     assert_eq!(end, Ok(()));
     assert!(used.bytes_max < quiet(Judge::Accept).bytes_max + 8192);
+}
+
+#[test]
+fn debug_texts_are_cut_before_they_are_kept() {
+    let mut debug = Vec::from([number::DEBUG, 1]);
+    debug.put_string(&[b'x'; 200_000]);
+    debug.put_string(b"");
+    let wire = client_says(Judge::Accept, &alloc::vec![debug; 20]);
+    let (used, end) = hear(Judge::Accept, Peer::NeverReads, &wire);
+    assert_eq!(end, Ok(()));
+    assert!(used.bytes_max < quiet(Judge::Accept).bytes_max + 8192);
+}
+
+#[test]
+fn answers_to_prompts_are_kept_within_their_bound_or_not_at_all() {
+    let hear_answers = |bytes: usize| {
+        let mut pair = asked(MAX_PROMPTS);
+        let answer = alloc::vec![b'x'; bytes];
+        pair.client_sends(&responses(&[answer.as_slice(); MAX_PROMPTS]));
+        let mut packet = pair.client.poll_output().unwrap().to_vec();
+        let used = measure(|| {
+            let _ = pair.server.handle_input(&mut packet, NOW);
+        });
+        (used.bytes_max, pair.server.poll_event().is_some())
+    };
+    let (peak, is_asked) = hear_answers(MAX_RESPONSE_BYTES);
+    assert!(is_asked && peak < 2 * (MAX_PROMPTS * MAX_RESPONSE_BYTES) as u64);
+    let (peak, is_asked) = hear_answers(15 * MAX_RESPONSE_BYTES);
+    assert!(!is_asked && peak < 4096, "{peak}");
 }
 
 #[test]
