@@ -41,6 +41,29 @@ pub(super) fn query(user: &str, key: &Ed25519Key) -> Vec<u8> {
 pub(super) const FAILURE: &[u8] = b"\x33\0\0\0\x09publickey\0";
 
 #[test]
+fn public_key_operations_before_a_login_are_bounded() {
+    let mut pair = Pair::in_service();
+    pair.judge = Judge::Reject;
+    pair.client.start_rekey(NOW);
+    pair.run().unwrap();
+    // Two on each side; `key_exchanges_before_authentication_are_few` has the third.
+    assert_eq!(pair.exchanges, 4);
+    // Each of these is one verification, whatever comes of it.
+    let mut verifications = 0;
+    let result = loop {
+        let spoil = |data: &mut Vec<u8>| data.truncate(verifications % 2 * data.len());
+        let request = signed_request(&pair, "alice", &key(9), spoil);
+        match pair.server_gets(&request) {
+            Ok(()) => verifications += 1,
+            error => break error,
+        }
+    };
+    assert_eq!(result, misbehaved(PeerMisbehaved::TooManyAuthAttempts));
+    let limit = Limits::default().max_auth_attempts as usize;
+    assert_eq!((verifications, pair.attempts.len()), (limit, limit / 2));
+}
+
+#[test]
 fn a_request_before_its_service_is_refused() {
     assert_eq!(
         Pair::exchanged().server_gets(&none("alice")),
