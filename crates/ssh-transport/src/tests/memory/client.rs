@@ -146,3 +146,18 @@ fn answers_that_are_never_read_stop_at_their_bound() {
     assert_eq!(end, Ok(()));
     assert!(used.bytes_max < stated_bytes("client: PINGs, no answer read") / 4);
 }
+
+#[test]
+fn of_host_keys_that_a_server_tells_only_references_are_kept_and_few() {
+    let key = alloc::vec![7; 100];
+    let most = hostkeys::announcement(&[key.as_slice(); hostkeys::MAX_HOST_KEYS]);
+    let flood = hostkeys::announcement(&[b"".as_slice(); 60_000]);
+    for (message, is_taken) in [(most, true), (flood, false)] {
+        let mut taken = None;
+        let used = measure(|| {
+            taken = Some(hostkeys::parse_announcement(&message).is_ok());
+        });
+        assert_eq!(taken, Some(is_taken));
+        assert!(used.bytes_max < 4096, "{used:?}");
+    }
+}
