@@ -237,7 +237,20 @@ fn keyed() -> Vec<Conversation> {
     let banner = [&[53][..], &string(b"hello\n"), &string(b"")].concat();
     let failure = [&[51][..], &string(b"publickey,password"), &[0]].concat();
     let none = login(&string(b"none"));
+    let interactive = [string(b"keyboard-interactive"), string(b""), string(b"pam")];
+    let responses = [&[61, 0, 0, 0, 2][..], &string(b"no"), &string(b"yes")].concat();
     vec![
+        (
+            "server-prompted",
+            // Two prompts, and yes to the first attempt.
+            [1, 2],
+            vec![
+                service(5),
+                login(&interactive.concat()),
+                responses,
+                open.clone(),
+            ],
+        ),
         (
             "server-none",
             [1, 0xff],
@@ -367,7 +380,7 @@ fn seeds_lead_where_they_should() {
         "{failed:?}"
     );
     assert_eq!([session("denied").starts, session("shut").starts], [0, 0]);
-    for name in ["server-none", "client", "client-key"] {
+    for name in ["server-none", "server-prompted", "client", "client-key"] {
         assert!(
             crate::transport_keyed::play(&seed("transport_keyed", name)),
             "{name}"

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ssh_transport::{
-    AuthMethod, CipherAlgorithm, Client, ClientAuth, ClientEvent, KeyProof, MAX_BANNER_BYTES,
-    MAX_BANNERS, MAX_WAITING_REPLY_BYTES, Server, ServerEvent,
+    AuthMethod, Challenge, CipherAlgorithm, Client, ClientAuth, ClientEvent, Echo, KeyProof,
+    MAX_BANNER_BYTES, MAX_BANNERS, MAX_WAITING_REPLY_BYTES, Prompt, Server, ServerEvent,
 };
 
 use crate::ends::{client_config, host_key, offered, server_config};
@@ -33,6 +33,17 @@ pub(crate) fn play(data: &[u8]) -> bool {
         against_server(&mut input)
     } else {
         against_client(&mut input)
+    }
+}
+
+fn challenge(prompts: usize) -> Challenge {
+    let prompt = Prompt {
+        text: "yes or no? ".to_owned(),
+        echo: Echo::Hidden,
+    };
+    Challenge {
+        prompts: vec![prompt; prompts],
+        ..Challenge::default()
     }
 }
 
@@ -73,26 +84,46 @@ fn against_server(input: &mut Input<'_>) -> bool {
                             &attempt.user,
                             "another user"
                         );
-                        let is_query = match attempt.method {
-                            AuthMethod::PublicKey { proof, .. } => {
-                                assert_ne!(
-                                    proof,
-                                    KeyProof::Verified,
-                                    "a signature that nobody made"
-                                );
-                                true
-                            }
-                            _ => false,
-                        };
                         attempts += 1;
-                        if answers >> (attempts % 8) & 1 == 1 {
-                            accepted |= !is_query;
-                            server.accept(attempt.id, NOW).expect("it was asked for");
-                        } else {
-                            server.banner("no");
-                            server.reject(attempt.id, &["publickey"], NOW);
+                        let is_yes = answers >> (attempts % 8) & 1 == 1;
+                        match attempt.method {
+                            AuthMethod::PublicKey { proof, .. } if is_yes => {
+                                assert_eq!(proof, KeyProof::Query, "a signature that nobody made");
+                                server.accept(attempt.id, NOW).expect("it was asked for");
+                            }
+                            AuthMethod::None if is_yes && attempts % 3 == 0 => server
+                                .accept_partially(attempt.id, &["none"], NOW)
+                                .expect("it was asked for"),
+                            AuthMethod::None if is_yes => {
+                                accepted = true;
+                                server.accept(attempt.id, NOW).expect("it was asked for");
+                            }
+                            AuthMethod::KeyboardInteractive { submethods } if is_yes => {
+                                assert!(is_clean(&submethods));
+                                let challenge = challenge(usize::from(answers % 4));
+                                server
+                                    .prompt(attempt.id, &challenge, NOW)
+                                    .expect("it was asked for");
+                            }
+                            _ => {
+                                server.banner("no");
+                                server.reject(attempt.id, &["publickey"], NOW);
+                            }
                         }
                     }
+                    ServerEvent::AuthResponses(given) => {
+                        let prompts = usize::from(answers % 4);
+                        assert_eq!(given.responses.len(), prompts, "answers to nothing");
+                        if given.responses.iter().any(|response| response.is("yes")) {
+                            accepted = true;
+                            server.accept(given.id, NOW).expect("it was asked for");
+                        } else {
+                            server
+                                .prompt(given.id, &challenge(prompts), NOW)
+                                .expect("it was asked for");
+                        }
+                    }
+                    ServerEvent::Debug { text, .. } => assert!(is_clean(&text)),
                     ServerEvent::Authenticated => {
                         assert!(accepted, "let in without a word");
                         is_in = true;

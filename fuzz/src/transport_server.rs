@@ -6,7 +6,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ssh_transport::{CipherAlgorithm, Server, ServerEvent};
+use ssh_transport::{AuthMethod, CipherAlgorithm, Server, ServerEvent};
 
 use crate::IS_SEALED;
 use crate::ends::{ClientEnd, Door, ServerEnd, client_config, host_key, offered, server_config};
@@ -89,7 +89,11 @@ fn read(data: &[u8], piece: usize) -> Outcome {
                     }
                     ServerEvent::AuthAttempt(attempt) => {
                         outcome.users.push(attempt.user);
-                        server.accept(attempt.id, now).expect("it was asked for");
+                        if matches!(attempt.method, AuthMethod::Other { .. }) {
+                            server.reject(attempt.id, &[], now);
+                        } else {
+                            server.accept(attempt.id, now).expect("it was asked for");
+                        }
                     }
                     ServerEvent::Authenticated => is_in = true,
                     _ => {}

@@ -184,6 +184,9 @@ pub enum ApiMisuse {
     /// The server was started before.
     #[error("started twice")]
     AlreadyStarted,
+    /// The attempt is of a method that this crate does not look into, so that nothing was proven.
+    #[error("an attempt of an unknown method can only be rejected")]
+    NothingToAccept,
     /// The attempt is not `keyboard-interactive`.
     #[error("only a keyboard-interactive attempt can be prompted")]
     NotKeyboardInteractive,

@@ -193,6 +193,7 @@ impl Server {
     /// and nothing more; anything else lets the client in.
     ///
     /// # Errors
+    /// [`ApiMisuse::NothingToAccept`] for [`crate::AuthMethod::Other`], after which the attempt can only time out,
     /// [`ApiMisuse::NoSuchQuestion`], [`Error::Disconnected`].
     pub fn accept(&mut self, id: AuthId, _now: Duration) -> Result<(), Error> {
         let result = self.accept_attempt(&id);
@@ -204,7 +205,7 @@ impl Server {
     /// once. A mere query is answered as by [`Server::accept`].
     ///
     /// # Errors
-    /// [`ApiMisuse::NoSuchQuestion`], [`Error::Disconnected`].
+    /// As [`Server::accept`].
     pub fn accept_partially(
         &mut self,
         id: AuthId,

@@ -49,6 +49,8 @@ struct Pair {
     /// Of both sides, in the order in which they came.
     debugs: Vec<(bool, String)>,
     goodbyes: Vec<(u32, String)>,
+    /// How the client asks to be let in as soon as it can.
+    login: Option<ClientAuth>,
     /// Requests for signatures with a user's key.
     to_sign: Vec<SignRequest>,
     failures: Vec<(Vec<String>, bool)>,
@@ -94,6 +96,7 @@ impl Pair {
             server_pongs: Vec::new(),
             debugs: Vec::new(),
             goodbyes: Vec::new(),
+            login: None,
             to_sign: Vec::new(),
             failures: Vec::new(),
             unsignable: 0,
@@ -224,7 +227,12 @@ impl Pair {
                         self.host_keys_changed.push(question.changed);
                         self.client.accept_host_key(question.id, NOW)?;
                     }
-                    ClientEvent::KeyExchanged(_) => self.exchanges += 1,
+                    ClientEvent::KeyExchanged(_) => {
+                        self.exchanges += 1;
+                        if let Some(login) = self.login.take() {
+                            self.client.authenticate("alice", login, NOW)?;
+                        }
+                    }
                     ClientEvent::Authenticated => self.authenticated.0 = true,
                     ClientEvent::SignAuth(request) => self.to_sign.push(request),
                     ClientEvent::AuthFailed { remaining, partial } => {

@@ -49,7 +49,7 @@ pub enum AuthMethod {
         /// The submethods that the client would like, mostly empty. Without control characters.
         submethods: String,
     },
-    /// Any other method, or a public key of an algorithm that this crate does not verify. To be rejected.
+    /// Any other method, or a public key of an algorithm that this crate does not verify. It can only be rejected.
     Other {
         /// The method's name.
         name: String,

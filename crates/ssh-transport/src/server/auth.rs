@@ -212,7 +212,7 @@ impl Server {
     }
 
     pub(super) fn accept_attempt(&mut self, id: &AuthId) -> Result<(), Error> {
-        let attempt = self.take_attempt(id)?;
+        let attempt = self.take_acceptable(id)?;
         if let Some(answer) = attempt.query {
             return self.core.send(&answer);
         }
@@ -228,7 +228,7 @@ impl Server {
         id: &AuthId,
         remaining_methods: &[&str],
     ) -> Result<(), Error> {
-        let attempt = self.take_attempt(id)?;
+        let attempt = self.take_acceptable(id)?;
         if let Some(answer) = attempt.query {
             return self.core.send(&answer);
         }
@@ -250,6 +250,17 @@ impl Server {
         let message = failure(&methods, success);
         self.auth.remaining = Some(methods);
         self.core.send(&message)
+    }
+
+    /// As [`Self::take_attempt`], but an attempt of which nothing was looked at stays open.
+    fn take_acceptable(&mut self, id: &AuthId) -> Result<Attempt, Error> {
+        if let Phase::AwaitDecision { token, attempt } = &self.auth.phase
+            && *token == id.0
+            && matches!(attempt.method, AuthMethod::Other { .. })
+        {
+            return Err(ApiMisuse::NothingToAccept.into());
+        }
+        self.take_attempt(id)
     }
 
     /// The open attempt, if `id` is its token. The next request may come.

@@ -329,7 +329,7 @@ fn other_methods_and_unknown_keys_are_handed_over_as_such() {
         (key_of("ssh-rsa"), "publickey"),
     ] {
         let mut pair = Pair::in_service();
-        pair.judge = Judge::Reject;
+        pair.judge = Judge::Wait;
         pair.server_gets(&message).unwrap();
         assert_eq!(
             pair.attempts[0].1,
@@ -337,6 +337,15 @@ fn other_methods_and_unknown_keys_are_handed_over_as_such() {
                 name: expected.to_string()
             }
         );
+        // Nothing of it was verified: nobody can be let in by it, not even by mistake.
+        let attempt = pair.open.pop().unwrap();
+        let copies = [AuthId(attempt.id.0), AuthId(attempt.id.0)];
+        let nothing = Err(Error::ApiMisuse(ApiMisuse::NothingToAccept));
+        assert_eq!(pair.server.accept(attempt.id, NOW), nothing);
+        let [copy, last] = copies;
+        assert_eq!(pair.server.accept_partially(copy, &[], NOW), nothing);
+        pair.server.reject(last, &["publickey"], NOW);
+        assert_eq!(pair.server_said(), [FAILURE]);
     }
 }
 

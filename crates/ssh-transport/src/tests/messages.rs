@@ -53,14 +53,15 @@ fn an_unknown_message_is_answered_with_its_sequence_number() {
 
 #[test]
 fn ignore_debug_and_unimplemented_are_taken_and_forgotten() {
-    let mut pair = Pair::ready();
-    for number in [2, 3, 4] {
-        pair.server_gets(&[number, 1, 2, 3]).unwrap();
-        pair.client_gets(&[number]).unwrap();
+    for mut pair in [Pair::exchanged(), Pair::in_service(), Pair::ready()] {
+        for number in [2, 3, 4] {
+            pair.server_gets(&[number, 1, 2, 3]).unwrap();
+            pair.client_gets(&[number]).unwrap();
+        }
+        assert_eq!(pair.server.poll_output(), None);
+        assert_eq!(pair.client.poll_output(), None);
+        assert!(pair.debugs.is_empty());
     }
-    assert_eq!(pair.server.poll_output(), None);
-    assert_eq!(pair.client.poll_output(), None);
-    assert!(pair.debugs.is_empty());
 }
 
 #[test]

@@ -34,12 +34,11 @@ impl Server {
         if prompts > MAX_PROMPTS {
             return Err(ApiMisuse::TooManyPrompts { got: prompts }.into());
         }
-        match &self.auth.phase {
-            Phase::AwaitDecision { token, attempt } if *token == id.0 => match attempt.method {
-                AuthMethod::KeyboardInteractive { .. } => {}
-                _ => return Err(ApiMisuse::NotKeyboardInteractive.into()),
-            },
-            _ => {}
+        if let Phase::AwaitDecision { token, attempt } = &self.auth.phase
+            && *token == id.0
+            && !matches!(attempt.method, AuthMethod::KeyboardInteractive { .. })
+        {
+            return Err(ApiMisuse::NotKeyboardInteractive.into());
         }
         let attempt = self.take_attempt(id)?;
         self.auth.phase = Phase::AwaitResponses { attempt, prompts };
