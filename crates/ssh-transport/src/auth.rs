@@ -13,16 +13,29 @@ pub(crate) const PUBLICKEY_METHOD: &str = "publickey";
 /// The same with the server's host key in what is signed (OpenSSH `PROTOCOL` 1.8).
 pub(crate) const HOSTBOUND_METHOD: &str = "publickey-hostbound-v00@openssh.com";
 
-/// A `publickey` request with its signature flag set, up to the signature (RFC 4252 section 7).
-pub(crate) fn publickey_request(user: &str, algorithm: &str, public_key: &[u8]) -> Vec<u8> {
-    let mut message = Vec::with_capacity(user.len() + public_key.len() + 128);
+/// A request by a public key with its signature flag set, up to the signature (RFC 4252 section 7). With a host key it is
+/// bound to that.
+pub(crate) fn publickey_request(
+    user: &str,
+    algorithm: &str,
+    public_key: &[u8],
+    host_key: Option<&[u8]>,
+) -> Vec<u8> {
+    let method = match host_key {
+        Some(_) => HOSTBOUND_METHOD,
+        None => PUBLICKEY_METHOD,
+    };
+    let mut message = Vec::with_capacity(user.len() + public_key.len() + 256);
     message.put_byte(number::USERAUTH_REQUEST);
     message.put_string(user.as_bytes());
     message.put_string(CONNECTION_SERVICE.as_bytes());
-    message.put_string(PUBLICKEY_METHOD.as_bytes());
+    message.put_string(method.as_bytes());
     message.put_byte(1);
     message.put_string(algorithm.as_bytes());
     message.put_string(public_key);
+    if let Some(host_key) = host_key {
+        message.put_string(host_key);
+    }
     message
 }
 
@@ -52,10 +65,6 @@ impl<'a> UserKeyType<'a> {
             Ok(name) if (1..=MAX_NAME_BYTES).contains(&name.len()) => Ok(Self::Named(name)),
             _ => Err(ApiMisuse::BadUserKey),
         }
-    }
-
-    pub(crate) const fn is_rsa(self) -> bool {
-        matches!(self, Self::Rsa | Self::RsaCertificate)
     }
 
     /// The algorithm to sign with for a server that takes `server_sig_algs`. A server that is silent about them is taken

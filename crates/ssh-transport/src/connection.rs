@@ -91,6 +91,7 @@ pub(crate) struct Core<E> {
     is_strict: bool,
     peer_wants_ext_info: bool,
     peer_answers_ping: bool,
+    peer_takes_bound_keys: bool,
     open_pings: usize,
     rekey_wanted: bool,
     rekey_held_back: bool,
@@ -166,6 +167,7 @@ impl<E: From<Common>> Core<E> {
             is_strict: false,
             peer_wants_ext_info: false,
             peer_answers_ping: false,
+            peer_takes_bound_keys: false,
             open_pings: 0,
             rekey_wanted: false,
             rekey_held_back: false,
@@ -213,6 +215,10 @@ impl<E: From<Common>> Core<E> {
 
     pub(crate) fn server_sig_algs(&self) -> Option<&str> {
         self.server_sig_algs.as_deref()
+    }
+
+    pub(crate) fn peer_takes_bound_keys(&self) -> bool {
+        self.peer_takes_bound_keys
     }
 
     pub(crate) fn set_authenticated(&mut self) {

@@ -39,6 +39,9 @@ fn sshd_lets_the_client_in_after_its_second_key() {
         target.log()
     );
     assert_eq!(end.partial_successes, [["publickey"]]);
+    // Both signatures were for this host only.
+    let bound = "method publickey-hostbound-v00@openssh.com";
+    assert!(target.log().matches(bound).count() >= 2, "{}", target.log());
 }
 
 #[test]

@@ -185,10 +185,12 @@ fn sshd_proves_its_host_certificate_when_the_client_asks_for_one() {
     let config_file = target.path("sshd_config");
     let config = std::fs::read_to_string(&config_file).unwrap();
     std::fs::write(&config_file, config + &lines).unwrap();
+    target.authorize(&target.path("user.pub"));
     for algorithm in HostKeyAlgorithm::CERTIFICATES {
         let mut config = ClientConfig::default();
         config.algorithms.host_keys = vec![algorithm];
-        let (end, outcome) = target.run(config, target.key_login(), "true", b"");
+        // The user's key is bound to the whole certificate.
+        let (end, outcome) = target.run(config, target.login_with("user"), "true", b"");
         assert_eq!(outcome.status, Some(0), "{algorithm:?}: {}", target.log());
         assert_eq!(end.host_keys[0].algorithm, algorithm);
         assert!(end.host_keys[0].public_key[4..].starts_with(algorithm.blob_type().as_bytes()));

@@ -23,15 +23,16 @@ const MAX_REMAINING_METHODS: usize = 16;
 pub enum ClientAuth {
     /// Method `none`: nothing is shown.
     None,
-    /// Method `publickey` with a signature at once, without asking before whether the key would do. The algorithm is that
-    /// of the blob; for an RSA key, which is silent about the hash, it is the best that the server takes
-    /// ([`Client::server_sig_algs`]), for which the request may wait. SHA-1 is never used:
-    /// [`ClientEvent::NoSignatureAlgorithm`].
+    /// Method `publickey` with a signature, without asking before whether the key would do. It waits until the server has
+    /// said what it takes, one round trip: an RSA key signs with the best hash of [`Client::server_sig_algs`] and never
+    /// with SHA-1 ([`ClientEvent::NoSignatureAlgorithm`]), any other key with the algorithm of its blob. The signature is
+    /// bound to the host key of the first exchange if the server takes that (`publickey-hostbound@openssh.com`), so that
+    /// an agent can tell for whom it signs.
     Key {
         /// The blob of the key or certificate.
         public_key: Vec<u8>,
     },
-    /// The same with a given algorithm.
+    /// The same at once, with a given algorithm and for any host.
     PublicKey {
         /// The algorithm's name, such as `ssh-ed25519-cert-v01@openssh.com` or `rsa-sha2-512`. A name that this crate
         /// does not know is taken to sign under its own name.
@@ -61,7 +62,7 @@ enum Service {
 enum Phase {
     #[default]
     Idle,
-    /// What signatures the server takes is known once it accepts the service: its EXT_INFO comes before.
+    /// What the server takes is known once it accepts the service: its EXT_INFO comes before.
     AwaitService {
         user: String,
         public_key: Vec<u8>,
@@ -96,43 +97,49 @@ impl Client {
                 self.send_attempt(&request)
             }
             ClientAuth::Key { public_key } => {
-                let is_rsa = UserKeyType::read(&public_key)?.is_rsa();
-                if is_rsa && self.auth.service != Service::Accepted {
-                    let user = user.to_string();
-                    self.auth.phase = Phase::AwaitService { user, public_key };
-                    return self.request_service();
+                let _ = UserKeyType::read(&public_key)?;
+                if self.auth.service == Service::Accepted {
+                    return self.attempt_key(user, public_key);
                 }
-                self.attempt_key(user, public_key)
+                let user = user.to_string();
+                self.auth.phase = Phase::AwaitService { user, public_key };
+                self.request_service()
             }
             ClientAuth::PublicKey {
                 algorithm,
                 public_key,
-            } => self.attempt_signature(user, algorithm, public_key),
+            } => {
+                let request = publickey_request(user, &algorithm, &public_key, None);
+                self.ask_signature(algorithm, public_key, request)
+            }
         }
     }
 
     fn attempt_key(&mut self, user: &str, public_key: Vec<u8>) -> Result<(), Error> {
         let key_type = UserKeyType::read(&public_key)?;
-        match key_type.algorithm(self.core.server_sig_algs()) {
-            Some(algorithm) => self.attempt_signature(user, algorithm.to_string(), public_key),
-            None => {
-                self.auth.phase = Phase::Idle;
-                self.core.push(ClientEvent::NoSignatureAlgorithm);
-                Ok(())
-            }
-        }
+        let Some(algorithm) = key_type.algorithm(self.core.server_sig_algs()) else {
+            self.auth.phase = Phase::Idle;
+            self.core.push(ClientEvent::NoSignatureAlgorithm);
+            return Ok(());
+        };
+        let algorithm = algorithm.to_string();
+        let host_key = self
+            .exchange
+            .first_host_key()
+            .filter(|_| self.core.peer_takes_bound_keys());
+        let request = publickey_request(user, &algorithm, &public_key, host_key);
+        self.ask_signature(algorithm, public_key, request)
     }
 
-    fn attempt_signature(
+    fn ask_signature(
         &mut self,
-        user: &str,
         algorithm: String,
         public_key: Vec<u8>,
+        request: Vec<u8>,
     ) -> Result<(), Error> {
         let Some(session_id) = self.core.session_id() else {
             return Err(ApiMisuse::CannotAuthenticateNow.into());
         };
-        let request = publickey_request(user, &algorithm, &public_key);
         let data = signed_data(session_id, &request);
         let algorithm = match HostKeyAlgorithm::from_name(&algorithm) {
             Some(known) => known.signature_name().to_string(),

@@ -16,6 +16,8 @@ pub(super) struct State {
     phase: Phase,
     /// The host key that was accepted last.
     accepted: Option<Vec<u8>>,
+    /// The one of the first exchange, which user keys are bound to.
+    first: Option<Vec<u8>>,
 }
 
 #[derive(Default)]
@@ -35,6 +37,10 @@ enum Phase {
 }
 
 impl State {
+    pub(super) fn first_host_key(&self) -> Option<&[u8]> {
+        self.first.as_deref()
+    }
+
     pub(super) fn is_asking(&self) -> bool {
         matches!(self.phase, Phase::AwaitDecision { .. })
     }
@@ -126,6 +132,7 @@ impl Client {
         else {
             return Err(ApiMisuse::NoSuchQuestion.into());
         };
+        self.exchange.first.get_or_insert_with(|| host_key.clone());
         self.exchange.accepted = Some(host_key);
         self.core.finish_exchange(&secret, &hash)
     }

@@ -175,6 +175,7 @@ impl<E: From<Common>> Core<E> {
         }
         let info = message::parse_ext_info(body)?;
         self.peer_answers_ping |= info.answers_ping;
+        self.peer_takes_bound_keys |= info.takes_bound_keys;
         if self.role == Role::Client
             && let Some(algorithms) = info.server_sig_algs
         {

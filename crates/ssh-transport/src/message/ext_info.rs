@@ -39,6 +39,7 @@ fn ext_info(extensions: &[(&[u8], &[u8])]) -> Vec<u8> {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct ExtInfo<'a> {
     pub(crate) server_sig_algs: Option<&'a str>,
+    pub(crate) takes_bound_keys: bool,
     pub(crate) answers_ping: bool,
 }
 
@@ -50,6 +51,7 @@ pub(crate) fn parse_ext_info(body: &[u8]) -> Result<ExtInfo<'_>, Malformed> {
         // A lying count ends at the end of the message.
         match reader.string()? {
             SERVER_SIG_ALGS => info.server_sig_algs = Some(reader.name_list()?),
+            HOSTBOUND => info.takes_bound_keys = reader.string()? == b"0",
             PING => info.answers_ping = reader.string()? == b"0",
             _ => {
                 reader.string()?;
@@ -69,7 +71,7 @@ mod tests {
         let message = server_ext_info("ssh-ed25519,rsa-sha2-512");
         let info = parse_ext_info(&message[1..]).unwrap();
         assert_eq!(info.server_sig_algs, Some("ssh-ed25519,rsa-sha2-512"));
-        assert!(info.answers_ping);
+        assert!(info.answers_ping && info.takes_bound_keys);
         for len in 1..message.len() {
             assert_eq!(parse_ext_info(&message[1..len]), Err(Malformed));
         }
@@ -82,8 +84,9 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_version_of_ping_is_not_spoken() {
-        let message = ext_info(&[(PING, b"1")]);
-        assert!(!parse_ext_info(&message[1..]).unwrap().answers_ping);
+    fn an_unknown_version_of_an_extension_is_not_spoken() {
+        let message = ext_info(&[(PING, b"1"), (HOSTBOUND, b"1")]);
+        let info = parse_ext_info(&message[1..]).unwrap();
+        assert!(!info.answers_ping && !info.takes_bound_keys);
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn signed_request(
     key: &Ed25519Key,
     change: impl FnOnce(&mut Vec<u8>),
 ) -> Vec<u8> {
-    let mut request = publickey_request(user, "ssh-ed25519", &key.public_key_blob());
+    let mut request = publickey_request(user, "ssh-ed25519", &key.public_key_blob(), None);
     let mut data = signed_data(pair.server.core.session_id().unwrap(), &request);
     change(&mut data);
     request.put_string(&key.sign(&data));
@@ -171,7 +171,7 @@ fn a_key_is_taken_only_under_an_algorithm_of_its_own_blob() {
         ("sk-ssh-ed25519@openssh.com", &bare, false),
     ] {
         let mut pair = Pair::in_service();
-        let mut request = publickey_request("alice", algorithm, blob);
+        let mut request = publickey_request("alice", algorithm, blob, None);
         let data = signed_data(pair.server.core.session_id().unwrap(), &request);
         request.put_string(&key(50).sign(&data));
         pair.judge = Judge::Reject;

@@ -138,6 +138,27 @@ fn a_count_that_lies_and_answers_cut_short_or_with_a_tail_are_malformed() {
 }
 
 #[test]
+fn every_flipped_bit_of_an_answer_gives_as_many_answers_a_failure_or_an_error() {
+    let good = responses(&[b"one", b"two"]);
+    for bit in 8..good.len() * 8 {
+        let mut changed = good.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        let mut pair = asked(2);
+        if pair.server_gets(&changed).is_err() {
+            assert!(pair.responses.is_empty() && pair.server.is_closed());
+            continue;
+        }
+        match pair.responses.pop() {
+            Some(answers) => {
+                let lengths = answers.responses.iter().map(|r| r.secret_text().len());
+                assert!(lengths.eq([3, 3]), "bit {bit}");
+            }
+            None => assert_eq!(pair.server_said(), [FAILURE], "bit {bit}"),
+        }
+    }
+}
+
+#[test]
 fn an_answer_without_a_question_ends_the_connection() {
     let answer = responses(&[]);
     assert_eq!(Pair::exchanged().server_gets(&answer), unexpected(61));

@@ -1,8 +1,8 @@
 //! User keys: which algorithm signs, and to which host a signature is bound.
 
-use super::auth::{FAILURE, request};
+use super::auth::FAILURE;
 use super::*;
-use crate::auth::signed_data;
+use crate::auth::{publickey_request, signed_data};
 use crate::wire::Put as _;
 
 fn rsa_blob() -> Vec<u8> {
@@ -70,18 +70,28 @@ fn what_is_no_key_is_not_shown() {
 /// A signed request that is bound to a host key (OpenSSH `PROTOCOL` 1.8).
 fn bound_request(pair: &Pair, host_key: &[u8]) -> Vec<u8> {
     let user_key = key(50);
-    let mut message = request(
-        "alice",
-        "ssh-connection",
-        "publickey-hostbound-v00@openssh.com",
-    );
-    message.put_byte(1);
-    message.put_string(b"ssh-ed25519");
-    message.put_string(&user_key.public_key_blob());
-    message.put_string(host_key);
+    let blob = user_key.public_key_blob();
+    let mut message = publickey_request("alice", "ssh-ed25519", &blob, Some(host_key));
     let data = signed_data(pair.server.core.session_id().unwrap(), &message);
     message.put_string(&user_key.sign(&data));
     message
+}
+
+#[test]
+fn a_client_binds_its_key_to_the_first_host_key_of_a_server_that_takes_that() {
+    let mut pair = Pair::new();
+    let public_key = key(50).public_key_blob();
+    pair.login = Some(ClientAuth::Key { public_key });
+    pair.run().unwrap();
+    let request = pair.to_sign.pop().unwrap();
+    let mut host_key = Vec::new();
+    host_key.put_string(&pair.key.public_key_blob());
+    assert!(request.data.ends_with(&host_key));
+    let signature = key(50).sign(&request.data);
+    pair.client.signed(request.id, &signature, NOW).unwrap();
+    pair.run().unwrap();
+    assert_eq!(pair.authenticated, (true, true));
+    assert_eq!(pair.attempts.len(), 1);
 }
 
 #[test]
