@@ -6,21 +6,27 @@
 pub mod arrival;
 pub mod asked;
 pub mod audit_proxy;
+pub mod check_cert;
 pub mod config;
 pub mod connect;
 pub mod demo;
+pub mod derive_host_key;
 pub mod driver;
 pub mod events;
 pub mod fresh;
+pub mod krl;
 pub mod log_store;
+pub mod mint_cert;
 pub mod peers;
 pub mod self_test_client;
 pub mod session_channel;
 pub mod session_server;
 pub mod shell_command;
+pub mod sshd_setup;
 pub mod sshlog;
 pub mod target;
 pub mod token;
+pub mod tool;
 
 /// Says that a test cannot be made here; fails where nothing may be skipped.
 #[cfg(test)]

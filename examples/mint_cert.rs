@@ -1,0 +1,5 @@
+//! Mints certificates: see `mint_cert --help`.
+
+fn main() -> std::process::ExitCode {
+    examples::mint_cert::main()
+}
