@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use crate::algorithms::{Algorithms, HostKeyAlgorithm};
 use crate::auth::PUBLICKEY_METHOD;
+use crate::crypto::Provider;
 use crate::limits::{Limits, RekeyPolicy};
 
 /// Default of [`ServerConfig::login_grace`] and [`ClientConfig::login_grace`]: as long as OpenSSH's `LoginGraceTime`.
@@ -23,6 +24,8 @@ pub struct ServerConfig {
     pub identification: String,
     /// What is offered. The host key algorithms are those of the keys given to [`crate::Server::start`].
     pub algorithms: Algorithms,
+    /// Where random values come from.
+    pub provider: Provider,
     /// Limits.
     pub limits: Limits,
     /// When to exchange keys again.
@@ -40,6 +43,7 @@ impl Default for ServerConfig {
         Self {
             identification: IDENTIFICATION.to_string(),
             algorithms: Algorithms::default(),
+            provider: Provider::default(),
             limits: Limits::default(),
             rekey: RekeyPolicy::default(),
             login_grace: LOGIN_GRACE,
@@ -97,6 +101,8 @@ pub struct ClientConfig {
     pub identification: String,
     /// What is offered; [`Algorithms::host_keys`] is the preference among the server's host keys.
     pub algorithms: Algorithms,
+    /// Where random values come from.
+    pub provider: Provider,
     /// Limits.
     pub limits: Limits,
     /// When to exchange keys again.
@@ -110,6 +116,7 @@ impl Default for ClientConfig {
         Self {
             identification: IDENTIFICATION.to_string(),
             algorithms: Algorithms::default(),
+            provider: Provider::default(),
             limits: Limits::default(),
             rekey: RekeyPolicy::default(),
             login_grace: LOGIN_GRACE,

@@ -19,6 +19,7 @@ mod output;
 #[cfg(test)]
 mod testing;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -26,7 +27,7 @@ use core::time::Duration;
 
 use crate::algorithms::Algorithms;
 use crate::config::{ClientConfig, ServerConfig};
-use crate::crypto::{OpenKey, Random};
+use crate::crypto::{OpenKey, Primitives, Provider};
 use crate::error::{Error, PeerMisbehaved, Timer};
 use crate::event::Common;
 use crate::identification::{self, LineReader};
@@ -73,7 +74,7 @@ pub(crate) struct Core<E> {
     limits: Limits,
     rekey: RekeyPolicy,
     offer: Offer,
-    random: Random,
+    primitives: Box<dyn Primitives>,
 
     own_line: String,
     peer_line: Option<String>,
@@ -113,6 +114,7 @@ struct Setup<'a> {
     role: Role,
     identification: &'a str,
     algorithms: &'a Algorithms,
+    provider: Provider,
     limits: &'a Limits,
     rekey: &'a RekeyPolicy,
     login_grace: Duration,
@@ -124,6 +126,7 @@ impl<E: From<Common>> Core<E> {
             role: Role::Server,
             identification: &config.identification,
             algorithms: &config.algorithms,
+            provider: config.provider,
             limits: &config.limits,
             rekey: &config.rekey,
             login_grace: config.login_grace,
@@ -136,6 +139,7 @@ impl<E: From<Common>> Core<E> {
             role: Role::Client,
             identification: &config.identification,
             algorithms: &config.algorithms,
+            provider: config.provider,
             limits: &config.limits,
             rekey: &config.rekey,
             login_grace: config.login_grace,
@@ -152,8 +156,8 @@ impl<E: From<Common>> Core<E> {
             role: setup.role,
             limits: setup.limits.clone(),
             rekey: setup.rekey.clone(),
-            offer: Offer::new(setup.algorithms),
-            random: Random::new(seed),
+            offer: Offer::new(setup.algorithms, setup.provider),
+            primitives: setup.provider.primitives(seed),
             own_line,
             peer_line: None,
             lines: LineReader::default(),
@@ -188,8 +192,8 @@ impl<E: From<Common>> Core<E> {
         &mut self.offer
     }
 
-    pub(crate) fn random(&mut self) -> &mut Random {
-        &mut self.random
+    pub(crate) fn primitives(&mut self) -> &mut dyn Primitives {
+        &mut *self.primitives
     }
 
     pub(crate) fn push(&mut self, event: E) {
@@ -304,7 +308,9 @@ fn reason_of(error: &Error) -> DisconnectReason {
     use PeerMisbehaved as P;
     match error {
         Error::PeerMisbehaved(P::PacketNotAuthentic) => DisconnectReason::MacError,
-        Error::PeerMisbehaved(P::BadEphemeralKey | P::BadHostKey | P::BadHostKeySignature)
+        Error::PeerMisbehaved(
+            P::BadEphemeralKey | P::BadGroup | P::BadHostKey | P::BadHostKeySignature,
+        )
         | Error::PeerIncompatible { .. } => DisconnectReason::KeyExchangeFailed,
         Error::PeerMisbehaved(P::UnknownService) => DisconnectReason::ServiceNotAvailable,
         Error::PeerMisbehaved(P::TooManyAuthAttempts) => DisconnectReason::NoMoreAuthMethods,

@@ -91,6 +91,9 @@ pub enum PeerMisbehaved {
     /// The ephemeral public key is no valid one.
     #[error("unacceptable ephemeral key")]
     BadEphemeralKey,
+    /// The group that a server chose is not of the sizes asked for, or none at all (RFC 4419 section 3).
+    #[error("unacceptable group")]
+    BadGroup,
     /// The host key is not of the negotiated kind, or cannot be read.
     #[error("host key does not fit the negotiated algorithm")]
     BadHostKey,
@@ -130,6 +133,9 @@ pub enum Negotiated {
     /// The cipher.
     #[error("cipher")]
     Cipher,
+    /// The MAC, for a cipher that does not authenticate.
+    #[error("MAC")]
+    Mac,
     /// Not compressing.
     #[error("compression method, only none is supported")]
     Compression,

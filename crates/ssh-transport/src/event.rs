@@ -66,6 +66,10 @@ pub struct KeyExchange {
     pub cipher_in: &'static str,
     /// The cipher's name to the peer.
     pub cipher_out: &'static str,
+    /// The MAC's name from the peer. `None`: the cipher authenticates by itself.
+    pub mac_in: Option<&'static str>,
+    /// The MAC's name to the peer.
+    pub mac_out: Option<&'static str>,
 }
 
 /// What a [`crate::Server`] has to tell or ask.

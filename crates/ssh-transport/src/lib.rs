@@ -24,9 +24,10 @@ mod tests;
 mod text;
 mod wire;
 
-pub use algorithms::{Algorithms, CipherAlgorithm, HostKeyAlgorithm, KexAlgorithm};
+pub use algorithms::{Algorithms, CipherAlgorithm, HostKeyAlgorithm, KexAlgorithm, MacAlgorithm};
 pub use client::{Client, ClientAuth};
 pub use config::{ClientConfig, HostKey, Requirement, SecurityKeyPolicy, ServerConfig};
+pub use crypto::Provider;
 pub use error::{ApiMisuse, Error, HostKeysError, Negotiated, PeerMisbehaved, Timer};
 pub use event::{
     AuthAttempt, AuthId, AuthMethod, AuthResponses, Challenge, ClientEvent, Echo, HostKeyId,

@@ -10,7 +10,7 @@ pub const MAX_PACKET_BYTES: usize = 256 * 1024;
 pub const MAX_PAYLOAD_BYTES: usize = MAX_PACKET_BYTES - 32;
 
 /// What the caller's receive buffer must be able to hold, in bytes: one packet with its length field and tag.
-pub const RECEIVE_BUFFER_BYTES: usize = MAX_PACKET_BYTES + 4 + 16;
+pub const RECEIVE_BUFFER_BYTES: usize = MAX_PACKET_BYTES + 4 + 64;
 
 /// Longest identification line, in bytes, with its CR LF (RFC 4253 section 4.2).
 pub const MAX_IDENTIFICATION_BYTES: usize = 255;

@@ -11,7 +11,7 @@ use crate::wire::{Malformed, Put as _, Reader};
 
 pub(crate) use ext_info::{client_ext_info, parse_ext_info, server_ext_info};
 
-/// Message numbers (RFC 4250 section 4.1.2, RFC 8308, OpenSSH `PROTOCOL`).
+/// Message numbers (RFC 4250 section 4.1.2, RFC 4419 section 5, RFC 8308, OpenSSH `PROTOCOL`).
 pub(crate) mod number {
     pub(crate) const DISCONNECT: u8 = 1;
     pub(crate) const IGNORE: u8 = 2;
@@ -25,6 +25,10 @@ pub(crate) mod number {
     pub(crate) const KEX_FIRST: u8 = 30;
     pub(crate) const KEX_ECDH_INIT: u8 = 30;
     pub(crate) const KEX_ECDH_REPLY: u8 = 31;
+    pub(crate) const KEX_DH_GEX_GROUP: u8 = 31;
+    pub(crate) const KEX_DH_GEX_INIT: u8 = 32;
+    pub(crate) const KEX_DH_GEX_REPLY: u8 = 33;
+    pub(crate) const KEX_DH_GEX_REQUEST: u8 = 34;
     pub(crate) const KEX_LAST: u8 = 49;
     pub(crate) const USERAUTH_REQUEST: u8 = 50;
     pub(crate) const USERAUTH_FAILURE: u8 = 51;

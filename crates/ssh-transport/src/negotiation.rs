@@ -3,9 +3,11 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::algorithms::{Algorithms, CipherAlgorithm, HostKeyAlgorithm, KexAlgorithm};
+use crate::algorithms::{
+    Algorithms, CipherAlgorithm, HostKeyAlgorithm, KexAlgorithm, MacAlgorithm, Suite,
+};
 use crate::connection::Role;
-use crate::crypto::Random;
+use crate::crypto::{Primitives, Provider};
 use crate::error::{Error, Negotiated};
 use crate::message::number;
 use crate::wire::{Malformed, Put as _, Reader};
@@ -17,9 +19,9 @@ const STRICT_SERVER: &str = "kex-strict-s-v00@openssh.com";
 const EXT_INFO_CLIENT: &str = "ext-info-c";
 const EXT_INFO_SERVER: &str = "ext-info-s";
 
-/// RFC 4253 section 7.1 wants the list to name something. Every cipher here authenticates by itself, so that nothing of
-/// this list is ever used.
-const MACS: &str = "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com";
+/// Random bytes at the front of a KEXINIT.
+const COOKIE_BYTES: usize = 16;
+
 const COMPRESSION: &str = "none";
 
 /// What this side offers, in order of preference.
@@ -28,15 +30,18 @@ pub(crate) struct Offer {
     host_keys: Vec<HostKeyAlgorithm>,
     user_keys: Vec<HostKeyAlgorithm>,
     ciphers: Vec<CipherAlgorithm>,
+    macs: Vec<MacAlgorithm>,
 }
 
 impl Offer {
-    pub(crate) fn new(algorithms: &Algorithms) -> Self {
+    pub(crate) fn new(algorithms: &Algorithms, provider: Provider) -> Self {
+        let supported = |kex: &KexAlgorithm| provider.supports(*kex);
         Self {
-            kex: algorithms.kex.clone(),
+            kex: algorithms.kex.iter().copied().filter(supported).collect(),
             host_keys: algorithms.host_keys.clone(),
             user_keys: algorithms.user_keys.clone(),
             ciphers: algorithms.ciphers.clone(),
+            macs: algorithms.macs.clone(),
         }
     }
 
@@ -56,7 +61,12 @@ impl Offer {
     }
 
     /// The KEXINIT payload. The marks stand in the first one only, as OpenSSH has it.
-    pub(crate) fn kexinit(&self, role: Role, is_first: bool, random: &mut Random) -> Vec<u8> {
+    pub(crate) fn kexinit(
+        &self,
+        role: Role,
+        is_first: bool,
+        primitives: &mut dyn Primitives,
+    ) -> Result<Vec<u8>, Error> {
         let mut kex: Vec<&str> = self.kex.iter().map(|a| a.name()).collect();
         if is_first {
             match role {
@@ -64,45 +74,50 @@ impl Offer {
                 Role::Server => kex.extend([EXT_INFO_SERVER, STRICT_SERVER]),
             }
         }
-        let host_keys = self
-            .host_keys
-            .iter()
-            .map(|a| a.name())
-            .collect::<Vec<_>>()
-            .join(",");
-        let ciphers = self
-            .ciphers
-            .iter()
-            .map(|a| a.name())
-            .collect::<Vec<_>>()
-            .join(",");
-        let mut message = Vec::with_capacity(1024);
-        message.put_byte(number::KEXINIT);
-        message.extend_from_slice(&random.array::<16>());
+        let mut cookie = [0; COOKIE_BYTES];
+        primitives.fill(&mut cookie)?;
         let kex = kex.join(",");
+        let host_keys = join(&self.host_keys, HostKeyAlgorithm::name);
+        let ciphers = join(&self.ciphers, CipherAlgorithm::name);
+        let macs = join(&self.macs, MacAlgorithm::name);
         let lists: [&str; 10] = [
             &kex,
             &host_keys,
             &ciphers,
             &ciphers,
-            MACS,
-            MACS,
+            &macs,
+            &macs,
             COMPRESSION,
             COMPRESSION,
             "",
             "",
         ];
+        let mut message = Vec::with_capacity(1024);
+        message.put_byte(number::KEXINIT);
+        message.extend_from_slice(&cookie);
         for list in lists {
             message.put_string(list.as_bytes());
         }
         // No guessed packet follows; reserved.
         message.put_byte(0);
         message.put_word(0);
-        message
+        Ok(message)
+    }
+
+    /// A cipher of this list, and a MAC of that list if the cipher needs one.
+    fn agree_on_suite(&self, role: Role, ciphers: &str, macs: &str) -> Result<Suite, Error> {
+        let cipher = choose(role, &self.ciphers, CipherAlgorithm::name, ciphers);
+        let cipher = cipher.ok_or(no_common(Negotiated::Cipher))?;
+        let mac = if cipher.is_authenticated() {
+            None
+        } else {
+            let mac = choose(role, &self.macs, MacAlgorithm::name, macs);
+            Some(mac.ok_or(no_common(Negotiated::Mac))?)
+        };
+        Ok(Suite { cipher, mac })
     }
 
     pub(crate) fn agree(&self, role: Role, peer: &KexInit<'_>) -> Result<Agreed, Error> {
-        let no_common = |what| Error::PeerIncompatible { what };
         let kex = choose(role, &self.kex, KexAlgorithm::name, peer.kex);
         let host_key = choose(
             role,
@@ -110,16 +125,18 @@ impl Offer {
             HostKeyAlgorithm::name,
             peer.host_keys,
         );
-        let cipher = |list| {
-            choose(role, &self.ciphers, CipherAlgorithm::name, list)
-                .ok_or(no_common(Negotiated::Cipher))
-        };
         let kex = kex.ok_or(no_common(Negotiated::KeyExchange))?;
         let host_key = host_key.ok_or(no_common(Negotiated::HostKey))?;
-        let (client_to_server, server_to_client) = (
-            cipher(peer.ciphers_client_to_server)?,
-            cipher(peer.ciphers_server_to_client)?,
-        );
+        let client_to_server = self.agree_on_suite(
+            role,
+            peer.ciphers_client_to_server,
+            peer.macs_client_to_server,
+        )?;
+        let server_to_client = self.agree_on_suite(
+            role,
+            peer.ciphers_server_to_client,
+            peer.macs_server_to_client,
+        )?;
         for list in [
             peer.compression_client_to_server,
             peer.compression_server_to_client,
@@ -139,6 +156,15 @@ impl Offer {
             drop_guess: peer.first_kex_packet_follows && !guess_is_right,
         })
     }
+}
+
+const fn no_common(what: Negotiated) -> Error {
+    Error::PeerIncompatible { what }
+}
+
+fn join<T: Copy>(algorithms: &[T], name: impl Fn(T) -> &'static str) -> String {
+    let names: Vec<&str> = algorithms.iter().map(|a| name(*a)).collect();
+    names.join(",")
 }
 
 fn names(list: &str) -> impl Iterator<Item = &str> {
@@ -167,8 +193,8 @@ fn choose<T: Copy>(
 pub(crate) struct Agreed {
     pub(crate) kex: KexAlgorithm,
     pub(crate) host_key: HostKeyAlgorithm,
-    pub(crate) client_to_server: CipherAlgorithm,
-    pub(crate) server_to_client: CipherAlgorithm,
+    pub(crate) client_to_server: Suite,
+    pub(crate) server_to_client: Suite,
     /// The peer's next key exchange packet was a wrong guess.
     pub(crate) drop_guess: bool,
 }
@@ -180,6 +206,8 @@ pub(crate) struct KexInit<'a> {
     host_keys: &'a str,
     ciphers_client_to_server: &'a str,
     ciphers_server_to_client: &'a str,
+    macs_client_to_server: &'a str,
+    macs_server_to_client: &'a str,
     compression_client_to_server: &'a str,
     compression_server_to_client: &'a str,
     first_kex_packet_follows: bool,
@@ -189,12 +217,13 @@ impl<'a> KexInit<'a> {
     /// Reads what follows the message number.
     pub(crate) fn parse(body: &'a [u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(body);
-        let _cookie = reader.take(16)?;
+        let _cookie = reader.take(COOKIE_BYTES)?;
         let kex = reader.name_list()?;
         let host_keys = reader.name_list()?;
         let ciphers_client_to_server = reader.name_list()?;
         let ciphers_server_to_client = reader.name_list()?;
-        let _macs = (reader.name_list()?, reader.name_list()?);
+        let macs_client_to_server = reader.name_list()?;
+        let macs_server_to_client = reader.name_list()?;
         let compression_client_to_server = reader.name_list()?;
         let compression_server_to_client = reader.name_list()?;
         let _languages = (reader.name_list()?, reader.name_list()?);
@@ -206,6 +235,8 @@ impl<'a> KexInit<'a> {
             host_keys,
             ciphers_client_to_server,
             ciphers_server_to_client,
+            macs_client_to_server,
+            macs_server_to_client,
             compression_client_to_server,
             compression_server_to_client,
             first_kex_packet_follows,

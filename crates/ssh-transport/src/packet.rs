@@ -4,8 +4,8 @@ use core::ops::Range;
 
 use bytes::{BufMut as _, BytesMut};
 
-use crate::crypto::aead::{LENGTH_BYTES, TAG_BYTES};
-use crate::crypto::{OpenKey, Random, SealKey};
+use crate::crypto::cipher::{LENGTH_BYTES, MAX_TAG_BYTES};
+use crate::crypto::{OpenKey, Primitives, SealKey};
 use crate::error::{Error, PeerMisbehaved};
 use crate::limits::{MAX_PACKET_BYTES, MAX_PACKETS_PER_KEY, MAX_PAYLOAD_BYTES};
 
@@ -65,13 +65,12 @@ impl Sealer {
     pub(crate) fn seal(
         &mut self,
         payload: &[u8],
-        random: &mut Random,
+        primitives: &mut dyn Primitives,
         out: &mut BytesMut,
     ) -> Result<(), Error> {
         self.volume.count(payload.len())?;
-        // With AEAD the length field is not encrypted with the rest and does not count for the padding.
         let (block, outside) = self.key.as_ref().map_or((CLEAR_BLOCK_BYTES, 0), |key| {
-            (key.cipher().block_bytes(), LENGTH_BYTES)
+            (key.suite().block_bytes(), key.suite().unpadded_bytes())
         });
         let unpadded = LENGTH_BYTES - outside + 1 + payload.len();
         let mut padding = block - unpadded % block;
@@ -79,18 +78,22 @@ impl Sealer {
             padding += block;
         }
         let length = 1 + payload.len() + padding;
-        out.reserve(LENGTH_BYTES + length + TAG_BYTES);
+        out.reserve(LENGTH_BYTES + length + MAX_TAG_BYTES);
         let start = out.len();
         out.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
         out.put_u8(u8::try_from(padding).unwrap_or(u8::MAX));
         out.put_slice(payload);
         let mut filler = [0; MIN_PADDING_BYTES + 16];
         let filler = filler.get_mut(..padding).unwrap_or_default();
-        random.fill(filler);
+        primitives.fill(filler)?;
         out.put_slice(filler);
         if let Some(key) = &mut self.key {
-            let tag = key.seal(self.sequence, out.get_mut(start..).unwrap_or_default())?;
-            out.put_slice(&tag);
+            out.put_bytes(0, key.suite().tag_bytes());
+            let sealed = out.get_mut(start..).unwrap_or_default();
+            let (packet, tag) = sealed
+                .split_at_mut_checked(LENGTH_BYTES + length)
+                .ok_or(Error::ProviderFailed)?;
+            key.seal(self.sequence, packet, tag)?;
         }
         self.sequence = self.sequence.wrapping_add(1);
         Ok(())
@@ -136,23 +139,26 @@ impl Opener {
 
     /// Opens the packet at the front of `input`, or says `None` when it is not all there. Until then `input` is unchanged.
     pub(crate) fn open(&mut self, input: &mut [u8]) -> Result<Option<Opened>, Error> {
-        let Some(field) = input.first_chunk::<LENGTH_BYTES>() else {
-            return Ok(None);
+        let length_field = match &mut self.key {
+            Some(key) => key.packet_length(self.sequence, input)?,
+            None => input.first_chunk().copied().map(u32::from_be_bytes),
         };
-        let length_field = match &self.key {
-            Some(key) => key.packet_length(self.sequence, *field),
-            None => u32::from_be_bytes(*field),
+        let Some(length_field) = length_field else {
+            return Ok(None);
         };
         let bad_length = PeerMisbehaved::BadPacketLength { got: length_field };
         let length = usize::try_from(length_field).map_err(|_| bad_length)?;
-        let (aligned, tag_bytes) = match &self.key {
-            Some(key) => (length.is_multiple_of(key.cipher().block_bytes()), TAG_BYTES),
-            None => (
-                (length.wrapping_add(LENGTH_BYTES)).is_multiple_of(CLEAR_BLOCK_BYTES),
-                0,
+        let (block, outside, tag_bytes) = match &self.key {
+            Some(key) => (
+                key.suite().block_bytes(),
+                key.suite().unpadded_bytes(),
+                key.suite().tag_bytes(),
             ),
+            None => (CLEAR_BLOCK_BYTES, 0, 0),
         };
-        if !(MIN_PACKET_BYTES..=MAX_PACKET_BYTES).contains(&length) || !aligned {
+        if !(MIN_PACKET_BYTES..=MAX_PACKET_BYTES).contains(&length)
+            || !(LENGTH_BYTES - outside + length).is_multiple_of(block)
+        {
             return Err(bad_length.into());
         }
         let end = LENGTH_BYTES + length;
@@ -161,7 +167,7 @@ impl Opener {
             return Ok(None);
         };
         if let Some(key) = &mut self.key {
-            let Some(tag) = rest.first_chunk::<TAG_BYTES>() else {
+            let Some(tag) = rest.get(..tag_bytes) else {
                 return Ok(None);
             };
             key.open(self.sequence, packet, tag)

@@ -70,14 +70,7 @@ impl<'a> Reader<'a> {
 
     /// An `mpint` that is positive, as its magnitude without leading zeros.
     pub(crate) fn positive_mpint(&mut self) -> Result<&'a [u8], Malformed> {
-        let bytes = self.string()?;
-        match bytes {
-            [] => Err(Malformed),
-            [0, rest @ ..] if rest.first().is_some_and(|b| b & 0x80 != 0) => Ok(rest),
-            // A needless leading zero, or a negative number.
-            [0, ..] | [0x80..=0xff, ..] => Err(Malformed),
-            _ => Ok(bytes),
-        }
+        positive_magnitude(self.string()?)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -95,6 +88,17 @@ impl<'a> Reader<'a> {
         } else {
             Err(Malformed)
         }
+    }
+}
+
+/// The magnitude without leading zeros of an `mpint` of these bytes, which must be positive.
+pub(crate) fn positive_magnitude(bytes: &[u8]) -> Result<&[u8], Malformed> {
+    match bytes {
+        [] => Err(Malformed),
+        [0, rest @ ..] if rest.first().is_some_and(|b| b & 0x80 != 0) => Ok(rest),
+        // A needless leading zero, or a negative number.
+        [0, ..] | [0x80..=0xff, ..] => Err(Malformed),
+        _ => Ok(bytes),
     }
 }
 

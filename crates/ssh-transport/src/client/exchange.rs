@@ -4,11 +4,13 @@ use alloc::vec::Vec;
 
 use super::Client;
 use crate::connection::Transcript;
+use crate::crypto::exchange::{Group, GroupRequest, Method};
 use crate::crypto::verify::VerifyingKey;
 use crate::crypto::{Ephemeral, SharedSecret};
 use crate::error::{ApiMisuse, Error, PeerMisbehaved};
 use crate::event::{ClientEvent, HostKeyId, HostKeyQuestion};
 use crate::message::number;
+use crate::negotiation::Agreed;
 use crate::wire::{Put as _, Reader};
 
 #[derive(Default)]
@@ -24,16 +26,24 @@ pub(super) struct State {
 enum Phase {
     #[default]
     Settled,
-    AwaitReply {
-        ephemeral: Ephemeral,
-        public: Vec<u8>,
-    },
+    AwaitGroup(GroupRequest),
+    AwaitReply(Sent),
     AwaitDecision {
         token: u64,
         host_key: Vec<u8>,
         secret: SharedSecret,
         hash: Vec<u8>,
     },
+}
+
+/// Our ephemeral key, which the server has to answer.
+struct Sent {
+    ephemeral: Ephemeral,
+    public: Vec<u8>,
+    /// What was said of the group, as it is hashed. Empty but in a group exchange.
+    group: Vec<u8>,
+    /// The number of the answer.
+    reply: u8,
 }
 
 impl State {
@@ -51,43 +61,105 @@ impl State {
 }
 
 impl Client {
-    /// SSH_MSG_KEX_ECDH_INIT (RFC 5656 section 4), which hybrids use alike.
+    /// Begins our part of an exchange, both sides having agreed on a method.
     pub(super) fn send_ephemeral(&mut self) -> Result<(), Error> {
         let Some(agreed) = self.core.agreed() else {
             return Ok(());
         };
-        let ephemeral = Ephemeral::generate(agreed.kex, self.core.random())?;
-        let public = ephemeral.public();
-        let mut message = Vec::with_capacity(public.len() + 8);
-        message.put_byte(number::KEX_ECDH_INIT);
-        message.put_string(&public);
+        match Ephemeral::generate(Method::of(agreed.kex), self.core.primitives())? {
+            Some(ephemeral) => self.send_init(
+                number::KEX_ECDH_INIT,
+                number::KEX_ECDH_REPLY,
+                ephemeral,
+                Vec::new(),
+            ),
+            None => self.ask_for_group(),
+        }
+    }
+
+    /// SSH_MSG_KEX_DH_GEX_REQUEST (RFC 4419 section 3).
+    fn ask_for_group(&mut self) -> Result<(), Error> {
+        let request = GroupRequest::OURS;
+        let mut message = Vec::with_capacity(13);
+        message.put_byte(number::KEX_DH_GEX_REQUEST);
+        request.write(&mut message);
         self.core.seal(&message)?;
-        self.exchange.phase = Phase::AwaitReply { ephemeral, public };
+        self.exchange.phase = Phase::AwaitGroup(request);
         Ok(())
     }
 
-    /// SSH_MSG_KEX_ECDH_REPLY.
+    /// SSH_MSG_KEX_ECDH_INIT (RFC 5656 section 4), which hybrids use alike. SSH_MSG_KEXDH_INIT (RFC 4253 section 8) and
+    /// SSH_MSG_KEX_DH_GEX_INIT are the same on the wire, an `mpint` being framed as a `string`.
+    fn send_init(
+        &mut self,
+        init: u8,
+        reply: u8,
+        ephemeral: Ephemeral,
+        group: Vec<u8>,
+    ) -> Result<(), Error> {
+        let public = ephemeral.public()?;
+        let mut message = Vec::with_capacity(public.len() + 8);
+        message.put_byte(init);
+        message.put_string(&public);
+        self.core.seal(&message)?;
+        self.exchange.phase = Phase::AwaitReply(Sent {
+            ephemeral,
+            public,
+            group,
+            reply,
+        });
+        Ok(())
+    }
+
+    /// A key exchange message of the server.
     pub(super) fn handle_exchange(&mut self, payload: &[u8]) -> Result<(), Error> {
         let mut reader = Reader::new(payload);
         let number = reader.u8()?;
         let unexpected = PeerMisbehaved::UnexpectedMessage { number };
-        let agreed = self
-            .core
-            .agreed()
-            .filter(|_| number == number::KEX_ECDH_REPLY)
-            .ok_or(unexpected)?;
-        let Phase::AwaitReply { ephemeral, public } = core::mem::take(&mut self.exchange.phase)
-        else {
-            return Err(unexpected.into());
-        };
+        let agreed = self.core.agreed().ok_or(unexpected)?;
+        match core::mem::take(&mut self.exchange.phase) {
+            Phase::AwaitGroup(request) if number == number::KEX_DH_GEX_GROUP => {
+                self.handle_group(request, reader)
+            }
+            Phase::AwaitReply(sent) if number == sent.reply => {
+                self.handle_reply(agreed, &sent, reader)
+            }
+            _ => Err(unexpected.into()),
+        }
+    }
+
+    /// SSH_MSG_KEX_DH_GEX_GROUP.
+    fn handle_group(&mut self, request: GroupRequest, mut reader: Reader<'_>) -> Result<(), Error> {
+        let group = Group::of_server(reader.string()?, reader.string()?)?;
+        reader.finish()?;
+        let mut said = Vec::new();
+        request.write(&mut said);
+        group.write(&mut said);
+        let ephemeral = Ephemeral::in_group(group, self.core.primitives())?;
+        self.send_init(
+            number::KEX_DH_GEX_INIT,
+            number::KEX_DH_GEX_REPLY,
+            ephemeral,
+            said,
+        )
+    }
+
+    /// SSH_MSG_KEX_ECDH_REPLY and those like it.
+    fn handle_reply(
+        &mut self,
+        agreed: Agreed,
+        sent: &Sent,
+        mut reader: Reader<'_>,
+    ) -> Result<(), Error> {
         let (host_key, reply, signature) = (reader.string()?, reader.string()?, reader.string()?);
         reader.finish()?;
         let key = VerifyingKey::parse(agreed.host_key, host_key)
             .map_err(|_| PeerMisbehaved::BadHostKey)?;
-        let secret = ephemeral.agree(reply)?;
+        let secret = sent.ephemeral.agree(reply)?;
         let hash = self.core.exchange_hash(&Transcript {
             host_key,
-            client_public: &public,
+            group: &sent.group,
+            client_public: &sent.public,
             server_public: reply,
             secret: &secret,
         })?;

@@ -3,8 +3,12 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::{Core, Inits, Phase, Role};
-use crate::crypto::{HashAlgorithm, Hasher, OpenKey, SealKey, SharedSecret};
+use crate::algorithms::{MacAlgorithm, Suite};
+use crate::crypto::cipher::Keys;
+use crate::crypto::{Hasher, KeyDerivation, OpenKey, SealKey, SharedSecret};
 use crate::error::{Error, PeerMisbehaved};
 use crate::event::{Common, KeyExchange};
 use crate::limits::MAX_EXCHANGES_BEFORE_AUTH;
@@ -15,9 +19,41 @@ use crate::packet::Sequence;
 /// What the exchange hash takes in beside what both sides said before.
 pub(crate) struct Transcript<'a> {
     pub(crate) host_key: &'a [u8],
+    /// What a group exchange said of the group (RFC 4419 section 3), otherwise nothing.
+    pub(crate) group: &'a [u8],
     pub(crate) client_public: &'a [u8],
     pub(crate) server_public: &'a [u8],
     pub(crate) secret: &'a SharedSecret,
+}
+
+/// Initial vector, key and MAC key of one direction.
+struct DirectionKeys {
+    suite: Suite,
+    iv: Zeroizing<Vec<u8>>,
+    key: Zeroizing<Vec<u8>>,
+    mac_key: Zeroizing<Vec<u8>>,
+}
+
+impl DirectionKeys {
+    /// `letters` are those of RFC 4253 section 7.2 for the three.
+    fn derive(derivation: &KeyDerivation<'_>, suite: Suite, letters: [u8; 3]) -> Self {
+        let sizes = suite.key_sizes();
+        let [iv, key, mac_key] = letters;
+        Self {
+            suite,
+            iv: derivation.key(iv, sizes.iv),
+            key: derivation.key(key, sizes.key),
+            mac_key: derivation.key(mac_key, sizes.mac_key),
+        }
+    }
+
+    fn keys(&self) -> Keys<'_> {
+        Keys {
+            iv: &self.iv,
+            key: &self.key,
+            mac_key: &self.mac_key,
+        }
+    }
 }
 
 impl<E: From<Common>> Core<E> {
@@ -42,9 +78,9 @@ impl<E: From<Common>> Core<E> {
     }
 
     fn send_kexinit(&mut self) -> Result<(), Error> {
-        let ours = self
-            .offer
-            .kexinit(self.role, self.session_id.is_none(), &mut self.random);
+        let ours =
+            self.offer
+                .kexinit(self.role, self.session_id.is_none(), &mut *self.primitives)?;
         self.seal(&ours)?;
         self.rekey_deadline = None;
         self.rekey_wanted = false;
@@ -105,7 +141,7 @@ impl<E: From<Common>> Core<E> {
         }
     }
 
-    /// The exchange hash H (RFC 4253 section 8, with the fields of RFC 5656 section 4).
+    /// The exchange hash H (RFC 4253 section 8, with the fields of RFC 5656 section 4 and RFC 4419 section 3).
     pub(crate) fn exchange_hash(&self, transcript: &Transcript<'_>) -> Result<Vec<u8>, Error> {
         let (Phase::Exchanging { inits, agreed, .. }, Some(peer_line)) =
             (&self.phase, &self.peer_line)
@@ -121,18 +157,19 @@ impl<E: From<Common>> Core<E> {
             Role::Client => (ours, theirs),
             Role::Server => (theirs, ours),
         };
-        let mut hasher = Hasher::new(HashAlgorithm::of(agreed.kex));
+        let mut hasher = Hasher::new(agreed.kex);
         for field in [
             client_line,
             server_line,
             client_init,
             server_init,
             transcript.host_key,
-            transcript.client_public,
-            transcript.server_public,
         ] {
             hasher.string(field);
         }
+        hasher.raw(transcript.group);
+        hasher.string(transcript.client_public);
+        hasher.string(transcript.server_public);
         hasher.raw(transcript.secret.wire_bytes());
         Ok(hasher.finish())
     }
@@ -152,40 +189,15 @@ impl<E: From<Common>> Core<E> {
         };
         let is_first = self.session_id.is_none();
         let session_id = self.session_id.get_or_insert_with(|| Vec::from(hash));
-        let algorithm = HashAlgorithm::of(agreed.kex);
-        let derive =
-            |letter: u8, len: usize| algorithm.derive(secret, hash, letter, session_id, len);
-        // RFC 4253 section 7.2: A and C are the client's initial vector and key, B and D the server's.
-        let (outwards, out_iv, out_key, inwards, in_iv, in_key) = match self.role {
-            Role::Client => (
-                agreed.client_to_server,
-                b'A',
-                b'C',
-                agreed.server_to_client,
-                b'B',
-                b'D',
-            ),
-            Role::Server => (
-                agreed.server_to_client,
-                b'B',
-                b'D',
-                agreed.client_to_server,
-                b'A',
-                b'C',
-            ),
+        let derivation = KeyDerivation::new(agreed.kex, secret, hash, session_id);
+        let to_server = DirectionKeys::derive(&derivation, agreed.client_to_server, *b"ACE");
+        let to_client = DirectionKeys::derive(&derivation, agreed.server_to_client, *b"BDF");
+        let (outwards, inwards) = match self.role {
+            Role::Client => (to_server, to_client),
+            Role::Server => (to_client, to_server),
         };
-        let (key_bytes, iv_bytes) = outwards.key_iv_bytes();
-        let seal = SealKey::new(
-            outwards,
-            &derive(out_key, key_bytes),
-            &derive(out_iv, iv_bytes),
-        )?;
-        let (key_bytes, iv_bytes) = inwards.key_iv_bytes();
-        let open = OpenKey::new(
-            inwards,
-            &derive(in_key, key_bytes),
-            &derive(in_iv, iv_bytes),
-        )?;
+        let seal = SealKey::new(outwards.suite, &outwards.keys())?;
+        let open = OpenKey::new(inwards.suite, &inwards.keys())?;
         self.seal(&[number::NEWKEYS])?;
         self.sealer.install(seal, self.sequence_rule());
         self.phase = Phase::AwaitNewKeys { open, agreed };
@@ -211,7 +223,7 @@ impl<E: From<Common>> Core<E> {
                 .into());
             }
         };
-        let (cipher_in, cipher_out) = match self.role {
+        let (inwards, outwards) = match self.role {
             Role::Client => (agreed.server_to_client, agreed.client_to_server),
             Role::Server => (agreed.client_to_server, agreed.server_to_client),
         };
@@ -225,8 +237,10 @@ impl<E: From<Common>> Core<E> {
             kex: agreed.kex.name(),
             kex_algorithm: agreed.kex,
             host_key_algorithm: agreed.host_key,
-            cipher_in: cipher_in.name(),
-            cipher_out: cipher_out.name(),
+            cipher_in: inwards.cipher.name(),
+            cipher_out: outwards.cipher.name(),
+            mac_in: inwards.mac.map(MacAlgorithm::name),
+            mac_out: outwards.mac.map(MacAlgorithm::name),
         };
         self.push(Common::KeyExchanged(exchange).into());
         if core::mem::take(&mut self.rekey_wanted) {

@@ -81,7 +81,8 @@ impl<E: From<Common>> Core<E> {
 
     /// Seals a packet now, whatever the phase.
     pub(crate) fn seal(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.sealer.seal(payload, &mut self.random, self.out.end())
+        self.sealer
+            .seal(payload, &mut *self.primitives, self.out.end())
     }
 
     /// Queues an answer that the peer can ask for at will.

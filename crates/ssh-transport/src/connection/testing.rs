@@ -12,7 +12,9 @@ impl<E: From<Common>> Core<E> {
     }
 
     pub(crate) fn kexinit_for_test(&mut self) -> Vec<u8> {
-        self.offer.kexinit(self.role, false, &mut self.random)
+        self.offer
+            .kexinit(self.role, false, &mut *self.primitives)
+            .unwrap()
     }
 
     pub(crate) fn sealer_for_test(&mut self, sealer: Sealer) {

@@ -2,69 +2,36 @@
 
 use alloc::vec::Vec;
 
-use sha2::{Digest as _, Sha256};
+use aws_lc_rs::digest;
 use zeroize::Zeroizing;
 
 use super::SharedSecret;
 use crate::algorithms::KexAlgorithm;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum HashAlgorithm {
-    Sha256,
-}
-
-impl HashAlgorithm {
-    pub(crate) const fn of(kex: KexAlgorithm) -> Self {
-        match kex {
-            KexAlgorithm::MlKem768X25519Sha256
-            | KexAlgorithm::Curve25519Sha256
-            | KexAlgorithm::Curve25519Sha256Libssh
-            | KexAlgorithm::EcdhNistP256 => Self::Sha256,
-        }
-    }
-
-    /// RFC 4253 section 7.2: `K1 = HASH(K || H || letter || session_id)`, `K2 = HASH(K || H || K1)`, and so on.
-    pub(crate) fn derive(
-        self,
-        secret: &SharedSecret,
-        exchange_hash: &[u8],
-        letter: u8,
-        session_id: &[u8],
-        len: usize,
-    ) -> Zeroizing<Vec<u8>> {
-        let mut key = Zeroizing::new(Vec::with_capacity(len.next_multiple_of(64)));
-        while key.len() < len {
-            let mut hasher = Hasher::new(self);
-            hasher.raw(secret.wire_bytes());
-            hasher.raw(exchange_hash);
-            if key.is_empty() {
-                hasher.raw(&[letter]);
-                hasher.raw(session_id);
-            } else {
-                hasher.raw(&key);
-            }
-            key.extend_from_slice(&Zeroizing::new(hasher.finish()));
-        }
-        key.truncate(len);
-        key
+/// The hash that a key exchange method is named after.
+const fn algorithm(kex: KexAlgorithm) -> &'static digest::Algorithm {
+    match kex {
+        KexAlgorithm::MlKem768X25519Sha256
+        | KexAlgorithm::Curve25519Sha256
+        | KexAlgorithm::Curve25519Sha256Libssh
+        | KexAlgorithm::EcdhNistP256
+        | KexAlgorithm::DhGroupExchangeSha256
+        | KexAlgorithm::DhGroup14Sha256 => &digest::SHA256,
+        KexAlgorithm::EcdhNistP384 => &digest::SHA384,
+        KexAlgorithm::EcdhNistP521 | KexAlgorithm::DhGroup16Sha512 => &digest::SHA512,
     }
 }
 
-pub(crate) enum Hasher {
-    Sha256(Sha256),
-}
+#[derive(Clone)]
+pub(crate) struct Hasher(digest::Context);
 
 impl Hasher {
-    pub(crate) fn new(algorithm: HashAlgorithm) -> Self {
-        match algorithm {
-            HashAlgorithm::Sha256 => Self::Sha256(Sha256::new()),
-        }
+    pub(crate) fn new(kex: KexAlgorithm) -> Self {
+        Self(digest::Context::new(algorithm(kex)))
     }
 
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Sha256(hash) => hash.update(bytes),
-        }
+        self.0.update(bytes);
     }
 
     /// Adds `bytes` as an SSH `string`.
@@ -74,8 +41,44 @@ impl Hasher {
     }
 
     pub(crate) fn finish(self) -> Vec<u8> {
-        match self {
-            Self::Sha256(hash) => hash.finalize().to_vec(),
+        self.0.finish().as_ref().to_vec()
+    }
+}
+
+/// Makes keys of one exchange.
+pub(crate) struct KeyDerivation<'a> {
+    /// What every key begins with, `K || H`, hashed.
+    begun: Hasher,
+    session_id: &'a [u8],
+}
+
+impl<'a> KeyDerivation<'a> {
+    pub(crate) fn new(
+        kex: KexAlgorithm,
+        secret: &SharedSecret,
+        exchange_hash: &[u8],
+        session_id: &'a [u8],
+    ) -> Self {
+        let mut begun = Hasher::new(kex);
+        begun.raw(secret.wire_bytes());
+        begun.raw(exchange_hash);
+        Self { begun, session_id }
+    }
+
+    /// RFC 4253 section 7.2: `K1 = HASH(K || H || letter || session_id)`, `K2 = HASH(K || H || K1)`, and so on.
+    pub(crate) fn key(&self, letter: u8, len: usize) -> Zeroizing<Vec<u8>> {
+        let mut key = Zeroizing::new(Vec::with_capacity(len.next_multiple_of(64)));
+        while key.len() < len {
+            let mut hasher = self.begun.clone();
+            if key.is_empty() {
+                hasher.raw(&[letter]);
+                hasher.raw(self.session_id);
+            } else {
+                hasher.raw(&key);
+            }
+            key.extend_from_slice(&Zeroizing::new(hasher.finish()));
         }
+        key.truncate(len);
+        key
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use sha2::{Digest as _, Sha256};
+use aws_lc_rs::digest::{SHA256, digest};
 
 /// What a security key said along with a signature, and signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,10 +39,10 @@ impl<'a> SecurityKeySignature<'a> {
     /// The bytes that the key has signed: `SHA256(application) || flags || counter || SHA256(data)`.
     pub(super) fn signed_data(&self, data: &[u8]) -> Vec<u8> {
         let mut signed = Vec::with_capacity(32 + 1 + 4 + 32);
-        signed.extend_from_slice(&Sha256::digest(self.application));
+        signed.extend_from_slice(digest(&SHA256, self.application.as_bytes()).as_ref());
         signed.push(self.flags);
         signed.extend_from_slice(&self.counter.to_be_bytes());
-        signed.extend_from_slice(&Sha256::digest(data));
+        signed.extend_from_slice(digest(&SHA256, data).as_ref());
         signed
     }
 }
