@@ -84,6 +84,7 @@ fn info() -> ConnectionInfo {
             facts,
             host_keys: None,
             host_authorities: Vec::new(),
+            algorithms: ssh_transport::Algorithms::default(),
         },
     }
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ssh_transport::{
-    AuthMethod, CipherAlgorithm, Client, ClientAuth, ClientConfig, ClientEvent, Ed25519Key, Error,
-    HostKey, HostKeyAlgorithm, KexAlgorithm, KeyProof, Server, ServerConfig, ServerEvent,
+    Algorithms, AuthMethod, CipherAlgorithm, Client, ClientAuth, ClientConfig, ClientEvent,
+    Ed25519Key, Error, HostKey, HostKeyAlgorithm, KexAlgorithm, KeyProof, Server, ServerConfig,
+    ServerEvent,
 };
 
 /// The cheap key exchange: its arithmetic is not what is fuzzed.
@@ -30,7 +31,10 @@ pub(crate) fn client_config(cipher: CipherAlgorithm) -> ClientConfig {
 }
 
 pub(crate) fn server_config() -> ServerConfig {
-    let mut config = ServerConfig::default();
+    let mut config = ServerConfig {
+        algorithms: Algorithms::compatible(),
+        ..ServerConfig::default()
+    };
     config.algorithms.kex = vec![KEX];
     config
 }

@@ -150,6 +150,7 @@ impl World {
                 },
                 host_keys: None,
                 host_authorities: Vec::new(),
+                algorithms: ssh_transport::Algorithms::default(),
             },
         };
         let now = Now {

@@ -9,7 +9,7 @@ use core::time::Duration;
 use hostkey_derive::{AccountSecret, Pins};
 use policy::{Features, PolicySet};
 use session_log::{Recipient, SigningIdentity, Suite, WriterConfig, WriterPolicy};
-use ssh_transport::RekeyPolicy;
+use ssh_transport::{Algorithms, RekeyPolicy};
 use sshcert::{CaKey, CaPublicKey};
 
 /// What sessions enforce of what a grant may ask for beyond channels. Load a policy with
@@ -50,6 +50,8 @@ pub struct Gateway {
     pub timeouts: Timeouts,
     /// When the proxy exchanges keys again, on each leg.
     pub rekey: RekeyPolicy,
+    /// What clients are offered. Host keys are those derived from the target's.
+    pub client_algorithms: Algorithms,
 }
 
 /// The certificate authority.
@@ -91,6 +93,7 @@ impl Gateway {
             log_signer,
             timeouts: Timeouts::default(),
             rekey: RekeyPolicy::default(),
+            client_algorithms: Algorithms::default(),
         }
     }
 }
@@ -132,6 +135,9 @@ pub struct Target {
     pub host_keys: Option<Pins>,
     /// Authorities one of which must have certified the target's host key for its host name.
     pub host_authorities: Vec<CaPublicKey>,
+    /// What the target is offered. Of its host keys every type is taken that the pins and authorities allow, and `ssh-rsa`
+    /// with SHA-1 only if it is listed here.
+    pub algorithms: Algorithms,
 }
 
 /// Who came, and where they want to go: the driver's word, which the session trusts.
@@ -152,11 +158,12 @@ pub struct ConnectionInfo {
 impl Target {
     /// A target of which any host key is taken.
     #[must_use]
-    pub const fn new(facts: policy::Target) -> Self {
+    pub fn new(facts: policy::Target) -> Self {
         Self {
             facts,
             host_keys: None,
             host_authorities: Vec::new(),
+            algorithms: Algorithms::default(),
         }
     }
 }

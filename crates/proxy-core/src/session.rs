@@ -158,6 +158,7 @@ impl Session {
             identification: IDENTIFICATION_OPENSSH.into(),
             login_grace: gateway.timeouts.login_grace,
             auth_methods: vec![LOGIN_METHOD.into()],
+            algorithms: gateway.client_algorithms.clone(),
             ..ServerConfig::default()
         };
         let client = Server::new(Arc::new(config), *seeds.client_leg, now.mono);

@@ -12,7 +12,7 @@ mod common;
 use allocation_counter::measure;
 use common::{Login, Pair, START, TestKey};
 use ssh_transport::{
-    CipherAlgorithm, Client, ClientConfig, RECEIVE_BUFFER_BYTES, Server, ServerConfig,
+    Algorithms, CipherAlgorithm, Client, ClientConfig, RECEIVE_BUFFER_BYTES, Server, ServerConfig,
 };
 
 /// A key press, a window adjustment, a full packet of OpenSSH, and the longest packet of others.
@@ -24,12 +24,11 @@ const ROUNDS: usize = 300;
 fn logged_in(cipher: CipherAlgorithm) -> (Client, Server) {
     let mut config = ClientConfig::default();
     config.algorithms.ciphers = vec![cipher];
-    let mut pair = Pair::new(
-        config,
-        ServerConfig::default(),
-        vec![TestKey::ed25519(7)],
-        Login::None,
-    );
+    let server = ServerConfig {
+        algorithms: Algorithms::compatible(),
+        ..ServerConfig::default()
+    };
+    let mut pair = Pair::new(config, server, vec![TestKey::ed25519(7)], Login::None);
     pair.run();
     assert!(pair.client.authenticated && pair.server.authenticated);
     (pair.client.machine, pair.server.machine)

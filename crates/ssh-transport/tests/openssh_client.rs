@@ -15,7 +15,9 @@ use common::channel::pattern;
 use common::ssh::ssh_against;
 use common::tools::text;
 use common::{TestKey, accept_keys, accept_none, tools};
-use ssh_transport::{HostKeyAlgorithm, ServerConfig};
+use ssh_transport::{
+    Algorithms, CipherAlgorithm, HostKeyAlgorithm, KexAlgorithm, MacAlgorithm, ServerConfig,
+};
 
 #[test]
 fn ssh_logs_in_with_none_and_gets_the_exit_status() {
@@ -54,11 +56,7 @@ fn ssh_takes_each_cipher_and_key_exchange() {
         "aes128-gcm@openssh.com",
         "chacha20-poly1305@openssh.com",
     ];
-    let exchanges = [
-        "curve25519-sha256",
-        "curve25519-sha256@libssh.org",
-        "ecdh-sha2-nistp256",
-    ];
+    let exchanges = ["curve25519-sha256", "curve25519-sha256@libssh.org"];
     let data: Vec<u8> = (0..200_000).map(pattern).collect();
     for (cipher, kex) in ciphers.iter().flat_map(|c| exchanges.map(|k| (c, k))) {
         let kex_option = format!("KexAlgorithms={kex}");
@@ -82,6 +80,58 @@ fn ssh_takes_each_cipher_and_key_exchange() {
             (exchange.cipher_in, exchange.cipher_out, exchange.kex),
             (*cipher, *cipher, kex)
         );
+    }
+}
+
+#[test]
+fn ssh_takes_each_algorithm_of_old_peers() {
+    let Some(ssh) = tools::find("ssh") else {
+        return;
+    };
+    let data: Vec<u8> = (0..200_000).map(pattern).collect();
+    let check = |kex: KexAlgorithm, cipher: CipherAlgorithm, mac: MacAlgorithm| {
+        let config = ServerConfig {
+            algorithms: Algorithms::legacy(),
+            ..ServerConfig::default()
+        };
+        let kex_option = format!("KexAlgorithms={}", kex.name());
+        let seen = ssh_against(
+            &ssh,
+            config,
+            vec![TestKey::ed25519(7)],
+            accept_none,
+            &[
+                "-c",
+                cipher.name(),
+                "-m",
+                mac.name(),
+                "-o",
+                &kex_option,
+                "127.0.0.1",
+                "cat",
+            ],
+            &data,
+        );
+        let said = text(&seen.output.stderr);
+        assert_eq!(
+            seen.output.status.code(),
+            Some(0),
+            "{kex:?} {cipher:?} {mac:?}: {said}"
+        );
+        assert!(seen.output.stdout == data);
+        let exchange = &seen.end.exchanges[0];
+        assert_eq!(
+            (exchange.kex, exchange.cipher_in, exchange.mac_in),
+            (kex.name(), cipher.name(), Some(mac.name()))
+        );
+    };
+    for cipher in CipherAlgorithm::LEGACY {
+        for mac in MacAlgorithm::ALL {
+            check(KexAlgorithm::Curve25519Sha256, cipher, mac);
+        }
+    }
+    for kex in KexAlgorithm::NIST.into_iter().chain(KexAlgorithm::LEGACY) {
+        check(kex, CipherAlgorithm::Aes128Ctr, MacAlgorithm::HmacSha256Etm);
     }
 }
 

@@ -15,7 +15,9 @@ use common::channel::pattern;
 use common::sshd::{HOST_KEYS, Target};
 use common::tools::text;
 use common::{Login, TestKey, tools};
-use ssh_transport::{CipherAlgorithm, ClientConfig, Ed25519Key, HostKeyAlgorithm, KexAlgorithm};
+use ssh_transport::{
+    CipherAlgorithm, ClientConfig, Ed25519Key, HostKeyAlgorithm, KexAlgorithm, MacAlgorithm,
+};
 use zeroize::Zeroizing;
 
 #[test]
@@ -117,25 +119,34 @@ fn sshd_takes_each_cipher_and_each_key_exchange() {
         return;
     };
     let data: Vec<u8> = (0..300_000).map(pattern).collect();
+    let check = |kex: KexAlgorithm, cipher: CipherAlgorithm, mac: MacAlgorithm| {
+        let mut config = ClientConfig::default();
+        config.algorithms.kex = vec![kex];
+        config.algorithms.ciphers = vec![cipher];
+        config.algorithms.macs = vec![mac];
+        let (end, outcome) = target.run(config, target.key_login(), "cat", &data);
+        assert!(
+            outcome.stdout == data && outcome.status == Some(0),
+            "{kex:?} {cipher:?} {mac:?}: {}",
+            target.log()
+        );
+        let exchange = &end.exchanges[0];
+        assert_eq!(
+            (exchange.kex, exchange.cipher_in),
+            (kex.name(), cipher.name())
+        );
+        let mac = (!cipher.is_authenticated()).then(|| mac.name());
+        assert_eq!((exchange.mac_in, exchange.mac_out), (mac, mac));
+    };
     for cipher in CipherAlgorithm::ALL {
-        for kex in [
-            KexAlgorithm::Curve25519Sha256,
-            KexAlgorithm::Curve25519Sha256Libssh,
-            KexAlgorithm::EcdhNistP256,
-        ] {
-            let mut config = ClientConfig::default();
-            config.algorithms.ciphers = vec![cipher];
-            config.algorithms.kex = vec![kex];
-            let (end, outcome) = target.run(config, target.key_login(), "cat", &data);
-            assert!(
-                outcome.stdout == data && outcome.status == Some(0),
-                "{cipher:?} {kex:?}: {}",
-                target.log()
-            );
-            assert_eq!(
-                (end.exchanges[0].cipher_in, end.exchanges[0].kex),
-                (cipher.name(), kex.name())
-            );
+        for mac in MacAlgorithm::ALL {
+            check(KexAlgorithm::Curve25519Sha256, cipher, mac);
+        }
+    }
+    for kex in KexAlgorithm::ALL {
+        // sshd has it from version 9.9 on.
+        if kex != KexAlgorithm::MlKem768X25519Sha256 {
+            check(kex, CipherAlgorithm::Aes256Ctr, MacAlgorithm::HmacSha512);
         }
     }
 }

@@ -56,7 +56,7 @@ fn check(name: &str, command: impl Fn(u16, &str) -> Command) {
     assert!(end.authenticated && result.is_ok(), "{name}: {result:?}");
 
     let data: Vec<u8> = (0..6 << 20).map(pattern).collect();
-    for cipher in CipherAlgorithm::ALL {
+    for cipher in CipherAlgorithm::DEFAULT {
         let mut config = ServerConfig::default();
         config.algorithms.ciphers = vec![cipher];
         config.rekey.max_bytes = 1 << 20;

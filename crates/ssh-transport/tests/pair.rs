@@ -15,8 +15,8 @@ use common::wire::Message;
 use common::{ClientEnd, Login, Pair, START, ServerEnd, TestKey};
 use proptest::prelude::*;
 use ssh_transport::{
-    ApiMisuse, CipherAlgorithm, ClientConfig, DisconnectReason, Error, HostKeyAlgorithm,
-    KexAlgorithm, MAX_PAYLOAD_BYTES, ServerConfig,
+    Algorithms, ApiMisuse, CipherAlgorithm, ClientConfig, DisconnectReason, Error,
+    HostKeyAlgorithm, KexAlgorithm, MAX_PAYLOAD_BYTES, MacAlgorithm, Provider, ServerConfig,
 };
 
 fn packet(tag: u32, len: usize) -> Vec<u8> {
@@ -25,73 +25,152 @@ fn packet(tag: u32, len: usize) -> Vec<u8> {
     payload
 }
 
-fn client_config(
+/// One algorithm of each kind. Without a MAC for ciphers that need none.
+#[derive(Debug, Clone, Copy)]
+struct Choice {
     kex: KexAlgorithm,
     cipher: CipherAlgorithm,
+    mac: Option<MacAlgorithm>,
     host_key: HostKeyAlgorithm,
-) -> ClientConfig {
-    let mut config = ClientConfig::default();
-    config.algorithms.kex = vec![kex];
-    config.algorithms.ciphers = vec![cipher];
-    config.algorithms.host_keys = vec![host_key];
-    config
+}
+
+const PLAIN: Choice = Choice {
+    kex: KexAlgorithm::Curve25519Sha256,
+    cipher: CipherAlgorithm::Aes256Gcm,
+    mac: None,
+    host_key: HostKeyAlgorithm::Ed25519,
+};
+
+impl Choice {
+    fn client_config(self) -> ClientConfig {
+        let mut config = ClientConfig::default();
+        config.algorithms.kex = vec![self.kex];
+        config.algorithms.ciphers = vec![self.cipher];
+        if let Some(mac) = self.mac {
+            config.algorithms.macs = vec![mac];
+        }
+        config.algorithms.host_keys = vec![self.host_key];
+        config
+    }
+}
+
+/// Every cipher with every MAC that it may have.
+fn suites() -> Vec<Choice> {
+    let mut suites = Vec::new();
+    for cipher in CipherAlgorithm::ALL {
+        if cipher.is_authenticated() {
+            suites.push(Choice { cipher, ..PLAIN });
+            continue;
+        }
+        for mac in MacAlgorithm::ALL.map(Some) {
+            suites.push(Choice {
+                cipher,
+                mac,
+                ..PLAIN
+            });
+        }
+    }
+    suites
+}
+
+/// Each key exchange method with three ciphers, each cipher with each MAC, each host key.
+fn choices() -> Vec<Choice> {
+    let mut choices = suites();
+    for kex in KexAlgorithm::ALL {
+        for suite in suites().into_iter().step_by(5) {
+            choices.push(Choice { kex, ..suite });
+        }
+    }
+    choices.extend(HostKeyAlgorithm::KEYS.map(|host_key| Choice { host_key, ..PLAIN }));
+    choices
+}
+
+fn every_algorithm() -> ServerConfig {
+    ServerConfig {
+        algorithms: Algorithms::legacy(),
+        ..ServerConfig::default()
+    }
 }
 
 #[test]
-fn every_key_exchange_cipher_and_host_key_carries_packets_both_ways_across_a_rekey() {
-    for kex in KexAlgorithm::ALL {
-        for cipher in CipherAlgorithm::ALL {
-            for host_key in HostKeyAlgorithm::KEYS {
-                let config = client_config(kex, cipher, host_key);
-                let key = TestKey::of(host_key);
-                let blob = key.blob.clone();
-                let mut pair = Pair::new(config, ServerConfig::default(), vec![key], Login::None);
-                let mut turn = 0;
-                pair.run_in_pieces(|| {
-                    turn += 1;
-                    turn * 7919 % 300 + 1
-                });
-                assert!(
-                    pair.client.authenticated && pair.server.authenticated,
-                    "{kex:?} {cipher:?} {host_key:?}"
-                );
-                let sent: Vec<_> = (0..5).map(|i| packet(i, 1 << (3 * i))).collect();
-                for payload in &sent {
-                    pair.client.machine.send_packet(payload, START).unwrap();
-                    pair.server.machine.send_packet(payload, START).unwrap();
-                }
-                pair.client.machine.start_rekey(START);
-                pair.server.machine.start_rekey(START);
-                for payload in &sent {
-                    pair.client.machine.send_packet(payload, START).unwrap();
-                    pair.server.machine.send_packet(payload, START).unwrap();
-                }
-                pair.run();
-                let twice = [sent.clone(), sent].concat();
-                assert!(pair.client.received == twice && pair.server.received == twice);
-                for exchanges in [&pair.client.exchanges, &pair.server.exchanges] {
-                    assert_eq!(exchanges.len(), 2);
-                    assert_eq!(exchanges[0].session_id, exchanges[1].session_id);
-                    assert_eq!((exchanges[0].first, exchanges[1].first), (true, false));
-                    assert!(
-                        exchanges.iter().all(|e| e.strict
-                            && e.kex == kex.name()
-                            && e.cipher_in == cipher.name())
-                    );
-                }
-                assert_eq!(
-                    pair.client.exchanges[0].session_id,
-                    pair.server.exchanges[0].session_id
-                );
-                assert_eq!(pair.client.host_keys.len(), 2);
-                assert!(
-                    pair.client
-                        .host_keys
-                        .iter()
-                        .all(|k| k.public_key == blob && !k.changed)
-                );
+fn every_algorithm_carries_packets_both_ways_across_a_rekey() {
+    for choice in choices() {
+        let key = TestKey::of(choice.host_key);
+        let blob = key.blob.clone();
+        let config = choice.client_config();
+        let mut pair = Pair::new(config, every_algorithm(), vec![key], Login::None);
+        let mut turn = 0;
+        pair.run_in_pieces(|| {
+            turn += 1;
+            turn * 7919 % 300 + 1
+        });
+        assert!(
+            pair.client.authenticated && pair.server.authenticated,
+            "{choice:?}"
+        );
+        let sent: Vec<_> = (0..5).map(|i| packet(i, 1 << (3 * i))).collect();
+        for payload in &sent {
+            pair.client.machine.send_packet(payload, START).unwrap();
+            pair.server.machine.send_packet(payload, START).unwrap();
+        }
+        pair.client.machine.start_rekey(START);
+        pair.server.machine.start_rekey(START);
+        for payload in &sent {
+            pair.client.machine.send_packet(payload, START).unwrap();
+            pair.server.machine.send_packet(payload, START).unwrap();
+        }
+        pair.run();
+        let twice = [sent.clone(), sent].concat();
+        assert!(pair.client.received == twice && pair.server.received == twice);
+        for exchanges in [&pair.client.exchanges, &pair.server.exchanges] {
+            assert_eq!(exchanges.len(), 2);
+            assert_eq!(exchanges[0].session_id, exchanges[1].session_id);
+            assert_eq!((exchanges[0].first, exchanges[1].first), (true, false));
+            for exchange in exchanges {
+                assert!(exchange.strict && exchange.kex == choice.kex.name());
+                assert_eq!(exchange.cipher_in, choice.cipher.name());
+                assert_eq!(exchange.mac_in, choice.mac.map(MacAlgorithm::name));
             }
         }
+        assert_eq!(
+            pair.client.exchanges[0].session_id,
+            pair.server.exchanges[0].session_id
+        );
+        assert_eq!(pair.client.host_keys.len(), 2);
+        assert!(
+            pair.client
+                .host_keys
+                .iter()
+                .all(|k| k.public_key == blob && !k.changed)
+        );
+    }
+}
+
+#[test]
+fn the_library_draws_its_own_randomness_and_everything_works_alike() {
+    let hello = |provider| {
+        let config = ServerConfig {
+            provider,
+            ..ServerConfig::default()
+        };
+        let mut end = ServerEnd::new(config, 2, vec![TestKey::ed25519(7)]);
+        end.machine.poll_output().unwrap().to_vec()
+    };
+    assert_eq!(hello(Provider::Seeded), hello(Provider::Seeded));
+    assert_ne!(hello(Provider::AwsLc), hello(Provider::AwsLc));
+    assert!(Provider::Seeded.is_deterministic() && !Provider::AwsLc.is_deterministic());
+    for kex in KexAlgorithm::ALL {
+        if KexAlgorithm::LEGACY.contains(&kex) {
+            continue;
+        }
+        let mut client = Choice { kex, ..PLAIN }.client_config();
+        client.provider = Provider::AwsLc;
+        let mut server = every_algorithm();
+        server.provider = Provider::AwsLc;
+        let mut pair = Pair::new(client, server, vec![TestKey::ed25519(7)], Login::None);
+        pair.run();
+        assert!(pair.client.authenticated && pair.server.authenticated);
+        assert_eq!(pair.client.exchanges[0].kex, kex.name());
     }
 }
 
@@ -104,15 +183,11 @@ proptest! {
         lengths in prop::collection::vec(5usize..9000, 1..60),
         client_rekeys in 1u64..200_000,
         server_rekeys in 1u64..200_000,
-        cipher in 0usize..3,
+        suite in 0usize..15,
     ) {
-        let mut client = client_config(
-            KexAlgorithm::Curve25519Sha256,
-            CipherAlgorithm::ALL[cipher],
-            HostKeyAlgorithm::Ed25519,
-        );
+        let mut client = suites()[suite].client_config();
         client.rekey.max_bytes = client_rekeys;
-        let mut server = ServerConfig::default();
+        let mut server = every_algorithm();
         server.rekey.max_bytes = server_rekeys;
         let mut pair = Pair::new(client, server, vec![TestKey::ed25519(7)], Login::None);
         let mut turn = 0;

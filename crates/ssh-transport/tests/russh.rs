@@ -20,7 +20,7 @@ use russh::keys::ssh_key::private::Ed25519Keypair;
 use russh::keys::{PrivateKey, PublicKeyOrCertificate};
 use russh::server::{ChannelOpenHandle, Msg, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelMsg, Limits, Preferred, client, server};
-use ssh_transport::{CipherAlgorithm, ClientConfig, KexAlgorithm, ServerConfig};
+use ssh_transport::{Algorithms, CipherAlgorithm, ClientConfig, KexAlgorithm, ServerConfig};
 
 const KEX: [(KexAlgorithm, russh::kex::Name); 3] = [
     (
@@ -110,7 +110,10 @@ fn russh_as_client_takes_our_server_with_each_key_exchange() {
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let server = std::thread::spawn(move || {
             let (stream, _) = listener.accept().unwrap();
-            let mut config = ServerConfig::default();
+            let mut config = ServerConfig {
+                algorithms: Algorithms::compatible(),
+                ..ServerConfig::default()
+            };
             config.rekey.max_bytes = 1_500_000;
             let mut end = ServerEnd::new(config, 5, vec![TestKey::ed25519(7)]);
             serve(stream, &mut end, &mut SessionServer::default()).unwrap();
@@ -205,6 +208,7 @@ fn our_client_takes_russh_as_server_with_each_key_exchange_and_cipher() {
                 .await
         });
         let mut config = ClientConfig::default();
+        config.algorithms.kex = vec![ours];
         config.algorithms.ciphers = vec![CIPHERS[index]];
         let key = TestKey::ed25519(3);
         let login = Login::Key {

@@ -120,6 +120,7 @@ impl Scene {
                 },
                 host_keys: None,
                 host_authorities: Vec::new(),
+                algorithms: ssh_transport::Algorithms::default(),
             }],
             policy: Arc::new(policy(&user, target_address.port())?),
             account_secret: AccountSecret::generate(&mut rng),

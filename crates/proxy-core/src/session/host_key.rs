@@ -19,9 +19,12 @@ impl Session {
         let target = &self.info.target;
         let pinned = target.host_keys.as_ref().map(Pins::algorithm_names);
         // A certificate first, where one can be judged; its key derives the same keys as the bare one.
+        let sha_1 = Some(HostKeyAlgorithm::RsaSha1)
+            .filter(|algorithm| target.algorithms.host_keys.contains(algorithm));
         HostKeyAlgorithm::CERTIFICATES
             .into_iter()
             .chain(HostKeyAlgorithm::KEYS)
+            .chain(sha_1)
             .filter(|algorithm| match &pinned {
                 _ if algorithm.is_certificate() => !target.host_authorities.is_empty(),
                 // Only authorities are configured: a plain key has none.

@@ -81,6 +81,7 @@ impl Session {
         };
         let mut config = ClientConfig {
             identification: identification.into(),
+            algorithms: self.info.target.algorithms.clone(),
             ..ClientConfig::default()
         };
         config.algorithms.host_keys = self.acceptable_host_keys();

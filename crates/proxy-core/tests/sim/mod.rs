@@ -213,6 +213,7 @@ impl World {
                 },
                 host_keys: setup.host_keys.clone(),
                 host_authorities: Vec::new(),
+                algorithms: ssh_transport::Algorithms::default(),
             },
         };
         let session = Session::new(Arc::new(gateway), info, &setup.seed, now);

@@ -16,6 +16,10 @@ use crate::negotiation::Agreed;
 use crate::wire::{Put as _, Reader};
 
 #[derive(Default)]
+#[expect(
+    clippy::enum_variant_names,
+    reason = "a state is named for what is awaited"
+)]
 pub(super) enum State {
     #[default]
     AwaitInit,

@@ -87,20 +87,28 @@ fn a_bad_ephemeral_key_ends_the_connection_for_each_method() {
     p256_not_on_curve[0] = 4;
     let mut mlkem_modulus = [0xffu8; 1184 + 32];
     mlkem_modulus[1184..].fill(9);
-    let cases: [(KexAlgorithm, &[u8]); 8] = [
+    let mut group16_too_large = [0xffu8; 513];
+    group16_too_large[0] = 0;
+    let cases: [(KexAlgorithm, &[u8]); 14] = [
         (KexAlgorithm::Curve25519Sha256, &small_order),
         (KexAlgorithm::Curve25519Sha256, &[9; 31]),
         (KexAlgorithm::Curve25519Sha256Libssh, &[9; 33]),
         (KexAlgorithm::EcdhNistP256, &p256_not_on_curve),
         (KexAlgorithm::EcdhNistP256, &[0]),
         (KexAlgorithm::EcdhNistP256, &[2; 33]),
+        (KexAlgorithm::EcdhNistP384, &[4; 97]),
+        (KexAlgorithm::EcdhNistP521, &[4; 133]),
+        (KexAlgorithm::DhGroup14Sha256, &[1]),
+        (KexAlgorithm::DhGroup14Sha256, &[]),
+        (KexAlgorithm::DhGroup14Sha256, &[0x80]),
+        (KexAlgorithm::DhGroup16Sha512, &group16_too_large),
         (KexAlgorithm::MlKem768X25519Sha256, &mlkem_modulus),
         (KexAlgorithm::MlKem768X25519Sha256, &[0; 1184 + 32]),
     ];
     for (kex, public) in cases {
         let mut config = ServerConfig::default();
         config.algorithms.kex = Vec::from([kex]);
-        let mut pair = Pair::with(ClientConfig::default(), config);
+        let mut pair = Pair::with(everything(), config);
         let mut init = Vec::from([number::KEX_ECDH_INIT]);
         init.put_string(public);
         pair.client_sends(&init);
@@ -212,4 +220,137 @@ fn key_exchanges_before_authentication_are_few() {
     }
     assert_eq!(result, misbehaved(PeerMisbehaved::TooManyPacketsBeforeAuth));
     assert_eq!(rounds, MAX_EXCHANGES_BEFORE_AUTH);
+}
+
+type Outcome = Result<(), Error>;
+
+/// A client that offers all there is.
+fn everything() -> ClientConfig {
+    ClientConfig {
+        algorithms: Algorithms::legacy(),
+        ..ClientConfig::default()
+    }
+}
+
+/// A pair that has agreed on a group exchange, of which nothing was sent.
+fn in_group_exchange() -> Pair {
+    let (mut client, mut server) = (everything(), ServerConfig::default());
+    client.algorithms.kex = Vec::from([KexAlgorithm::DhGroupExchangeSha256]);
+    server.algorithms.kex = client.algorithms.kex.clone();
+    Pair::with(client, server)
+}
+
+fn group_request(sizes: [u32; 3]) -> Vec<u8> {
+    let mut message = Vec::from([number::KEX_DH_GEX_REQUEST]);
+    for bits in sizes {
+        message.put_word(bits);
+    }
+    message
+}
+
+#[test]
+fn a_group_exchange_takes_its_messages_only_in_order_and_whole() {
+    let bad_init = [number::KEX_DH_GEX_INIT, 0, 0, 0, 1, 1];
+    let request = group_request([2048, 2048, 8192]);
+    let is_malformed = misbehaved(PeerMisbehaved::MalformedMessage);
+    let is_bad = misbehaved(PeerMisbehaved::BadEphemeralKey);
+    let none_fits = Err(Error::PeerIncompatible {
+        what: Negotiated::KeyExchange,
+    });
+    let cases: [(&[&[u8]], Outcome); 8] = [
+        (&[&bad_init], unexpected(number::KEX_DH_GEX_INIT)),
+        (&[&[number::KEX_ECDH_INIT, 0, 0, 0, 1, 1]], unexpected(30)),
+        (&[&request, &bad_init], is_bad),
+        (&[&request, &request], unexpected(34)),
+        (&[&request, &[31, 0, 0, 0, 1, 1]], unexpected(31)),
+        (&[&request[..12]], is_malformed.clone()),
+        (&[&[&request[..], &[0]].concat()], is_malformed),
+        (&[&group_request([8192, 8192, 8192])], none_fits),
+    ];
+    for (messages, expected) in cases {
+        let mut pair = in_group_exchange();
+        for message in messages {
+            pair.client_sends(message);
+        }
+        assert_eq!(pair.run_server(), expected, "{messages:?}");
+    }
+}
+
+#[test]
+fn a_group_that_is_none_ends_the_connection_of_a_client() {
+    let mut even = Vec::from([0xff; 256]);
+    even[255] = 0xfe;
+    let bad = misbehaved(PeerMisbehaved::BadGroup);
+    let malformed = misbehaved(PeerMisbehaved::MalformedMessage);
+    let cases: [(&[u8], &[u8], Outcome); 4] = [
+        (&[0xff; 128], &[2], bad.clone()),
+        (&[0xff; 1025], &[2], bad.clone()),
+        (&even, &[2], bad),
+        (&[0xff; 256], &[], malformed),
+    ];
+    for (prime, generator, expected) in cases {
+        let mut pair = in_group_exchange();
+        pair.run_server().unwrap();
+        let mut message = Vec::from([number::KEX_DH_GEX_GROUP]);
+        message.put_mpint(prime);
+        message.put_mpint(generator);
+        pair.server_sends(&message);
+        assert_eq!(pair.run_client(), expected);
+    }
+    // The answer to a request that was never made.
+    let mut pair = in_group_exchange();
+    pair.run_server().unwrap();
+    pair.server_sends(&[number::KEX_DH_GEX_REPLY, 0, 0, 0, 0]);
+    assert_eq!(pair.run_client(), unexpected(number::KEX_DH_GEX_REPLY));
+}
+
+#[test]
+fn a_mac_is_agreed_on_only_for_a_cipher_that_needs_one() {
+    let pair_of = |ciphers: &[CipherAlgorithm], ours: &[MacAlgorithm], theirs: &[MacAlgorithm]| {
+        let (mut client, mut server) = (everything(), ServerConfig::default());
+        client.algorithms.ciphers = ciphers.to_vec();
+        server.algorithms.ciphers = ciphers.to_vec();
+        client.algorithms.macs = theirs.to_vec();
+        server.algorithms.macs = ours.to_vec();
+        Pair::with(client, server).run()
+    };
+    let (ours, theirs) = (&[MacAlgorithm::HmacSha256], &[MacAlgorithm::HmacSha512]);
+    assert_eq!(pair_of(&[CipherAlgorithm::Aes256Gcm], ours, theirs), Ok(()));
+    assert_eq!(pair_of(&[CipherAlgorithm::Aes256Ctr], ours, ours), Ok(()));
+    assert_eq!(
+        pair_of(&[CipherAlgorithm::Aes256Ctr], ours, theirs),
+        Err(Error::PeerIncompatible {
+            what: Negotiated::Mac
+        })
+    );
+}
+
+#[test]
+fn by_default_nothing_weak_is_offered_and_finite_fields_only_by_the_seeded_provider() {
+    let offered = |algorithms: Algorithms, provider: Provider| {
+        let config = ServerConfig {
+            algorithms,
+            provider,
+            ..ServerConfig::default()
+        };
+        let mut pair = Pair::with(ClientConfig::default(), config);
+        let hello = pair.server.poll_output().unwrap();
+        String::from_utf8_lossy(&hello).into_owned()
+    };
+    for provider in [Provider::Seeded, Provider::AwsLc] {
+        let hello = offered(Algorithms::default(), provider);
+        for weak in [
+            "nistp",
+            "diffie-hellman-group",
+            "ctr",
+            "sha2-256,",
+            "ssh-rsa",
+        ] {
+            assert!(!hello.contains(weak), "{weak}");
+        }
+    }
+    let everything = offered(Algorithms::legacy(), Provider::Seeded);
+    let without = offered(Algorithms::legacy(), Provider::AwsLc);
+    assert!(everything.contains("diffie-hellman-group14-sha256"));
+    assert!(!without.contains("diffie-hellman") && without.contains("nistp521"));
 }

@@ -130,15 +130,11 @@ fn chacha_seals_as_another_implementation() {
     let vectors = [
         (
             7,
-            concat!(
-                "a39afcb22f4e1c49458f2750637daae2c49bc63a23aa292c65ff209d16968b30d92f32d8599ff8e48a7b050e",
-            ),
+            "a39afcb22f4e1c49458f2750637daae2c49bc63a23aa292c65ff209d16968b30d92f32d8599ff8e48a7b050e",
         ),
         (
             u32::MAX,
-            concat!(
-                "b90ee4a8f6920d99ad00d1e4913ea2b8798a0fa019aa2804dc3bce6ed788d24c25bf863ab4c746ae3649e9d9",
-            ),
+            "b90ee4a8f6920d99ad00d1e4913ea2b8798a0fa019aa2804dc3bce6ed788d24c25bf863ab4c746ae3649e9d9",
         ),
     ];
     let suite = Suite {
@@ -339,8 +335,11 @@ fn long_packets_pass_whole_through_every_suite() {
     for suite in suites() {
         let (mut sealing, mut opening) = keys_of(suite);
         for sequence in 0..3 {
-            let length: u32 =
-                200_000 - 200_000 % 16 - if suite.unpadded_bytes() == 0 { 4 } else { 0 };
+            let length: u32 = if suite.unpadded_bytes() == 0 {
+                199_996
+            } else {
+                200_000
+            };
             let mut plain = length.to_be_bytes().to_vec();
             plain.extend(counting(length as usize));
             let mut sealed = seal(&mut sealing, sequence, &plain);
