@@ -6,7 +6,7 @@ use std::time::Duration;
 use e2e::client::Client;
 use e2e::foreign::{dbclient, plan, plink};
 use e2e::house::{
-    House, by_both_ways, by_both_ways_with, through_the_proxy, through_the_proxy_with,
+    House, Plan, by_both_ways, by_both_ways_with, through_the_proxy, through_the_proxy_with,
 };
 use e2e::need;
 use e2e::process::shell;
@@ -245,6 +245,53 @@ fn a_target_may_want_each_key_exchange_and_cipher() {
             |house| works(house, exchange),
         );
     }
+}
+
+#[test]
+fn an_old_target_is_reached_once_its_table_says_so() {
+    need!("ssh", "sshd");
+    let old = |exchange: &str, mac: &str, algorithms: Option<&str>| {
+        let (exchange, mac) = (exchange.to_owned(), mac.to_owned());
+        let algorithms = algorithms.map(|set| format!("algorithms = \"{set}\""));
+        move |plan: &mut Plan| {
+            plan.sshd.lines.extend([
+                format!("KexAlgorithms {exchange}"),
+                "Ciphers aes256-ctr".to_owned(),
+                format!("MACs {mac}"),
+            ]);
+            plan.proxy.target_lines.extend(algorithms.clone());
+        }
+    };
+    let group14 = ("diffie-hellman-group14-sha256", "hmac-sha2-256");
+    through_the_proxy_with(old(group14.0, group14.1, Some("legacy")), |house| {
+        works(house, group14.0);
+    });
+    let curve = ("ecdh-sha2-nistp521", "hmac-sha2-512-etm@openssh.com");
+    through_the_proxy_with(old(curve.0, curve.1, Some("compatible")), |house| {
+        works(house, curve.0);
+    });
+    through_the_proxy_with(old(group14.0, group14.1, None), |house| {
+        house.ssh().run("true").expect_failure();
+        assert!(!house.sshd.log().contains("Accepted"));
+    });
+}
+
+#[test]
+fn old_clients_are_served_once_the_configuration_says_so() {
+    need!("ssh", "sshd");
+    through_the_proxy_with(
+        |plan| plan.proxy.more_tables += "[clients]\nalgorithms = \"legacy\"\n",
+        |house| {
+            for name in ["ecdh-sha2-nistp256", "diffie-hellman-group16-sha512"] {
+                let ssh = house.ssh().option(format!("KexAlgorithms={name}"));
+                let ssh = ssh
+                    .option("Ciphers=aes128-ctr")
+                    .option("MACs=hmac-sha2-512");
+                let ended = ssh.feed("cat", &noise(300_000)).expect_code(0);
+                assert!(ended.stdout == noise(300_000), "{name}");
+            }
+        },
+    );
 }
 
 #[test]

@@ -21,6 +21,9 @@
 //! [events]
 //! file = "events.jsonl"                 # access events as JSON lines; "-", the default, is standard output
 //!
+//! [clients]
+//! algorithms = "default"                # as of a target: what clients are offered
+//!
 //! [limits]
 //! max_connections = 1000                # at once; more are closed
 //!
@@ -52,6 +55,7 @@
 //! tags = { env = "prod" }
 //! host_keys = ["ssh-ed25519 AAAA…"]     # lines or files; left out together with host_ca: any key
 //! host_ca = ["host_ca.pub"]             # authorities of host certificates, lines or files
+//! algorithms = "default"                # or "compatible": also NIST curves and AES-CTR; "legacy": all there is
 //!
 //! [[identity]]
 //! name = "alice"
@@ -83,6 +87,7 @@ use hostkey_derive::AccountSecret;
 use policy::{PolicySet, Problem};
 use proxy_core::Timeouts;
 use session_log::{Recipient, SigningIdentity};
+use ssh_transport::Algorithms;
 use sshcert::CaKey;
 use toml::de::DeTable;
 
@@ -116,6 +121,8 @@ pub struct Config {
     pub log_sync: Sync,
     /// Where access events go; none is standard output.
     pub events_file: Option<PathBuf>,
+    /// What clients are offered.
+    pub client_algorithms: Algorithms,
     /// How many connections there may be at once.
     pub max_connections: usize,
     /// How long each step of a session may take.
@@ -241,9 +248,9 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 10] = [
-    "policy", "account", "ca", "log", "events", "limits", "timeouts", "listen", "target",
-    "identity",
+const SECTIONS: [&str; 11] = [
+    "policy", "account", "ca", "log", "events", "clients", "limits", "timeouts", "listen",
+    "target", "identity",
 ];
 
 /// Reads all parts, so that every problem is found, before it gives up for one.
@@ -254,6 +261,7 @@ fn read<'d>(reader: &mut Reader<'d>, table: &'d DeTable<'d>) -> Option<Config> {
     let ca = keys::ca_key(reader, &document);
     let log = parts::log(reader, &document);
     let events_file = parts::events_file(reader, &document);
+    let client_algorithms = parts::client_algorithms(reader, &document);
     let limits = reader.table(&document, "limits", &["max_connections"]);
     let max_connections = limits
         .and_then(|limits| reader.number(&limits, "max_connections", 1..1_000_001))
@@ -276,6 +284,7 @@ fn read<'d>(reader: &mut Reader<'d>, table: &'d DeTable<'d>) -> Option<Config> {
         log_directory: log.directory?,
         log_sync: log.sync,
         events_file,
+        client_algorithms,
         max_connections: usize::try_from(max_connections).ok()?,
         timeouts: timeouts.session,
         arrival_timeout: timeouts.arrival,

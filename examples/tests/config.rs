@@ -19,6 +19,7 @@ use examples::arrival::ListenerKind;
 use examples::config::{Config, ConfigError};
 use examples::log_store::Sync;
 use session_log::{Identity, Kem};
+use ssh_transport::Algorithms;
 
 /// A folder with the keys and secrets that the configuration below names.
 struct Folder {
@@ -160,6 +161,8 @@ fn a_good_configuration_is_understood() {
     assert_eq!(config.log_sync, Sync::Write);
     assert_eq!(config.events_file, None);
     assert_eq!(config.max_connections, 1000);
+    assert_eq!(config.client_algorithms, Algorithms::default());
+    assert_eq!(config.targets[0].algorithms, Algorithms::default());
     assert_eq!(config.timeouts.login_grace, Duration::from_secs(120));
     assert_eq!(config.arrival_timeout, Duration::from_secs(10));
 }
@@ -171,10 +174,16 @@ fn settings_replace_the_defaults() {
         "[[target]]",
         "[events]\nfile = \"events.jsonl\"\n[limits]\nmax_connections = 2\n[timeouts]\narrival = \"1s\"\nlogin_grace = \"2m\"\nconnect = \"3s\"\ntarget_login = \"4s\"\nfarewell = \"500ms\"\nshutdown = \"1h\"\n[[target]]",
     );
+    let text = text.replace(
+        "[[target]]",
+        "[clients]\nalgorithms = \"compatible\"\n[[target]]\nalgorithms = \"legacy\"",
+    );
     let text = text.replace("signing_key_file", "sync = \"fsync\"\nsigning_key_file");
     let config = folder.load(&text).map_err(|e| e.to_string()).ok().unwrap();
     assert_eq!(config.events_file, Some(folder.path("events.jsonl")));
     assert_eq!(config.max_connections, 2);
+    assert_eq!(config.client_algorithms, Algorithms::compatible());
+    assert_eq!(config.targets[0].algorithms, Algorithms::legacy());
     assert_eq!(config.log_sync, Sync::Fsync);
     assert_eq!(config.timeouts.login_grace, Duration::from_secs(120));
     assert_eq!(config.timeouts.connect, Duration::from_secs(3));
@@ -255,6 +264,15 @@ fn every_mistake_is_told_with_its_line_and_a_remedy() {
             "directory = \"logs\"",
             "sync = \"later\"",
             &["unknown way `later`", "`directory` is missing"],
+        ),
+        (
+            "[[target]]",
+            "[clients]\nalgorithms = \"all\"\n[[target]]\nalgorithms = \"old\"",
+            &[
+                "clients.algorithms: unknown set of algorithms `all`",
+                "target[0].algorithms: unknown set of algorithms `old`",
+                "`\"default\"`, `\"compatible\"` or `\"legacy\"`",
+            ],
         ),
         (
             "\"plain\"",

@@ -104,7 +104,11 @@ fn what_is_tampered_with_before_encryption_ends_with_the_error_that_says_so() {
             if expected.is_empty() {
                 assert!(outcome.is_whole() && end == "told: done", "{case}");
             } else {
-                assert!(end.starts_with(expected), "{case}, not {expected}");
+                // Without the last byte of NEWKEYS, ciphertext is read as a length, which it is one time in 16.
+                let waits = matches!(attack, Attack::Cut)
+                    && number == Some(NEWKEYS)
+                    && end == "timed out: login grace time exceeded";
+                assert!(end.starts_with(expected) || waits, "{case}, not {expected}");
                 assert!(nothing_passed(&outcome), "{case}");
             }
         }

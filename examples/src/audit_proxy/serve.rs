@@ -83,6 +83,7 @@ impl Server {
             config.log_signer,
         );
         gateway.timeouts = config.timeouts;
+        gateway.client_algorithms = config.client_algorithms;
         let mut sockets = Vec::new();
         for listener in config.listeners {
             let address = listener.address;

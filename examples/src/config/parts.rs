@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use proxy_core::Timeouts;
 use session_log::{Recipient, SigningIdentity};
+use ssh_transport::Algorithms;
 
 use super::reader::{Field, Reader, Table, quoted};
 use super::{DEFAULT_ARRIVAL, DEFAULT_SHUTDOWN, keys};
@@ -155,6 +156,29 @@ pub(super) fn timeouts<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> All
     timeouts
 }
 
+/// `[clients]`
+pub(super) fn client_algorithms<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> Algorithms {
+    match reader.table(document, "clients", &["algorithms"]) {
+        Some(table) => algorithms(reader, &table),
+        None => Algorithms::default(),
+    }
+}
+
+/// The field `algorithms` of a table.
+fn algorithms<'d>(reader: &mut Reader<'d>, table: &Table<'d>) -> Algorithms {
+    match reader.optional_text(table, "algorithms") {
+        None | Some((_, "default")) => Algorithms::default(),
+        Some((_, "compatible")) => Algorithms::compatible(),
+        Some((_, "legacy")) => Algorithms::legacy(),
+        Some((field, other)) => {
+            let what = format!("unknown set of algorithms {}", quoted(other));
+            let help = "write `\"default\"`, `\"compatible\"` or `\"legacy\"`";
+            reader.problem(&field, what, help);
+            Algorithms::default()
+        }
+    }
+}
+
 /// `[[target]]`
 pub(super) fn targets<'d>(
     reader: &mut Reader<'d>,
@@ -169,6 +193,7 @@ pub(super) fn targets<'d>(
         "tags",
         "host_keys",
         "host_ca",
+        "algorithms",
     ];
     let mut targets: Vec<proxy_core::Target> = Vec::new();
     let tables = reader.tables(document, "target", &known);
@@ -205,6 +230,7 @@ pub(super) fn targets<'d>(
         let tags = reader.text_map(&table, "tags");
         let host_keys = keys::host_keys(reader, &table);
         let host_authorities = keys::host_authorities(reader, &table);
+        let algorithms = algorithms(reader, &table);
         if let Some((field, id)) = &id
             && targets
                 .iter()
@@ -224,6 +250,7 @@ pub(super) fn targets<'d>(
             },
             host_keys,
             host_authorities,
+            algorithms,
         });
     }
     targets

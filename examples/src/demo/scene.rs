@@ -130,6 +130,7 @@ impl Scene {
             log_directory: logs,
             log_sync: Sync::Write,
             events_file: Some(events_file),
+            client_algorithms: ssh_transport::Algorithms::default(),
             max_connections: 100,
             timeouts: proxy_core::Timeouts::default(),
             arrival_timeout: Duration::from_secs(10),
