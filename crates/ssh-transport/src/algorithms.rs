@@ -53,6 +53,41 @@ impl Algorithms {
     }
 }
 
+impl Algorithms {
+    /// What is made of primitives that FIPS 140 approves, for [`crate::Provider::AwsLc`] with the feature `fips`: the NIST curves,
+    /// AES-GCM, ECDSA and RSA. X25519, and with it the post-quantum hybrid, is not among them.
+    #[must_use]
+    pub fn fips() -> Self {
+        use HostKeyAlgorithm as K;
+        Self {
+            kex: KexAlgorithm::NIST.to_vec(),
+            host_keys: Vec::from([
+                K::EcdsaP256,
+                K::EcdsaP384,
+                K::EcdsaP521,
+                K::RsaSha512,
+                K::RsaSha256,
+            ]),
+            user_keys: Vec::from([
+                K::EcdsaP256,
+                K::SkEcdsaP256,
+                K::EcdsaP384,
+                K::EcdsaP521,
+                K::RsaSha512,
+                K::RsaSha256,
+                K::EcdsaP256Cert,
+                K::SkEcdsaP256Cert,
+                K::EcdsaP384Cert,
+                K::EcdsaP521Cert,
+                K::RsaSha512Cert,
+                K::RsaSha256Cert,
+            ]),
+            ciphers: Vec::from([CipherAlgorithm::Aes256Gcm, CipherAlgorithm::Aes128Gcm]),
+            macs: MacAlgorithm::DEFAULT.to_vec(),
+        }
+    }
+}
+
 impl Default for Algorithms {
     fn default() -> Self {
         Self {

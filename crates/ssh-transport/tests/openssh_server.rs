@@ -9,14 +9,16 @@
 
 mod common;
 
+use std::io::{Read as _, Write as _};
 use std::process::Command;
 
 use common::channel::pattern;
 use common::sshd::{HOST_KEYS, Target};
 use common::tools::text;
-use common::{Login, TestKey, tools};
+use common::{ClientEnd, Login, TestKey, tools};
 use ssh_transport::{
-    CipherAlgorithm, ClientConfig, Ed25519Key, HostKeyAlgorithm, KexAlgorithm, MacAlgorithm,
+    Algorithms, CipherAlgorithm, ClientConfig, Ed25519Key, Error, HostKeyAlgorithm, KexAlgorithm,
+    MacAlgorithm, Negotiated, Provider,
 };
 use zeroize::Zeroizing;
 
@@ -173,6 +175,69 @@ fn sshd_proves_each_kind_of_host_key_and_the_preference_decides() {
             tools::blob_of(&target.path(&format!("{file}.pub")))
         );
     }
+}
+
+#[test]
+fn sshd_takes_the_fips_profile() {
+    let Some(target) = Target::new("") else {
+        return;
+    };
+    let config = ClientConfig {
+        provider: Provider::AwsLc,
+        algorithms: Algorithms::fips(),
+        ..ClientConfig::default()
+    };
+    let data: Vec<u8> = (0..300_000).map(pattern).collect();
+    let (end, outcome) = target.run(config, target.key_login(), "cat", &data);
+    assert!(outcome.stdout == data, "{}", target.log());
+    let exchange = &end.exchanges[0];
+    assert_eq!(
+        (
+            exchange.kex,
+            exchange.host_key_algorithm.name(),
+            exchange.cipher_in
+        ),
+        (
+            "ecdh-sha2-nistp256",
+            "ecdsa-sha2-nistp256",
+            "aes256-gcm@openssh.com"
+        )
+    );
+}
+
+#[test]
+fn an_old_sshd_that_signs_with_sha_1_is_taken_only_where_that_is_configured() {
+    let Some(target) = Target::new("HostKeyAlgorithms ssh-rsa\n") else {
+        return;
+    };
+    let config = ClientConfig {
+        algorithms: Algorithms::legacy(),
+        ..ClientConfig::default()
+    };
+    let (end, outcome) = target.run(config, target.key_login(), "true", b"");
+    assert_eq!(outcome.status, Some(0), "{}", target.log());
+    assert_eq!(end.host_keys[0].algorithm, HostKeyAlgorithm::RsaSha1);
+
+    let (mut stream, mut child) = target.connect();
+    let mut end = ClientEnd::new(ClientConfig::default(), 3, Login::None);
+    let mut buffer = [0; 4096];
+    let refused = loop {
+        let output = end.machine.poll_output().unwrap_or_default();
+        stream.write_all(&output).unwrap();
+        let len = stream.read(&mut buffer).unwrap();
+        assert!(len > 0, "{}", target.log());
+        if let Err(error) = end.feed(&buffer[..len]) {
+            break error;
+        }
+    };
+    drop(stream);
+    child.wait().unwrap();
+    assert_eq!(
+        refused,
+        Error::PeerIncompatible {
+            what: Negotiated::HostKey
+        }
+    );
 }
 
 #[test]

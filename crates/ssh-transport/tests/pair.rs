@@ -174,6 +174,24 @@ fn the_library_draws_its_own_randomness_and_everything_works_alike() {
     }
 }
 
+#[test]
+fn the_fips_profile_meets_itself_and_says_whether_it_is_the_module() {
+    let (mut client, mut server) = (ClientConfig::default(), ServerConfig::default());
+    (client.provider, client.algorithms) = (Provider::AwsLc, Algorithms::fips());
+    (server.provider, server.algorithms) = (Provider::AwsLc, Algorithms::fips());
+    let key = TestKey::of(HostKeyAlgorithm::EcdsaP256);
+    let mut pair = Pair::new(client, server, vec![key], Login::None);
+    pair.run();
+    assert!(pair.client.authenticated && pair.server.authenticated);
+    let exchange = &pair.client.exchanges[0];
+    assert_eq!(
+        (exchange.kex, exchange.cipher_in),
+        ("ecdh-sha2-nistp256", "aes256-gcm@openssh.com")
+    );
+    assert_eq!(Provider::AwsLc.is_fips_module(), cfg!(feature = "fips"));
+    assert!(!Provider::Seeded.is_fips_module());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 

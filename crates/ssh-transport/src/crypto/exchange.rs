@@ -27,7 +27,7 @@ pub(crate) const BAD: Error = Error::PeerMisbehaved(PeerMisbehaved::BadEphemeral
 pub(crate) struct SharedSecret(Zeroizing<Vec<u8>>);
 
 impl SharedSecret {
-    fn mpint(magnitude: &[u8]) -> Self {
+    pub(super) fn mpint(magnitude: &[u8]) -> Self {
         let mut wire = Zeroizing::new(Vec::with_capacity(magnitude.len() + 5));
         wire.put_mpint(magnitude);
         Self(wire)

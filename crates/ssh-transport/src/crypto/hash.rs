@@ -82,3 +82,46 @@ impl<'a> KeyDerivation<'a> {
         key
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_lc_rs::digest::{SHA256, digest};
+
+    #[test]
+    fn keys_are_derived_as_rfc_4253_has_it_with_each_hash() {
+        // hashlib of Python: 150 bytes for the letter C, K = mpint 0x80010203, H = 00 01 02..., session id = 64 65 66....
+        let vectors = [
+            (
+                KexAlgorithm::Curve25519Sha256,
+                32,
+                "4f6e02a89ca42491e3f6f14e851b50168bef4148928afb5611ef2035d99f2fcb",
+            ),
+            (
+                KexAlgorithm::EcdhNistP384,
+                48,
+                "ab5207b8fc087d291b0099f735907d49bacc730c86ae28f0de0856c1ddef98a1",
+            ),
+            (
+                KexAlgorithm::DhGroup16Sha512,
+                64,
+                "0047574911f9dc093b53bb1ba179b54bb89c9eced1ef3a62546e10c8b765670a",
+            ),
+        ];
+        for (kex, hash_bytes, expected) in vectors {
+            let secret = SharedSecret::mpint(&[0x80, 1, 2, 3]);
+            let hash: Vec<u8> = (0..hash_bytes).collect();
+            let session_id: Vec<u8> = (100..100 + hash_bytes).collect();
+            let derivation = KeyDerivation::new(kex, &secret, &hash, &session_id);
+            let key = derivation.key(b'C', 150);
+            let hex: alloc::string::String = digest(&SHA256, &key)
+                .as_ref()
+                .iter()
+                .map(|b| alloc::format!("{b:02x}"))
+                .collect();
+            assert_eq!(hex, expected, "{kex:?}");
+            assert_eq!(*derivation.key(b'C', 5), key[..5]);
+            assert_ne!(*derivation.key(b'D', 5), key[..5]);
+        }
+    }
+}
