@@ -18,6 +18,7 @@ pub mod krl;
 pub mod log_store;
 pub mod mint_cert;
 pub mod peers;
+pub mod policyctl;
 pub mod self_test_client;
 pub mod session_channel;
 pub mod session_server;

@@ -3,14 +3,16 @@
 mod json;
 mod table;
 mod toml;
+mod write;
 
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-pub(crate) use json::parse as parse_json;
+pub(crate) use json::{parse as parse_json, parse_from as parse_json_from};
 pub(crate) use table::{Entry, Table, TableKind};
 pub(crate) use toml::parse as parse_toml;
+pub(crate) use write::to_toml;
 
 /// How deep values may nest. It bounds the stack of whatever walks through them.
 const MAX_DEPTH: u32 = 80;
@@ -54,6 +56,34 @@ pub(crate) struct SyntaxFault {
     pub(crate) at: usize,
     pub(crate) what: String,
     pub(crate) is_repeated_key: bool,
+}
+
+impl<'t> Item<'t> {
+    pub(crate) fn text(at: u32, text: impl Into<Cow<'t, str>>) -> Self {
+        let value = Value::Text(text.into());
+        Self { at, value }
+    }
+
+    pub(crate) fn yes(at: u32) -> Self {
+        let value = Value::Boolean(true);
+        Self { at, value }
+    }
+
+    pub(crate) fn list(at: u32, items: Vec<Self>) -> Self {
+        let is_open = false;
+        let value = Value::List(List { items, is_open });
+        Self { at, value }
+    }
+
+    /// A table; of a key that is given twice the first counts.
+    pub(crate) fn table(at: u32, fields: impl IntoIterator<Item = (&'t str, Self)>) -> Self {
+        let mut table = Table::default();
+        for (key, item) in fields {
+            table.put(key, item);
+        }
+        let value = Value::Table(table);
+        Self { at, value }
+    }
 }
 
 impl SyntaxFault {

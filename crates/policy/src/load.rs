@@ -1,6 +1,7 @@
 //! From a TOML document to a [`PolicySet`], or to the list of all that is wrong with it.
 
 mod applications;
+mod cloudflare;
 mod constraints;
 mod contradictions;
 mod env;
@@ -26,7 +27,7 @@ use groups::GroupNames;
 use policies::Durations;
 use reader::Reader;
 
-const DOCUMENT_FIELDS: &[&str] = &[
+pub(crate) const DOCUMENT_FIELDS: &[&str] = &[
     "application",
     "idle_timeout",
     "max_session",
@@ -38,6 +39,19 @@ const TOML_EXAMPLE: &str =
     "write TOML: `name = \"text\"`, `names = [\"a\", \"b\"]`, `[[application]]`";
 
 const JSON_EXAMPLE: &str = "write JSON: `{\"name\": \"text\", \"names\": [\"a\", \"b\"]}`";
+
+/// The fields of a document, for whoever describes it.
+pub(crate) mod fields {
+    pub(crate) use super::DOCUMENT_FIELDS;
+    pub(crate) use super::applications::APPLICATION_FIELDS;
+    pub(crate) use super::groups::GROUP_FIELDS;
+    pub(crate) use super::permissions::GRANTABLE;
+    pub(crate) use super::policies::POLICY_FIELDS;
+    pub(crate) use super::rules::SELECTORS;
+    pub(crate) use super::targets::{CRITERION_FIELDS, SELECTORS as TARGET_SELECTORS};
+}
+
+pub use cloudflare::{Imported, Strictness};
 
 pub(crate) fn from_toml(text: &str) -> Result<PolicySet, LoadError> {
     let mut reader = open(text)?;

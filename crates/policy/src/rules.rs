@@ -110,7 +110,7 @@ impl Stance {
 }
 
 /// One rule.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Rule {
     Selector(Selector),
     /// Indices into the set's rule groups; never empty, never in a cycle.
@@ -154,6 +154,13 @@ impl Rules {
             }
             None => self.include.iter().any(holds),
         }
+    }
+
+    /// Whether both were written alike, so that they hold for the same requests.
+    pub(crate) fn is_as_written(&self, other: &Self) -> bool {
+        self.include == other.include
+            && self.require == other.require
+            && self.exclude == other.exclude
     }
 
     /// The rules with the list each stands in.

@@ -1,6 +1,7 @@
 //! Unix user names: which ones a document may name, and which ones an e-mail address may stand for.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::email::Email;
@@ -136,13 +137,38 @@ impl Users {
         match user {
             None => !self.names.is_empty() || alias.is_some(),
             Some(user) => {
-                self.names
-                    .binary_search_by(|name| (**name).cmp(user))
-                    .is_ok()
-                    || alias.is_some_and(|prefix| is_lowercase_of(user, prefix))
+                self.names(user) || alias.is_some_and(|prefix| is_lowercase_of(user, prefix))
             }
         }
     }
+}
+
+impl Users {
+    /// Whether `user` is one of those written out.
+    pub(crate) fn names(&self, user: &str) -> bool {
+        let found = self.names.binary_search_by(|name| (**name).cmp(user));
+        found.is_ok()
+    }
+
+    /// Whether `user` can be the alias of somebody who is let in as their own alias.
+    pub(crate) fn could_alias(&self, user: &str) -> bool {
+        let email = Email {
+            whole: user,
+            local: user,
+            domain: user,
+        };
+        self.email_alias && alias(email).is_some_and(|alias| alias == user)
+    }
+
+    /// Whether it admits everybody as whom `other` admits them.
+    pub(crate) fn include(&self, other: &Self) -> bool {
+        (self.email_alias || !other.email_alias) && other.names.iter().all(|name| self.names(name))
+    }
+}
+
+/// The user that an e-mail address stands for, if it stands for one.
+pub(crate) fn alias(email: Email<'_>) -> Option<String> {
+    alias_prefix(email).map(str::to_ascii_lowercase)
 }
 
 /// The part of `email` that is an alias once lowered, if it may be one.

@@ -119,8 +119,9 @@ impl Span {
     }
 }
 
-/// A point in time as RFC 3339 writes it, with an offset.
-pub(crate) fn parse_moment(text: &str) -> Option<Duration> {
+/// A point in time as RFC 3339 writes it, with an offset, as time since the Unix epoch; nothing for another text, or a time before 1970.
+#[must_use]
+pub fn parse_moment(text: &str) -> Option<Duration> {
     let moment: Timestamp = text.parse().ok()?;
     u64::try_from(moment.as_second())
         .ok()

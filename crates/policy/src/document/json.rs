@@ -10,7 +10,12 @@ use super::{Entry, Item, List, MAX_DEPTH, SyntaxFault, Table, TableKind, Value, 
 
 /// Parses the whole of `text` as one value.
 pub(crate) fn parse(text: &str) -> Result<Item<'_>, SyntaxFault> {
-    let mut parser = Parser { text, at: 0 };
+    parse_from(text, 0)
+}
+
+/// Parses all of `text` from `start` on as one value; places are counted from the beginning of `text`.
+pub(crate) fn parse_from(text: &str, start: usize) -> Result<Item<'_>, SyntaxFault> {
+    let mut parser = Parser { text, at: start };
     parser.skip_space();
     let item = parser.value(0)?;
     let Some(item) = item else {

@@ -1,6 +1,7 @@
 //! Tables: few keys each, in the order in which they were written.
 
 use alloc::borrow::Cow;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Item;
@@ -50,6 +51,22 @@ impl<'t> Table<'t> {
             entries: Vec::new(),
             kind,
         }
+    }
+
+    /// Adds a key that a program chose; where it is there already, nothing changes.
+    pub(crate) fn put(&mut self, key: &'t str, item: Item<'t>) {
+        self.put_under(Cow::Borrowed(key), item);
+    }
+
+    /// As [`put`](Self::put).
+    pub(crate) fn put_owned(&mut self, key: String, item: Item<'t>) {
+        self.put_under(Cow::Owned(key), item);
+    }
+
+    fn put_under(&mut self, key: Cow<'t, str>, item: Item<'t>) {
+        let key_at = item.at;
+        let entry = Entry { key, key_at, item };
+        let _ = self.insert(entry);
     }
 
     /// The value of a key.

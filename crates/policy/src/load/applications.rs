@@ -11,7 +11,7 @@ use super::reader::{Fields, Node, Quoted, Reader};
 use super::{targets, values};
 use crate::set::{Application, Attached, Evaluation, Policy};
 
-const APPLICATION_FIELDS: &[&str] = &[
+pub(crate) const APPLICATION_FIELDS: &[&str] = &[
     "evaluation",
     "idle_timeout",
     "max_session",

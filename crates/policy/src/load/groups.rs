@@ -13,7 +13,7 @@ use crate::limits::{MAX_DECISION_STEPS, MAX_GROUP_DEPTH};
 use crate::rules::{Rule, RuleGroup, Rules};
 use crate::set::Application;
 
-const GROUP_FIELDS: &[&str] = &["exclude", "include", "name", "require"];
+pub(crate) const GROUP_FIELDS: &[&str] = &["exclude", "include", "name", "require"];
 
 /// The names of the rule groups, by which rules refer to them.
 pub(super) struct GroupNames {

@@ -15,7 +15,7 @@ use crate::permissions::{NamePatterns, NameSet, Permissions};
 /// The fields that this file reads.
 const PERMISSION_FIELDS: [&str; 4] = ["env", "max_channels", "permit", "subsystems"];
 
-const GRANTABLE: &[&str] = &[
+pub(crate) const GRANTABLE: &[&str] = &[
     "agent_forwarding",
     "exec",
     "pty",

@@ -15,7 +15,7 @@ use crate::rules::MissingInExclude;
 use crate::set::{Action, Policy};
 use crate::unix_user::{self, UserFault, Users};
 
-const POLICY_FIELDS: &[&str] = &[
+pub(crate) const POLICY_FIELDS: &[&str] = &[
     "action",
     "allow_email_alias",
     "approvers",

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::constraints::Constraints;
-use crate::document::{SyntaxFault, Table};
+use crate::document::{Item, SyntaxFault, Table};
 use crate::error::{LoadError, Problem};
 use crate::feature::Feature;
 use crate::limits::MAX_PROBLEMS;
@@ -186,6 +186,18 @@ impl<'t> Reader<'t> {
         };
         self.check_fields(&node, table, known);
         Fields { node, table }
+    }
+
+    /// A whole value that is not of this document's own form.
+    pub(super) fn root<'p>(item: &'p Item<'p>) -> Node<'p> {
+        Node {
+            path: Path {
+                parent: None,
+                step: Step::Document,
+            },
+            at: usize::try_from(item.at).unwrap_or(usize::MAX),
+            value: Some(&item.value),
+        }
     }
 
     /// The value as a table, its unknown fields reported.

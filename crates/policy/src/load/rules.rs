@@ -12,7 +12,7 @@ use crate::request::Group;
 use crate::rules::{Rule, Rules};
 use crate::selector::{PostureCheck, Selector};
 
-const SELECTORS: &[&str] = &[
+pub(crate) const SELECTORS: &[&str] = &[
     "any_service_token",
     "authenticated_within",
     "authentication_method",

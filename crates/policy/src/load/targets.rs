@@ -7,8 +7,8 @@ use super::reader::{Listed, Node, Quoted, Reader, nearest};
 use super::values;
 use crate::target::{Criterion, Ports, TargetSelector};
 
-const CRITERION_FIELDS: &[&str] = &["exclude", "include", "port", "require"];
-const SELECTORS: &[&str] = &["any_target", "hostname", "id", "tag"];
+pub(crate) const CRITERION_FIELDS: &[&str] = &["exclude", "include", "port", "require"];
+pub(crate) const SELECTORS: &[&str] = &["any_target", "hostname", "id", "tag"];
 
 /// The port that is meant where a document does not say: SSH's own.
 const DEFAULT_PORT: u16 = 22;

@@ -81,6 +81,11 @@ impl<'p> Node<'p> {
         Some(self.child(Step::Key(name), item))
     }
 
+    /// The byte offset as the document holds it.
+    pub(in crate::load) fn place(&self) -> u32 {
+        u32::try_from(self.at).unwrap_or(u32::MAX)
+    }
+
     pub(super) fn type_name(&self) -> &'static str {
         match self.value {
             Some(Value::List(_)) => "a list",
@@ -107,7 +112,7 @@ impl<'p> Node<'p> {
     }
 
     /// The digits of a whole number, and their radix.
-    pub(super) fn as_integer(&self) -> Option<(&'p str, u32)> {
+    pub(in crate::load) fn as_integer(&self) -> Option<(&'p str, u32)> {
         match self.value? {
             Value::Integer { digits, radix } => Some((digits, *radix)),
             _ => None,

@@ -1,0 +1,216 @@
+//! What is allowed in a document, harmless to load, and probably not meant: seen over whole applications.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use crate::rules::Rule;
+use crate::selector::Selector;
+use crate::set::{Action, Application, Attached, Policy, PolicySet};
+use crate::target::TargetSelector;
+
+/// Something that a reviewer should look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The kind.
+    pub lint: Lint,
+    /// The application.
+    pub application: Arc<str>,
+    /// The policy.
+    pub policy: Arc<str>,
+    /// What is odd about it.
+    pub what: String,
+}
+
+/// The kinds of findings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Lint {
+    /// A policy that is never reached.
+    Unreachable,
+    /// Users of a policy that another one above it lets in already.
+    Shadowed,
+    /// An Allow for everybody.
+    AllowsEveryone,
+    /// An Allow for every target.
+    AllowsEverywhere,
+    /// Root without asking how the person logged in.
+    RootWithoutProof,
+    /// A policy whose include is excluded again.
+    MatchesNobody,
+    /// A policy whose time is over.
+    Expired,
+}
+
+impl fmt::Display for Lint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unreachable => "unreachable",
+            Self::Shadowed => "shadowed",
+            Self::AllowsEveryone => "allows_everyone",
+            Self::AllowsEverywhere => "allows_everywhere",
+            Self::RootWithoutProof => "root_without_proof",
+            Self::MatchesNobody => "matches_nobody",
+            Self::Expired => "expired",
+        })
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: policy {:?} of application {:?}: {}",
+            self.lint, self.policy, self.application, self.what
+        )
+    }
+}
+
+/// What a reviewer should look at, in the order of the document. What [`PolicySet::warnings`] tells is not told again.
+#[must_use]
+pub fn lint(set: &PolicySet, now: Duration) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for application in &set.applications {
+        let mut above: Vec<&Attached> = Vec::new();
+        for attached in &application.policies {
+            let mut found = |lint, what: String| {
+                findings.push(Finding {
+                    lint,
+                    application: Arc::clone(&application.name),
+                    policy: Arc::clone(&attached.policy.name),
+                    what,
+                });
+            };
+            order(&above, &attached.policy, &mut found);
+            alone(application, &attached.policy, now, &mut found);
+            above.push(attached);
+        }
+    }
+    findings
+}
+
+/// What the policies above make of one.
+fn order(above: &[&Attached], policy: &Policy, found: &mut impl FnMut(Lint, String)) {
+    for other in above.iter().map(|attached| &attached.policy) {
+        let same = other.rules.is_as_written(&policy.rules);
+        let reason = match other.action {
+            Action::Block if blocks_everyone(other) => "keeps out everyone",
+            Action::Block if same => "keeps out whom this one is about",
+            Action::Allow | Action::Block => {
+                let alike = same
+                    && other.action == policy.action
+                    && other.missing_in_exclude == policy.missing_in_exclude;
+                if alike && other.users.include(&policy.users) {
+                    let what = format!(
+                        "policy {:?} above has the same rules and its users",
+                        other.name
+                    );
+                    return found(Lint::Shadowed, what);
+                }
+                continue;
+            }
+        };
+        let what = format!("policy {:?} above {reason}", other.name);
+        return found(Lint::Unreachable, what);
+    }
+}
+
+fn blocks_everyone(policy: &Policy) -> bool {
+    policy.rules.require.is_empty()
+        && policy.rules.exclude.is_empty()
+        && has_everyone(&policy.rules.include)
+}
+
+fn has_everyone(rules: &[Rule]) -> bool {
+    let is_everyone = |rule: &Rule| matches!(rule, Rule::Selector(Selector::Everyone));
+    rules.iter().any(is_everyone)
+}
+
+/// What is odd about one policy by itself.
+fn alone(
+    application: &Application,
+    policy: &Policy,
+    now: Duration,
+    found: &mut impl FnMut(Lint, String),
+) {
+    let rules = &policy.rules;
+    let required = || rules.require.iter();
+    let over = required().find_map(|rule| match rule {
+        Rule::Selector(Selector::Date(span)) => {
+            span.until.filter(|until| *until <= now).map(|_| span)
+        }
+        _ => None,
+    });
+    if let Some(span) = over {
+        found(Lint::Expired, format!("its time is over: {span}"));
+    }
+    if rules
+        .include
+        .iter()
+        .all(|rule| is_excluded(rule, &rules.exclude))
+    {
+        found(Lint::MatchesNobody, "whom it includes, it excludes".into());
+    }
+    if policy.action == Action::Block {
+        return;
+    }
+    if has_everyone(&rules.include) && rules.require.is_empty() {
+        found(
+            Lint::AllowsEveryone,
+            "it includes everyone and requires nothing".into(),
+        );
+    }
+    let any_target = |selector: &TargetSelector| matches!(selector, TargetSelector::AnyTarget);
+    let everywhere = application.criteria.iter().any(|criterion| {
+        criterion.include.iter().any(any_target)
+            && criterion.require.is_empty()
+            && criterion.exclude.is_empty()
+    });
+    if everywhere {
+        found(
+            Lint::AllowsEverywhere,
+            "its application is about every target".into(),
+        );
+    }
+    let asks_how = required().any(|rule| {
+        matches!(
+            rule,
+            Rule::Groups(_) | Rule::Selector(Selector::AuthenticationMethod(_))
+        )
+    });
+    let has_step = !policy.constraints.step_up.is_empty();
+    if policy.users.names("root") && !asks_how && !has_step {
+        let what = "it lets in root without asking how the person logged in; require an `authentication_method`";
+        found(Lint::RootWithoutProof, what.into());
+    }
+}
+
+/// Whether the exclude certainly holds for whomever `rule` includes.
+fn is_excluded(rule: &Rule, exclude: &[Rule]) -> bool {
+    let Rule::Selector(included) = rule else {
+        return false;
+    };
+    exclude.iter().any(|excluded| match (included, excluded) {
+        (Selector::Email(emails), Rule::Selector(Selector::Email(others))) => {
+            within(emails, others)
+        }
+        (Selector::EmailDomain(domains), Rule::Selector(Selector::EmailDomain(others))) => {
+            within(domains, others)
+        }
+        (Selector::Email(emails), Rule::Selector(Selector::EmailDomain(others))) => {
+            let domain = |email: &str| email.split_once('@').map(|(_, domain)| Box::from(domain));
+            let mut domains = emails.iter().map(|email| domain(email));
+            domains.all(|domain| domain.is_some_and(|domain| others.contains(&domain)))
+        }
+        (included, Rule::Selector(excluded)) => included == excluded,
+        (_, Rule::Groups(_)) => false,
+    })
+}
+
+fn within(names: &[Box<str>], others: &[Box<str>]) -> bool {
+    names.iter().all(|name| others.contains(name))
+}

@@ -1,0 +1,5 @@
+//! Asks, checks and compares access policies: see `policyctl --help`.
+
+fn main() -> std::process::ExitCode {
+    examples::policyctl::main()
+}

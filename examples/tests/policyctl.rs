@@ -1,0 +1,471 @@
+//! `policyctl` as people and programs run it: what it prints and its exit status.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use common::example;
+use serde_json::Value;
+use tempfile::TempDir;
+
+const POLICY: &str = r#"
+[[application]]
+name = "production"
+target = { include = [{ tag = { env = "prod" } }, { hostname = "gate" }] }
+
+[[application.policy]]
+name = "not eve"
+action = "block"
+include = [{ email = "eve@example.com" }]
+
+[[application.policy]]
+name = "staff"
+action = "allow"
+include = [{ email_domain = "example.com" }]
+require = [{ time = { zone = "Europe/Lisbon", from = "08:00", to = "18:00" } }]
+usernames = ["deploy"]
+allow_email_alias = true
+
+[[application.policy]]
+name = "break glass"
+action = "allow"
+include = [{ email = "ann@example.com" }]
+require = [{ authentication_method = "hwk" }]
+usernames = ["root"]
+"#;
+
+const REQUEST: &str = r#"
+user = "deploy"
+at = "2026-07-15T12:00:00Z"
+[identity]
+email = "Ann@example.com"
+authentication_methods = ["hwk"]
+[target]
+hostname = "web-1"
+tags = { env = "prod" }
+"#;
+
+const PEOPLE: &str = r#"
+[[person]]
+identity = { email = "ann@example.com", authentication_methods = ["hwk"] }
+[[person]]
+identity = { email = "bob@example.org" }
+[[person]]
+identity = { service_token = "ci" }
+"#;
+
+/// A folder with `policy.toml`, `request.toml` and `people.toml`.
+struct World {
+    folder: TempDir,
+}
+
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl World {
+    fn new() -> Self {
+        let world = Self {
+            folder: TempDir::new().unwrap(),
+        };
+        world.write("policy.toml", POLICY);
+        world.write("request.toml", REQUEST);
+        world.write("people.toml", PEOPLE);
+        world
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        let output = Command::new(example("policyctl"))
+            .current_dir(self.folder.path())
+            .args(arguments)
+            .output()
+            .unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Ran {
+            code: output.status.code().unwrap(),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        }
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let ran = self.run(&[arguments, &["--json"]].concat());
+        serde_json::from_str(&ran.out)
+            .unwrap_or_else(|error| panic!("{error}: {}{}", ran.out, ran.err))
+    }
+}
+
+#[test]
+fn check_tells_every_problem_with_file_line_and_fix() {
+    let world = World::new();
+    let good = world.run(&["check", "policy.toml"]);
+    assert_eq!(
+        (good.code, good.out.as_str()),
+        (0, "policy.toml: no problems, 0 warning(s)\n")
+    );
+    world.write(
+        "bad.toml",
+        &POLICY.replace(
+            "usernames = [\"deploy\"]",
+            "usernames = [\"*\"]\nmax_channels = 0",
+        ),
+    );
+    let bad = world.run(&["check", "bad.toml"]);
+    assert_eq!(bad.code, 3);
+    assert!(bad.err.contains("bad.toml has 2 problem(s)"), "{}", bad.err);
+    assert!(
+        bad.err.contains(
+            "bad.toml: line 16: application[0].policy[1].usernames[0]: there are no wildcards"
+        ),
+        "{}",
+        bad.err
+    );
+    let problems = world.json(&["check", "bad.toml"]);
+    assert_eq!(problems["problems"][1]["line"], 17);
+    let missing = world.run(&["check", "none.toml"]);
+    assert_eq!(missing.code, 2);
+    assert!(
+        missing
+            .err
+            .starts_with("policyctl: cannot read none.toml: "),
+        "{}",
+        missing.err
+    );
+    assert_eq!(world.run(&["chek", "policy.toml"]).code, 2);
+}
+
+#[test]
+fn decide_says_yes_or_no_and_why() {
+    let world = World::new();
+    let decide = [
+        "decide",
+        "--policy",
+        "policy.toml",
+        "--request",
+        "request.toml",
+    ];
+    let yes = world.run(&decide);
+    assert_eq!(yes.code, 0);
+    assert!(yes.out.starts_with("allowed by policy \"staff\" of application \"production\"\nmay shell, exec, pty, sftp\n"), "{}", yes.out);
+    world.write("request.toml", &REQUEST.replace("12:00:00Z", "20:00:00Z"));
+    let no = world.run(&decide);
+    assert_eq!(no.code, 1);
+    assert!(no.out.contains("closest is policy \"staff\""), "{}", no.out);
+    assert!(no.out.contains("the person reads: "), "{}", no.out);
+    let explained = world.run(&[&decide[..], &["--explain"]].concat());
+    assert!(explained.out.contains("require time = { zone = \"Europe/Lisbon\", from = \"08:00\", to = \"18:00\" }: not_matched"), "{}", explained.out);
+    let value = world.json(&[&decide[..], &["--explain"]].concat());
+    assert_eq!(
+        (&value["decision"], &value["closest"]["policy"]),
+        (&"deny".into(), &"staff".into())
+    );
+    assert_eq!(
+        value["explanation"][0]["policies"][1]["rules"][1]["outcome"],
+        "not_matched"
+    );
+    world.write("request.toml", "usr = \"deploy\"");
+    let wrong = world.run(&decide);
+    assert_eq!(wrong.code, 3);
+    assert!(wrong.err.contains("unknown field `usr`"), "{}", wrong.err);
+}
+
+#[test]
+fn nothing_is_coloured_where_no_terminal_reads() {
+    let world = World::new();
+    for arguments in [
+        &["check", "policy.toml"][..],
+        &["lint", "policy.toml"],
+        &[
+            "decide",
+            "--policy",
+            "policy.toml",
+            "--request",
+            "request.toml",
+        ],
+    ] {
+        let ran = world.run(arguments);
+        assert!(
+            !ran.out.contains('\u{1b}') && !ran.err.contains('\u{1b}'),
+            "{}",
+            ran.out
+        );
+    }
+}
+
+#[test]
+fn who_can_names_policies_and_people() {
+    let world = World::new();
+    world.write(
+        "targets.toml",
+        "[[target]]\nid = \"t-1\"\nhostname = \"web-1\"\ntags = { env = \"prod\" }\n",
+    );
+    let ask = [
+        "who-can",
+        "--policy",
+        "policy.toml",
+        "--target",
+        "t-1",
+        "--user",
+        "root",
+        "--targets",
+        "targets.toml",
+        "--identities",
+        "people.toml",
+    ];
+    let root = world.run(&ask);
+    assert_eq!(root.code, 0);
+    assert!(
+        root.out.contains("block policy \"not eve\"")
+            && root.out.contains("allow policy \"break glass\""),
+        "{}",
+        root.out
+    );
+    assert!(!root.out.contains("staff"), "{}", root.out);
+    assert!(
+        root.out
+            .ends_with("of 3 known, 1 now:\n    ann@example.com\n"),
+        "{}",
+        root.out
+    );
+    let nobody = world.run(&[
+        "who-can",
+        "--policy",
+        "policy.toml",
+        "--target",
+        "t-1",
+        "--user",
+        "root",
+    ]);
+    assert_eq!(
+        (nobody.code, nobody.out.as_str()),
+        (1, "nobody\n"),
+        "the id alone is in no application"
+    );
+    let gate = world.json(&[
+        "who-can",
+        "--policy",
+        "policy.toml",
+        "--target",
+        "gate",
+        "--user",
+        "bob",
+    ]);
+    assert_eq!(gate["policies"][1]["by_alias"], true);
+}
+
+#[test]
+fn access_lists_what_an_identity_reaches() {
+    let world = World::new();
+    let ask = |identity| {
+        [
+            "access",
+            "--policy",
+            "policy.toml",
+            "--identities",
+            "people.toml",
+            "--identity",
+            identity,
+        ]
+    };
+    let ann = world.json(&ask("ann@example.com"));
+    let users = ann[0]["users"].as_array().unwrap();
+    assert!(
+        users
+            .iter()
+            .any(|user| user["user"] == "root" && user["policy"] == "break glass"),
+        "{ann}"
+    );
+    let eve = world.run(&ask("eve@example.com"));
+    assert_eq!(eve.code, 1);
+    assert!(
+        eve.out.contains("blocked by policy \"not eve\"") && eve.out.contains("nothing"),
+        "{}",
+        eve.out
+    );
+    assert_eq!(world.run(&ask("bob@example.org")).out, "nothing\n");
+    world.write("targets.toml", "[[target]]\nhostname = \"gate\"\n");
+    let there = world.json(&[&ask("ann@example.com")[..], &["--targets", "targets.toml"]].concat());
+    assert_eq!(
+        there.as_array().unwrap().last().unwrap()["target"],
+        "gate:22"
+    );
+}
+
+#[test]
+fn lint_finds_what_is_not_meant() {
+    let world = World::new();
+    assert_eq!(world.run(&["lint", "policy.toml"]).code, 0);
+    world.write(
+        "policy.toml",
+        &POLICY.replace("{ email = \"eve@example.com\" }", "{ everyone = true }"),
+    );
+    let ran = world.run(&["lint", "policy.toml"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.out.contains("unreachable: policy \"staff\" of application \"production\": policy \"not eve\" above keeps out everyone"), "{}", ran.out);
+    assert_eq!(
+        world.json(&["lint", "policy.toml"])["findings"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+}
+
+#[test]
+fn diff_tells_who_gains_and_who_loses() {
+    let world = World::new();
+    world.write(
+        "new.toml",
+        &POLICY
+            .replace("email = \"ann@", "email = \"bob@")
+            .replace("[\"deploy\"]", "[\"deploy\", \"web\"]")
+            .replace(
+                "from = \"08:00\", to = \"18:00\"",
+                "from = \"00:00\", to = \"24:00\"",
+            ),
+    );
+    world.write(
+        "old.toml",
+        &POLICY.replace(
+            "from = \"08:00\", to = \"18:00\"",
+            "from = \"00:00\", to = \"24:00\"",
+        ),
+    );
+    let ran = world.run(&[
+        "diff",
+        "old.toml",
+        "new.toml",
+        "--identities",
+        "people.toml",
+    ]);
+    assert_eq!(ran.code, 1);
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "ann@example.com loses root on sample:22 env=prod (policy \"break glass\")",
+            "ann@example.com gains web on sample:22 env=prod (policy \"staff\")",
+            "ann@example.com loses root on gate:22 (policy \"break glass\")",
+            "ann@example.com gains web on gate:22 (policy \"staff\")",
+            "4 change(s) for 3 identities on 2 targets made up from what the policies name",
+        ]
+    );
+    let same = world.run(&[
+        "diff",
+        "old.toml",
+        "old.toml",
+        "--identities",
+        "people.toml",
+    ]);
+    assert_eq!(same.code, 0);
+    assert_eq!(
+        world.json(&[
+            "diff",
+            "old.toml",
+            "new.toml",
+            "--identities",
+            "people.toml"
+        ])[0]["change"],
+        "loses"
+    );
+}
+
+#[test]
+fn test_files_say_what_must_come_out() {
+    let world = World::new();
+    let cases = r#"
+policy = "policy.toml"
+[[case]]
+name = "ann deploys"
+expect = "allow"
+by = "staff"
+request = { user = "deploy", at = "2026-07-15T12:00:00Z", identity = { email = "ann@example.com" }, target = { hostname = "gate" } }
+[[case]]
+name = "eve does not"
+expect = "blocked_by_policy"
+request = { user = "deploy", at = "2026-07-15T12:00:00Z", identity = { email = "eve@example.com" }, target = { hostname = "gate" } }
+"#;
+    world.write("cases.toml", cases);
+    fs::remove_file(world.folder.path().join("people.toml")).unwrap();
+    let good = world.run(&["test", "."]);
+    assert_eq!(
+        (good.code, good.out.as_str()),
+        (0, "ok: 2 passed, 0 failed\n"),
+        "{}",
+        good.err
+    );
+    world.write(
+        "cases.toml",
+        &cases
+            .replace("by = \"staff\"", "by = \"root\"")
+            .replace("blocked_by_policy", "allow"),
+    );
+    let bad = world.run(&["test", "."]);
+    assert_eq!(bad.code, 1);
+    assert!(bad.out.contains("FAILED ./cases.toml: ann deploys: expected policy \"root\" to decide, but it is allowed by policy \"staff\""), "{}", bad.out);
+    assert!(
+        bad.out
+            .contains("eve does not: expected allow, but it is denied: blocked_by_policy"),
+        "{}",
+        bad.out
+    );
+    assert!(
+        bad.out.ends_with("failed: 0 passed, 2 failed\n"),
+        "{}",
+        bad.out
+    );
+    let empty = TempDir::new().unwrap();
+    assert_eq!(world.run(&["test", empty.path().to_str().unwrap()]).code, 2);
+}
+
+#[test]
+fn the_schema_is_the_one_that_is_shipped() {
+    let shipped =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/policy/schema/policy.schema.json");
+    assert_eq!(
+        World::new().run(&["schema"]).out,
+        fs::read_to_string(shipped).unwrap()
+    );
+}
+
+#[test]
+fn what_cloudflare_writes_becomes_a_policy_that_checks() {
+    let world = World::new();
+    let account = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../crates/policy/tests/cloudflare/account.json");
+    let account = account.to_str().unwrap();
+    let imported = world.run(&["import-cloudflare", account]);
+    assert_eq!(imported.code, 0, "{}", imported.err);
+    assert!(
+        imported
+            .err
+            .contains("targets of protocol `RDP` are left out"),
+        "{}",
+        imported.err
+    );
+    world.write("imported.toml", &imported.out);
+    assert_eq!(world.run(&["check", "imported.toml"]).code, 0);
+    let strict = world.run(&["import-cloudflare", "--strict-cloudflare", account]);
+    assert_eq!(strict.code, 3);
+    assert!(
+        strict
+            .err
+            .contains("infrastructure applications have no decision `deny`"),
+        "{}",
+        strict.err
+    );
+}
