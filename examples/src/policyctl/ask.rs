@@ -34,7 +34,9 @@ pub(super) fn decide(
         for line in explanation.to_string().lines().skip(1) {
             output.line(line);
         }
-        value["explanation"] = explanation_json(explanation);
+        if let Some(fields) = value.as_object_mut() {
+            fields.insert("explanation".into(), explanation_json(explanation));
+        }
     }
     output.json(value);
     Ok(matches!(decision, Decision::Allow(_)).into())
