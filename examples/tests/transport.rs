@@ -359,3 +359,102 @@ fn client_and_server_understand_each_other() {
     );
     assert_eq!(output.status.code(), Some(0));
 }
+
+/// What `ssh-audit` may warn of, and why it stays in the default list.
+const WARNINGS: [(&str, &str); 2] = [
+    // For peers that have no ML-KEM, of which there are many.
+    (
+        "curve25519-sha256",
+        "does not provide protection against post-quantum attacks",
+    ),
+    (
+        "curve25519-sha256@libssh.org",
+        "does not provide protection against post-quantum attacks",
+    ),
+];
+
+/// Reads what `ssh-audit` found: no failure, and no warning but those above.
+fn check_audit(report: &Output) {
+    let said = text(&report.stdout);
+    let report: serde_json::Value =
+        serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}{}", text(&report.stderr)));
+    let mut names = 0;
+    for list in ["kex", "key", "enc", "mac"] {
+        for algorithm in report[list].as_array().unwrap() {
+            names += 1;
+            let name = algorithm["algorithm"].as_str().unwrap();
+            let notes = &algorithm["notes"];
+            assert!(notes["fail"].is_null(), "{list} {name}: {}", notes["fail"]);
+            for warning in notes["warn"].as_array().into_iter().flatten() {
+                let warning = warning.as_str().unwrap();
+                assert!(
+                    WARNINGS.contains(&(name, warning)),
+                    "{list} {name}: {warning}"
+                );
+            }
+        }
+    }
+    assert_eq!(report["cves"], serde_json::json!([]));
+    // Three of key exchange with the mark of strictness, a host key, three ciphers, two MACs: it has seen our lists.
+    assert!(names >= 9, "{report}");
+}
+
+#[test]
+fn ssh_audit_finds_no_failure_in_what_the_server_offers() {
+    let (Some(house), Some(audit)) = (House::new(), common::tool("ssh-audit")) else {
+        return;
+    };
+    let server = Listening::start(&house.path("user.pub"), &[]);
+    // How many connections a second are let in is up to who listens, not to the transport.
+    let report = Command::new("timeout")
+        .arg("60")
+        .arg(audit)
+        .args([
+            "--json",
+            "--skip-rate-test",
+            "--port",
+            &server.port.to_string(),
+            "127.0.0.1",
+        ])
+        .output()
+        .unwrap();
+    check_audit(&report);
+}
+
+#[test]
+fn ssh_audit_finds_no_failure_in_what_the_client_offers() {
+    let (Some(house), Some(audit)) = (House::new(), common::tool("ssh-audit")) else {
+        return;
+    };
+    // It listens on a port of its own choice only if told which: one that was free a moment ago.
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let audit = Command::new("timeout")
+        .arg("60")
+        .arg(audit)
+        .args([
+            "--json",
+            "--client-audit",
+            "--timeout",
+            "50",
+            "--port",
+            &port.to_string(),
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Until it listens there is nobody to connect to.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(45);
+    while text(&house.client(port, "user", &[], &["true"]).stderr).contains("cannot connect") {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "ssh-audit does not listen"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    check_audit(&audit.wait_with_output().unwrap());
+}

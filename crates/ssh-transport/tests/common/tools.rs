@@ -33,11 +33,12 @@ pub fn find_python_with(module: &str) -> Option<PathBuf> {
     None
 }
 
-fn missing(what: &str) {
+/// Says `SKIPPED`, or fails if nothing may be skipped.
+pub fn missing(what: &str) {
     let no_skip = std::env::var_os("PORTREEVE_NO_SKIP").is_some_and(|v| v == "1");
-    assert!(!no_skip, "{what} is not installed, and PORTREEVE_NO_SKIP=1");
+    assert!(!no_skip, "{what} is not here, and PORTREEVE_NO_SKIP=1");
     // Past the test harness, which swallows what a passing test prints.
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {what} is not installed");
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {what} is not here");
 }
 
 /// A command that is killed after a minute.
