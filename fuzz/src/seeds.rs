@@ -380,10 +380,24 @@ fn seeds_lead_where_they_should() {
         "{failed:?}"
     );
     assert_eq!([session("denied").starts, session("shut").starts], [0, 0]);
-    for name in ["server-none", "server-prompted", "client", "client-key"] {
+    for name in [
+        "server-none",
+        "server-prompted",
+        "client",
+        "client-key",
+        "ssh",
+        "dbclient",
+        "sshd",
+    ] {
         assert!(
             crate::transport_keyed::play(&seed("transport_keyed", name)),
             "{name}"
+        );
+    }
+    for capture in transport_server::captures() {
+        assert!(
+            !capture.payloads.is_empty(),
+            "the machines say other things now: run `WRITE_SEEDS=1 cargo test -p ssh-transport --test captures` above"
         );
     }
     assert!(

@@ -218,6 +218,8 @@ pub struct Outcome {
     pub stdout: Vec<u8>,
     pub status: Option<u32>,
     pub refused: bool,
+    /// All packets of the connection layer that came.
+    pub packets: Vec<Vec<u8>>,
 }
 
 /// Logs in and runs one command with `input` as its standard input.
@@ -239,6 +241,7 @@ pub fn exec(mut stream: TcpStream, end: &mut ClientEnd, command: &str, input: &[
             end.machine.send_packet(&open, end.now).unwrap();
         }
         for packet in std::mem::take(&mut end.received) {
+            outcome.packets.push(packet.clone());
             let mut fields = Fields(&packet);
             match fields.byte() {
                 91 => {
