@@ -23,9 +23,9 @@ use common::wire::Message;
 use common::{ClientEnd, Login, ServerEnd, TestKey, tools};
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::ssh_key::private::{Ed25519Keypair, PrivateKey};
-use ssh_transport::{CipherAlgorithm, ClientConfig, KexAlgorithm, ServerConfig};
+use ssh_transport::{Algorithms, CipherAlgorithm, ClientConfig, KexAlgorithm, ServerConfig};
 
-/// Seeds of the machines and of the host key: those of the fuzz targets.
+/// Seeds of the machines and of the host key. As the configurations below, they are those of the fuzz targets.
 const SERVER_SEED: u8 = 2;
 const CLIENT_SEED: u8 = 1;
 const HOST_SEED: u8 = 7;
@@ -36,7 +36,10 @@ const MAX_CAPTURE_BYTES: usize = 12 * 1024;
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 fn server() -> ServerEnd {
-    let mut config = ServerConfig::default();
+    let mut config = ServerConfig {
+        algorithms: Algorithms::compatible(),
+        ..ServerConfig::default()
+    };
     config.algorithms.kex = vec![KexAlgorithm::Curve25519Sha256];
     ServerEnd::new(config, SERVER_SEED, vec![TestKey::ed25519(HOST_SEED)])
 }
