@@ -15,6 +15,33 @@ fn another_host_key_on_rekey_is_told() {
 }
 
 #[test]
+fn another_host_key_on_rekey_that_is_refused_ends_the_connection() {
+    let mut pair = Pair::ready();
+    pair.key = key(8);
+    pair.server.host_keys = Vec::from([host_key(&pair.key)]);
+    pair.server.start_rekey(NOW);
+    pair.server.send_packet(&[97, 0, 0, 0, 0], NOW).unwrap();
+    pair.run_client().unwrap();
+    pair.run_server().unwrap();
+    pair.to_client
+        .extend(pair.server.poll_output().unwrap_or_default());
+    let question = loop {
+        let progress = pair.client.handle_input(&mut pair.to_client, NOW).unwrap();
+        pair.to_client.drain(..progress.consumed);
+        if let Some(ClientEvent::HostKey(question)) = pair.client.poll_event() {
+            break question;
+        }
+        assert!(progress.consumed > 0, "no question");
+    };
+    assert!(question.rekey && question.changed);
+    pair.client.reject_host_key(question.id);
+    pair.run().unwrap();
+    assert!(pair.client.is_closed() && pair.client_received.is_empty());
+    let goodbye = (9, "host key not accepted".into());
+    assert_eq!(pair.goodbyes, [goodbye]);
+}
+
+#[test]
 fn a_second_kexinit_within_an_exchange_ends_the_connection() {
     let mut pair = Pair::ready();
     pair.client.start_rekey(NOW);

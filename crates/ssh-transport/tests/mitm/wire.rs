@@ -5,9 +5,6 @@ use ssh_transport::{DisconnectReason, Error};
 use super::common::wire::{Message, clear_packet};
 use super::common::{ClientEnd, START, ServerEnd};
 
-/// Length of an AES-GCM tag in bytes.
-const TAG_BYTES: usize = 16;
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Direction {
     /// From the client.
@@ -53,15 +50,25 @@ pub(crate) enum Kind {
     Sealed,
 }
 
-/// Cuts what one side sends into packets. AES-GCM leaves their lengths in clear.
-#[derive(Default)]
+/// Cuts what one side sends into packets, whose lengths are in clear.
 struct Splitter {
+    /// Length of what authenticates a packet, in bytes.
+    tag_bytes: usize,
     rest: Vec<u8>,
     has_line: bool,
     is_sealed: bool,
 }
 
 impl Splitter {
+    fn new(tag_bytes: usize) -> Self {
+        Self {
+            tag_bytes,
+            rest: Vec::new(),
+            has_line: false,
+            is_sealed: false,
+        }
+    }
+
     fn split(&mut self, bytes: &[u8]) -> Vec<Frame> {
         self.rest.extend_from_slice(bytes);
         let mut frames = Vec::new();
@@ -79,7 +86,7 @@ impl Splitter {
         }
         let length = u32::from_be_bytes(self.rest.get(..4)?.try_into().unwrap()) as usize;
         if self.is_sealed {
-            return Some(self.take(4 + length + TAG_BYTES, Kind::Sealed));
+            return Some(self.take(4 + length + self.tag_bytes, Kind::Sealed));
         }
         let number = self.rest[5];
         self.is_sealed = number == 21;
@@ -141,7 +148,8 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(client: ClientEnd, server: ServerEnd) -> Self {
+    /// `tag_bytes` is the length of what authenticates a packet.
+    pub(crate) fn new(client: ClientEnd, server: ServerEnd, tag_bytes: usize) -> Self {
         let outcome = Outcome {
             client,
             server,
@@ -152,7 +160,7 @@ impl Session {
         };
         Self {
             outcome,
-            splitters: [Splitter::default(), Splitter::default()],
+            splitters: [Splitter::new(tag_bytes), Splitter::new(tag_bytes)],
             seen: [0, 0],
             held: None,
         }
