@@ -182,20 +182,15 @@ impl Session<'_> {
             ClientEvent::HostKey(question) => self.check_host_key(question)?,
             ClientEvent::KeyExchanged(exchange) if exchange.first => {
                 let public_key = self.key.public_key().to_bytes()?;
-                // An RSA key signs with SHA-512; any other algorithm has the name of its key.
-                let algorithm = match self.key.algorithm() {
-                    ssh_key::Algorithm::Rsa { .. } => "rsa-sha2-512".to_owned(),
-                    other => other.to_string(),
-                };
-                let method = ClientAuth::PublicKey {
-                    algorithm,
-                    public_key,
-                };
+                let method = ClientAuth::Key { public_key };
                 self.ssh.authenticate(self.user, method, now)?;
             }
             ClientEvent::SignAuth(request) => {
                 let signature = sign(&self.key, &request.data)?;
                 self.ssh.signed(request.id, &signature, now)?;
+            }
+            ClientEvent::NoSignatureAlgorithm => {
+                return Err("the server takes RSA with SHA-1 only".into());
             }
             ClientEvent::Banner(text) => eprint!("{text}"),
             ClientEvent::AuthFailed { remaining, .. } => {

@@ -12,7 +12,7 @@ use crate::{log_reader, transport_client, transport_server};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 13] = [
+const TARGETS: [Target; 14] = [
     ("certificate", crate::certificate::run),
     ("host_key", crate::host_key::run),
     ("log_keyfiles", crate::log_keyfiles::run),
@@ -23,6 +23,7 @@ const TARGETS: [Target; 13] = [
     ("relay", crate::relay::run),
     ("session", crate::session::run),
     ("transport_client", crate::transport_client::run),
+    ("transport_hostkeys", crate::transport_hostkeys::run),
     ("transport_keyed", crate::transport_keyed::run),
     ("transport_pair", crate::transport_pair::run),
     ("transport_server", crate::transport_server::run),
@@ -137,6 +138,23 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         "transport_client",
         "notice",
         b"Authorized use only\r\nSSH-2.0-OpenSSH_9.2\r\n",
+    );
+    let host_key = crate::ends::host_key().public_key_blob();
+    let host_keys = [host_key.as_slice(), &ed25519];
+    add(
+        "transport_hostkeys",
+        "announcement",
+        &ssh_transport::hostkeys::announcement(&host_keys),
+    );
+    add(
+        "transport_hostkeys",
+        "prove",
+        &ssh_transport::hostkeys::prove_request(&host_keys),
+    );
+    add(
+        "transport_hostkeys",
+        "proof",
+        crate::transport_hostkeys::genuine(),
     );
     for (name, mode, payloads) in keyed() {
         let body: Vec<u8> = payloads
@@ -380,6 +398,10 @@ fn seeds_lead_where_they_should() {
         "{failed:?}"
     );
     assert_eq!([session("denied").starts, session("shut").starts], [0, 0]);
+    for (name, is_proof) in [("announcement", false), ("prove", false), ("proof", true)] {
+        let seed = seed("transport_hostkeys", name);
+        assert_eq!(crate::transport_hostkeys::play(&seed), is_proof, "{name}");
+    }
     for name in [
         "server-none",
         "server-prompted",

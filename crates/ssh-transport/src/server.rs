@@ -1,12 +1,13 @@
 //! The server's side.
 //!
 //! ```text
-//!   client's ident --> start() --> key exchange --> SERVICE_REQUEST --> USERAUTH_REQUEST <--+
-//!                                   |        ^                            |    | reject     |
-//!                          SignExchangeHash  | signed           AuthAttempt    +------------+
-//!                                   +--------+                            | accept
-//!                                                                         v
-//!                                                              connection packets
+//!   client's ident --> start() --> key exchange --> SERVICE_REQUEST --> USERAUTH_REQUEST <--------+
+//!                                   |        ^                            |    | reject,          |
+//!                          SignExchangeHash  | signed           AuthAttempt    | accept_partially |
+//!                                   +--------+                  |  ^  | |     +------------------+
+//!                                                        prompt |  |  | accept
+//!                                                               v  |  v
+//!                                                     AuthResponses   connection packets
 //! ```
 
 mod auth;

@@ -48,6 +48,16 @@ fn an_unknown_message_is_answered_with_its_sequence_number() {
         // EXT_INFO and two requests came since NEWKEYS, where strict key exchange starts from 0.
         pair.server_gets(&[number]).unwrap();
         assert_eq!(pair.server_said(), [[3, 0, 0, 0, 3]]);
+        // Before a login it is one request less.
+        let mut pair = Pair::in_service();
+        pair.server_gets(&[number]).unwrap();
+        assert_eq!(pair.server_said(), [[3, 0, 0, 0, 2]]);
+        let mut pair = Pair::ready();
+        pair.client_gets(&[number]).unwrap();
+        let mut bytes = pair.client.poll_output().unwrap().to_vec();
+        let opened = pair.server.core.open_for_test(&mut bytes).unwrap();
+        // EXT_INFO, SERVICE_ACCEPT and USERAUTH_SUCCESS.
+        assert_eq!(bytes[opened.payload], [3, 0, 0, 0, 3]);
     }
 }
 
