@@ -7,6 +7,7 @@ mod ends;
 pub mod host_key;
 mod input;
 mod keyed;
+pub mod krl;
 pub mod log_keyfiles;
 pub mod log_reader;
 pub mod log_records;

@@ -12,9 +12,10 @@ use crate::{log_reader, transport_client, transport_server};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 14] = [
+const TARGETS: [Target; 15] = [
     ("certificate", crate::certificate::run),
     ("host_key", crate::host_key::run),
+    ("krl", crate::krl::run),
     ("log_keyfiles", crate::log_keyfiles::run),
     ("log_reader", crate::log_reader::run),
     ("log_records", crate::log_records::run),
@@ -48,6 +49,14 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         "certificate",
         "key-id",
         b"identity=ann@example.com;session=5f3a;decision=rule%2012",
+    );
+    for (number, list) in crate::krl::genuine().iter().enumerate() {
+        add("krl", &format!("genuine-{number}"), list);
+    }
+    add(
+        "krl",
+        "principals",
+        b"restrict,pty,command=\"a \\\"b\" jdoe@example.com\nfrom=\"10.*,!10.1.2.4\",expiry-time=\"20300101\" ops # x\n",
     );
     let ed25519 = [string(b"ssh-ed25519"), string(&[9; 32])].concat();
     let rsa = [

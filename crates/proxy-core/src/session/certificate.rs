@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use ssh_transport::{ClientAuth, SignRequest};
-use sshcert::{Extension, KeyId, Prepared, Principals, UserCertificate, Validity};
+use sshcert::{Certificate, Extension, KeyId, Prepared, Principals, UserCertificate, Validity};
 
 use super::Session;
 use super::stage::{Denied, Login, Stage};
@@ -26,8 +26,8 @@ impl Session {
             Err(detail) => return self.refuse_login(login.attempt, Denied::by_signer(detail), now),
         };
         match &self.gateway.ca {
-            Ca::Local(key) => match key.sign(&prepared) {
-                Ok(signature) => self.certify(login, *prepared, &signature, now),
+            Ca::Local(key) => match key.mint(*prepared) {
+                Ok(certificate) => self.certified(login, certificate, now),
                 Err(error) => {
                     self.refuse_login(login.attempt, Denied::by_signer(error.to_string()), now)
                 }
@@ -88,25 +88,23 @@ impl Session {
             login, prepared, ..
         } = self.take_stage_if(|s| matches!(s, Stage::Certificate { .. }))
         {
-            self.certify(login, *prepared, signature, now);
+            match prepared.complete(signature) {
+                Ok(certificate) => self.certified(login, certificate, now),
+                Err(error) => {
+                    self.refuse_login(login.attempt, Denied::by_signer(error.to_string()), now)
+                }
+            }
         }
     }
 
-    fn certify(&mut self, login: Login, prepared: Prepared, signature: &[u8], now: Now) {
-        match prepared.complete(signature) {
-            Ok(certificate) => {
-                let deadline = now.mono.saturating_add(self.gateway.timeouts.target_login);
-                self.stage = Stage::TargetLogin {
-                    login,
-                    unpresented: Some(Box::new(certificate)),
-                    deadline,
-                };
-                self.present_certificate(now);
-            }
-            Err(error) => {
-                self.refuse_login(login.attempt, Denied::by_signer(error.to_string()), now)
-            }
-        }
+    fn certified(&mut self, login: Login, certificate: Certificate, now: Now) {
+        let deadline = now.mono.saturating_add(self.gateway.timeouts.target_login);
+        self.stage = Stage::TargetLogin {
+            login,
+            unpresented: Some(Box::new(certificate)),
+            deadline,
+        };
+        self.present_certificate(now);
     }
 
     pub(super) fn signing_failed(&mut self, now: Now) {
