@@ -12,6 +12,7 @@ pub mod log_keyfiles;
 pub mod log_reader;
 pub mod log_records;
 pub mod log_sanitizer;
+pub mod policy_decision;
 pub mod policy_document;
 pub mod relay;
 #[cfg(test)]

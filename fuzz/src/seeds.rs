@@ -20,6 +20,7 @@ const TARGETS: [Target; 15] = [
     ("log_reader", crate::log_reader::run),
     ("log_records", crate::log_records::run),
     ("log_sanitizer", crate::log_sanitizer::run),
+    ("policy_decision", crate::policy_decision::run),
     ("policy_document", crate::policy_document::run),
     ("relay", crate::relay::run),
     ("session", crate::session::run),
@@ -126,6 +127,12 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         "attack",
         b"a\x1b]52;c;cm0=\x07\x1bP$qm\x1b\\\x1b[6n\x1b[?1000h\xc2\x9d0;x\xc2\x9cb\xe2\x80\xae",
     );
+    let choices: Vec<u8> = (0..=255)
+        .cycle()
+        .map(|byte: u8| byte.wrapping_mul(167))
+        .take(2000)
+        .collect();
+    add("policy_decision", "choices", &choices);
     add("policy_document", "small", POLICY_SMALL.as_bytes());
     add("policy_document", "rules", POLICY_RULES.as_bytes());
     add(

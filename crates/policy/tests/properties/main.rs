@@ -6,6 +6,7 @@
     clippy::indexing_slicing
 )]
 
+mod alphabet;
 mod generate;
 mod slow;
 

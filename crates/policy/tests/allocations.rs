@@ -1,0 +1,74 @@
+//! A decision that allows allocates nothing, however many policies there are.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use policy::{Decision, Device, Group, Identity, Network, PolicySet, Request, Target, decide};
+
+#[test]
+fn a_decision_that_allows_allocates_nothing() {
+    let mut text = String::new();
+    for number in 0..200 {
+        let _ = writeln!(
+            text,
+            "[[application]]\nname = \"a{number}\"\ntarget = {{ include = [{{ tag = {{ web = \"{number}\" }} }}] }}"
+        );
+        for policy in 0..20 {
+            let _ = writeln!(
+                text,
+                "[[application.policy]]\nname = \"p{policy}\"\naction = \"allow\"\ninclude = [{{ email = \"User-{policy}@example.com\" }}]\n\
+                 require = [{{ group = {{ provider = \"okta\", name = \"ops\" }} }}, {{ ip = \"10.0.0.0/8\" }}, {{ time = {{ zone = \"Europe/Lisbon\" }} }}]\n\
+                 exclude = [{{ country = \"KP\" }}]\nusernames = [\"deploy\"]\nmax_session = \"{}h\"",
+                policy + 1
+            );
+        }
+    }
+    let set = PolicySet::from_toml(&text).unwrap();
+    let identity = Identity {
+        email: Some("user-7@Example.com".into()),
+        groups: vec![Group {
+            provider: "okta".into(),
+            name: "ops".into(),
+        }],
+        ..Identity::default()
+    };
+    let device = Device::default();
+    let network = Network {
+        client_addr: Some([10, 1, 2, 3].into()),
+        country: Some("PT".into()),
+        ..Network::default()
+    };
+    let mut target = Target {
+        port: 22,
+        ..Target::default()
+    };
+    target.tags.insert("web".into(), "123".into());
+    let ask = |user| {
+        let request = Request {
+            identity: &identity,
+            device: &device,
+            network: &network,
+            target: &target,
+            user: Some(user),
+            now: Duration::from_secs(1_800_000_000),
+        };
+        let mut decision = None;
+        let counted = allocation_counter::measure(|| decision = Some(decide(&set, &request)));
+        (decision.unwrap(), counted.count_total)
+    };
+    let (decision, allocations) = ask("deploy");
+    assert!(
+        matches!(&decision, Decision::Allow(grant) if &*grant.application == "a123" && &*grant.policy == "p7"),
+        "{decision:?}"
+    );
+    assert_eq!(allocations, 0);
+    let (decision, allocations) = ask("root");
+    assert!(matches!(decision, Decision::Deny(_)));
+    assert!(allocations > 0, "the counter counts");
+}
