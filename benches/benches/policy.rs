@@ -81,8 +81,12 @@ struct Facts {
 
 impl Facts {
     fn of_last(count: usize) -> Self {
-        let email = Some(format!("user-{}@example.com", count - 1));
-        let hostname = format!("web-{}", count - 1);
+        Self::of(count - 1, count - 1)
+    }
+
+    fn of(person: usize, host: usize) -> Self {
+        let email = Some(format!("user-{person}@example.com"));
+        let hostname = format!("web-{host}");
         Self {
             identity: Identity {
                 email,
@@ -132,12 +136,40 @@ fn decisions(c: &mut Criterion) {
             }
             group.bench_function("allow", |b| b.iter(|| decide(&set, black_box(&allowed))));
             group.bench_function("deny", |b| b.iter(|| decide(&set, black_box(&denied))));
+            let mix = mix(shape, count);
+            let requests: Vec<_> = mix
+                .iter()
+                .map(|(facts, user)| facts.request(user))
+                .collect();
+            let mut next = requests.iter().cycle();
+            group.bench_function("nine allowed to one denied", |b| {
+                b.iter(|| decide(&set, black_box(next.next().unwrap())));
+            });
             if count == 10 {
                 group.bench_function("explain", |b| b.iter(|| explain(&set, black_box(&allowed))));
             }
             group.finish();
         }
     }
+}
+
+/// Requests of people all over the document; every tenth is refused.
+fn mix(shape: Shape, count: usize) -> Vec<(Facts, &'static str)> {
+    const REQUESTS: usize = 1000;
+    let request = |number: usize| {
+        let person = number.wrapping_mul(7919) % count;
+        let host = match shape {
+            Shape::Applications => person,
+            Shape::Policies | Shape::Addresses => count - 1,
+        };
+        let user = if number.is_multiple_of(10) {
+            "root"
+        } else {
+            "deploy"
+        };
+        (Facts::of(person, host), user)
+    };
+    (0..REQUESTS).map(request).collect()
 }
 
 /// What a program that knows nothing but host names, addresses and users would do.
