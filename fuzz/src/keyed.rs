@@ -233,7 +233,7 @@ fn exchange_hash(fields: &[&[u8]], shared: &[u8]) -> Vec<u8> {
     hash.finalize().to_vec()
 }
 
-fn clear(payload: &[u8]) -> Vec<u8> {
+pub(crate) fn clear(payload: &[u8]) -> Vec<u8> {
     let body = padded(payload, 8, 4);
     [&(body.len() as u32).to_be_bytes(), &body[..]].concat()
 }
@@ -252,7 +252,7 @@ pub(crate) fn string(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// RFC 4251 section 5, of a number that is not negative.
-fn mpint(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn mpint(bytes: &[u8]) -> Vec<u8> {
     let start = bytes
         .iter()
         .position(|byte| *byte != 0)

@@ -19,6 +19,7 @@ pub mod relay;
 mod seeds;
 pub mod session;
 pub mod transport_client;
+pub mod transport_group;
 pub mod transport_hostkeys;
 pub mod transport_keyed;
 pub mod transport_pair;

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use session_log::{Identity, Kem};
 
-use crate::keyed::string;
+use crate::keyed::{mpint, string};
 use crate::{log_reader, transport_client, transport_server};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 15] = [
+const TARGETS: [Target; 16] = [
     ("certificate", crate::certificate::run),
     ("host_key", crate::host_key::run),
     ("krl", crate::krl::run),
@@ -25,6 +25,7 @@ const TARGETS: [Target; 15] = [
     ("relay", crate::relay::run),
     ("session", crate::session::run),
     ("transport_client", crate::transport_client::run),
+    ("transport_group", crate::transport_group::run),
     ("transport_hostkeys", crate::transport_hostkeys::run),
     ("transport_keyed", crate::transport_keyed::run),
     ("transport_pair", crate::transport_pair::run),
@@ -179,6 +180,21 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
             .collect();
         add("transport_keyed", name, &[&mode, &body[..]].concat());
     }
+    let messages = |role: u8, payloads: &[Vec<u8>]| {
+        let sized = payloads
+            .iter()
+            .flat_map(|payload| [&(payload.len() as u16).to_be_bytes()[..], payload].concat());
+        [role].into_iter().chain(sized).collect::<Vec<u8>>()
+    };
+    let sizes = [2048_u32, 3072, 8192].map(u32::to_be_bytes).concat();
+    let request = [&[34][..], &sizes].concat();
+    let init = [&[32][..], &mpint(&[0x5a; 380])].concat();
+    add("transport_group", "server", &messages(1, &[request, init]));
+    let group = [&[31][..], &mpint(&[0xff; 256]), &mpint(&[2])].concat();
+    let own = crate::ends::host_key().public_key_blob();
+    let signature = string(&[string(b"ssh-ed25519"), string(&[7; 64])].concat());
+    let reply = [&[33][..], &string(&own), &mpint(&[0x5a; 256]), &signature].concat();
+    add("transport_group", "client", &messages(0, &[group, reply]));
     add(
         "transport_pair",
         "busy",
