@@ -184,6 +184,12 @@ pub enum ChannelEvent {
         /// How many were told.
         told: u32,
     },
+    /// The client asked for proof of host keys that were new to it, and got it: it knows them from now on.
+    #[serde(rename = "host_keys.proven")]
+    HostKeysProven {
+        /// How many.
+        keys: u32,
+    },
     /// Both sides closed the channel.
     #[serde(rename = "channel.close")]
     Close {

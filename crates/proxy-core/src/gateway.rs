@@ -2,11 +2,12 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use hostkey_derive::{AccountSecret, Pins};
+use hostkey_derive::{AccountSecret, Algorithm, Pins, SecretRing};
 use policy::{Features, PolicySet};
 use session_log::{Recipient, SigningIdentity, Suite, WriterConfig, WriterPolicy};
 use ssh_transport::{Algorithms, RekeyPolicy};
@@ -38,8 +39,13 @@ impl From<Now> for session_log::Now {
 pub struct Gateway {
     /// Who may do what.
     pub policy: Arc<PolicySet>,
-    /// From which the client's host keys are derived.
-    pub account_secret: AccountSecret,
+    /// From which the client's host keys are derived. While more than one is live, the oldest answers in key exchanges,
+    /// since whoever knows any knows that one, and the keys of all are announced.
+    pub secrets: SecretRing,
+    /// Of which algorithms keys are derived for the client, one of each, the preferred first. Ed25519 and ECDSA on P-256.
+    pub host_key_algorithms: Vec<Algorithm>,
+    /// Who certifies the client's host keys; `None` shows bare keys only.
+    pub host_ca: Option<Ca>,
     /// Who signs the certificates.
     pub ca: Ca,
     /// How logs are written.
@@ -83,7 +89,9 @@ impl Gateway {
     ) -> Self {
         Self {
             policy,
-            account_secret,
+            secrets: SecretRing::new(account_secret),
+            host_key_algorithms: vec![Algorithm::Ed25519, Algorithm::EcdsaP256],
+            host_ca: None,
             ca,
             log: WriterConfig {
                 suite: Suite::default(),

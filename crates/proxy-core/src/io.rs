@@ -60,8 +60,8 @@ pub enum Output {
     ConnectTarget,
     /// Append to the session's log; answer [`Input::LogWritten`] or [`Input::LogFailed`] before any other input.
     Log(Bytes),
-    /// Have this signed by the certificate authority; answer [`Input::Signed`] or [`Input::SigningFailed`].
-    /// Only with [`crate::Ca::Remote`].
+    /// Have this signed by the certificate authority that it names; answer [`Input::Signed`] or [`Input::SigningFailed`].
+    /// Only with [`crate::Ca::Remote`]; one question is open at a time.
     SignCertificate(SigningRequest),
     /// Write to the leg's connection; report progress with [`Input::Written`].
     Send(Leg, Bytes),

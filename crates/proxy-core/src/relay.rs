@@ -12,6 +12,7 @@
 //! exit status, because dropbear and PuTTY forget the status of a channel that is at its end on both sides.
 
 mod channel;
+mod global;
 mod request;
 mod wire;
 
@@ -22,7 +23,9 @@ use core::time::Duration;
 use policy::Permissions;
 use session_log::Record;
 
-use self::channel::{Channel, Channels, Pending, Replies};
+use self::channel::{Channel, Channels, Pending};
+use self::global::GlobalRequests;
+pub use self::global::{Announcement, HostKeys, NextStep, Proofs};
 use self::request::{decide, describe, exit_of, told};
 use self::wire::{ChannelRequest, Message, own};
 use crate::{ChannelEvent, Exit, Leg, PerLeg};
@@ -83,6 +86,10 @@ pub trait Outlet {
     fn send(&mut self, to: Leg, payload: Vec<u8>);
     /// Something the operator is told.
     fn event(&mut self, event: ChannelEvent);
+    /// Who has the host keys. Without anybody, the target's announcements end here and the client's questions are refused.
+    fn host_keys(&mut self) -> Option<&mut dyn HostKeys> {
+        None
+    }
 }
 
 /// The connection layer of one session, after both logins.
@@ -90,7 +97,7 @@ pub trait Outlet {
 pub struct Relay {
     permissions: Arc<Permissions>,
     channels: Channels,
-    global_replies_to: PerLeg<Replies>,
+    global: GlobalRequests,
     bytes_from: PerLeg<u64>,
     last_exit: Option<Exit>,
 }
@@ -102,7 +109,7 @@ impl Relay {
         Self {
             permissions,
             channels: Channels::default(),
-            global_replies_to: PerLeg::default(),
+            global: GlobalRequests::default(),
             bytes_from: PerLeg::default(),
             last_exit: None,
         }
@@ -132,20 +139,13 @@ impl Relay {
         out: &mut impl Outlet,
     ) -> Result<(), RelayError> {
         let message = Message::parse(payload)?;
+        if from == Leg::Target {
+            self.target_begins(&message, out);
+        }
         match message {
-            Message::GlobalRequest {
-                name,
-                want_reply,
-                data,
-            } => self.global_request(from, name, want_reply, data, out),
-            Message::RequestSuccess => {
-                self.global_reply(from, true, out);
-                Ok(())
-            }
-            Message::RequestFailure => {
-                self.global_reply(from, false, out);
-                Ok(())
-            }
+            Message::GlobalRequest { .. } => self.global_request(from, message, payload, out),
+            Message::RequestSuccess { data } => self.global_reply(from, true, data, payload, out),
+            Message::RequestFailure => self.global_reply(from, false, &[], payload, out),
             Message::Open { .. } => self.open(from, message, payload, out),
             Message::OpenConfirmation { recipient, sender } => {
                 let channel = self.channels.confirm(from, recipient, sender)?;
@@ -248,90 +248,6 @@ impl Relay {
     pub fn notify_all(&mut self, text: &str, out: &mut impl Outlet) {
         for channel in self.channels.values_mut() {
             notify(channel, text, out);
-        }
-    }
-
-    fn global_request(
-        &mut self,
-        from: Leg,
-        name: &str,
-        want_reply: bool,
-        data: &[u8],
-        out: &mut impl Outlet,
-    ) -> Result<(), RelayError> {
-        let verdict = match (from, name) {
-            (_, "keepalive@openssh.com" | "no-more-sessions@openssh.com") if !data.is_empty() => {
-                Err("it has no room for data")
-            }
-            (_, "keepalive@openssh.com") | (Leg::Client, "no-more-sessions@openssh.com") => Ok(()),
-            (Leg::Target, "hostkeys-00@openssh.com") => {
-                // Every OpenSSH target says this, so it is no event. Its keys would be checked against its own exchange
-                // hash, and the client has ours.
-                let why = "the client knows derived keys only";
-                out.record(
-                    0,
-                    &Record::Refused {
-                        from: from.side(),
-                        what: name,
-                        why,
-                    },
-                );
-                if want_reply {
-                    self.global_replies_to[from].push(Pending::Refusal)?;
-                    self.flush_global_refusals(from, out);
-                }
-                return Ok(());
-            }
-            (Leg::Client, "tcpip-forward" | "streamlocal-forward@openssh.com") => {
-                Err("remote forwarding is not granted")
-            }
-            _ => Err("not a known global request"),
-        };
-        match verdict {
-            Ok(()) => {
-                out.record(
-                    0,
-                    &Record::Request {
-                        from: from.side(),
-                        kind: name,
-                        want_reply,
-                    },
-                );
-                if want_reply {
-                    self.global_replies_to[from].push(Pending::FromPeer)?;
-                }
-                out.pass();
-            }
-            Err(why) => {
-                write_refusal(0, from, name, why, out);
-                if want_reply {
-                    self.global_replies_to[from].push(Pending::Refusal)?;
-                    self.flush_global_refusals(from, out);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn global_reply(&mut self, from: Leg, ok: bool, out: &mut impl Outlet) {
-        if !self.global_replies_to[from.other()].peer_answered() {
-            write_refusal(0, from, "global reply", "nobody asked", out);
-            return;
-        }
-        out.record(
-            0,
-            &Record::Reply {
-                from: from.side(),
-                ok,
-            },
-        );
-        out.pass();
-        self.flush_global_refusals(from.other(), out);
-    }
-
-    fn flush_global_refusals(&mut self, to: Leg, out: &mut impl Outlet) {
-        while self.global_replies_to[to].next_refusal() {
-            out.send(to, own::bare(wire::REQUEST_FAILURE));
         }
     }
 

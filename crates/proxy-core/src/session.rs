@@ -4,7 +4,7 @@
 //!              may this identity reach this target?
 //!   ClientIdentification ──no──> told in clear ──> Over
 //!        │ yes: ConnectTarget
-//!   TargetConnection ──> TargetHostKey ── pins, derived keys ──> ClientLogin
+//!   TargetConnection ──> TargetHostKey ── pins, derived keys ──> HostCertificates ──> ClientLogin
 //!                                                                    │ may it be this user?
 //!                          Farewell <──no── banner, failure ─────────┤
 //!                             │                                      │ yes: the log's first page
@@ -25,7 +25,9 @@ mod batch;
 mod buffer;
 mod certificate;
 mod ending;
+mod host_certificate;
 mod host_key;
+mod identity;
 mod login;
 mod recorder;
 mod seeds;
@@ -41,12 +43,12 @@ use core::ops::Range;
 use core::time::Duration;
 
 use bytes::Bytes;
-use hostkey_derive::DerivedHostKey;
 use ssh_transport::{
     Client, ClientEvent, Ed25519Key, Identification, KeyExchange, Server, ServerConfig, ServerEvent,
 };
 
 use self::buffer::ReceiveBuffer;
+use self::identity::Identity;
 use self::recorder::Recorder;
 use self::seeds::{LaterSeeds, Seeds};
 use self::stage::{Denied, Stage};
@@ -88,9 +90,12 @@ pub struct Session {
     target: Option<Client>,
     io: PerLeg<LegIo>,
     known: Known,
+    /// From the target's host key on.
+    identity: Option<Identity>,
     /// The certificate's key; gone after the target's login.
     session_key: Option<Ed25519Key>,
     certificate_nonce: [u8; 32],
+    host_certificate_nonce: [u8; 32],
     recorder: Option<Recorder>,
     /// `Output::Log`s without an answer.
     unanswered_logs: u32,
@@ -121,7 +126,6 @@ struct Known {
     client_algorithms: Option<String>,
     target_algorithms: Option<String>,
     target_host_key: Vec<u8>,
-    derived: Vec<DerivedHostKey>,
     target_ready: bool,
     certificate_serial: u64,
 }
@@ -179,6 +183,8 @@ impl Session {
             },
             session_key: Some(session_key),
             certificate_nonce: seeds.certificate_nonce,
+            host_certificate_nonce: seeds.host_certificate_nonce,
+            identity: None,
             seeds: seeds.later,
             log_deadline: None,
             tried_other_methods: false,
@@ -254,7 +260,10 @@ impl Session {
             Input::TargetUnreachable(failure) => self.target_unreachable(failure, now),
             Input::LogWritten => self.log_answered(true, now),
             Input::LogFailed => self.log_answered(false, now),
-            Input::Signed(signature) => self.certificate_signed(signature, now),
+            Input::Signed(signature) => match &self.stage {
+                Stage::HostCertificates { .. } => self.host_certificate_signed(signature, now),
+                _ => self.certificate_signed(signature, now),
+            },
             Input::SigningFailed => self.signing_failed(now),
             Input::Shutdown => self.shut_down(now),
         }
@@ -272,6 +281,7 @@ impl Session {
         let own = match &self.stage {
             Stage::TargetConnection { deadline }
             | Stage::TargetHostKey { deadline }
+            | Stage::HostCertificates { deadline, .. }
             | Stage::Certificate { deadline, .. }
             | Stage::TargetLogin { deadline, .. }
             | Stage::Farewell { deadline } => Some(*deadline),
@@ -341,8 +351,10 @@ impl Session {
                     now,
                 );
             }
-            Stage::Certificate { deadline, .. } if *deadline <= now.mono => {
-                self.signing_failed(now)
+            Stage::Certificate { deadline, .. } | Stage::HostCertificates { deadline, .. }
+                if *deadline <= now.mono =>
+            {
+                self.signing_failed(now);
             }
             Stage::Farewell { deadline } if *deadline <= now.mono => self.say_goodbye(),
             Stage::End(_) => self.relay_timeout(now),
@@ -453,6 +465,7 @@ impl Session {
             ServerEvent::PeerIdentified(ident) => self.client_identified(ident, now),
             ServerEvent::SignExchangeHash(request) => self.sign_exchange_hash(request, now),
             ServerEvent::KeyExchanged(exchanged) => {
+                self.remember_session_id(Leg::Client, &exchanged);
                 self.known
                     .client_algorithms
                     .get_or_insert_with(|| algorithms(&exchanged));
@@ -469,6 +482,7 @@ impl Session {
             ClientEvent::PeerIdentified(ident) => self.known.target_ident = Some(ident),
             ClientEvent::HostKey(question) => self.target_host_key(question, now),
             ClientEvent::KeyExchanged(exchanged) => {
+                self.remember_session_id(Leg::Target, &exchanged);
                 self.known
                     .target_algorithms
                     .get_or_insert_with(|| algorithms(&exchanged));

@@ -33,7 +33,9 @@ pub(crate) enum Message<'a> {
         want_reply: bool,
         data: &'a [u8],
     },
-    RequestSuccess,
+    RequestSuccess {
+        data: &'a [u8],
+    },
     RequestFailure,
     Open {
         kind: &'a str,
@@ -102,8 +104,7 @@ impl<'a> Message<'a> {
                     data: r.rest,
                 });
             }
-            // No request that passes has an answer with data.
-            REQUEST_SUCCESS => Self::RequestSuccess,
+            REQUEST_SUCCESS => return Ok(Self::RequestSuccess { data: r.rest }),
             REQUEST_FAILURE => Self::RequestFailure,
             CHANNEL_OPEN => {
                 let (kind, sender, window, max_packet) = (r.name()?, r.u32()?, r.u32()?, r.u32()?);

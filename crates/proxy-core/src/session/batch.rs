@@ -7,11 +7,12 @@ use core::ops::Range;
 
 use session_log::Record;
 
+use super::identity::Identity;
 use super::recorder::Recorder;
 use super::stage::{Relaying, Stage};
 use super::{Held, MAX_REFUSAL_EVENTS, Session};
 use crate::event::{EventKind, Subject, millis};
-use crate::relay::Outlet;
+use crate::relay::{HostKeys, Outlet};
 use crate::{AccessEvent, ChannelEvent, EndReason, Leg, Now, Output};
 
 /// Most packets of one batch; a receive buffer full of the smallest ones has about this many.
@@ -123,6 +124,7 @@ impl Session {
             subject: &self.subject,
             user: self.user.as_ref(),
             refusal_events: &mut self.refusal_events,
+            identity: self.identity.as_mut(),
             from,
             at: at.clone(),
             time_unix_ms: millis(now.unix),
@@ -139,6 +141,7 @@ pub(super) struct Batch<'a> {
     subject: &'a Arc<Subject>,
     user: Option<&'a Arc<str>>,
     refusal_events: &'a mut u32,
+    identity: Option<&'a mut Identity>,
     from: Leg,
     at: Range<usize>,
     time_unix_ms: u64,
@@ -184,5 +187,10 @@ impl Outlet for Batch<'_> {
             }
         }
         self.tell(event);
+    }
+
+    fn host_keys(&mut self) -> Option<&mut dyn HostKeys> {
+        let identity = self.identity.as_deref_mut()?;
+        Some(identity)
     }
 }

@@ -14,7 +14,7 @@ use super::stage::{Denied, Login, Stage};
 use crate::{Ca, Leg, Now, Output, Refusal, SigningRequest};
 
 /// How long a signer elsewhere may take.
-const SIGNING_DEADLINE: Duration = Duration::from_secs(30);
+pub(super) const SIGNING_DEADLINE: Duration = Duration::from_secs(30);
 /// The certificate type of the session's key.
 const CERTIFICATE_ALGORITHM: &str = "ssh-ed25519-cert-v01@openssh.com";
 
@@ -108,7 +108,10 @@ impl Session {
     }
 
     pub(super) fn signing_failed(&mut self, now: Now) {
-        if matches!(self.stage, Stage::Certificate { .. }) {
+        if matches!(
+            self.stage,
+            Stage::Certificate { .. } | Stage::HostCertificates { .. }
+        ) {
             self.refuse(Denied::by_signer("the signer did not sign".into()), now);
         }
     }

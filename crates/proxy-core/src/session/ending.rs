@@ -27,6 +27,7 @@ impl Session {
             Stage::ClientIdentification { refused: None }
             | Stage::TargetConnection { .. }
             | Stage::TargetHostKey { .. }
+            | Stage::HostCertificates { .. }
             | Stage::ClientLogin => {
                 self.tell_denied(&denied, now);
                 self.turn_away(&denied);

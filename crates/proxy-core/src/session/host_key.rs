@@ -2,13 +2,15 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use hostkey_derive::{Algorithm, Pins};
-use ssh_transport::{HostKey, HostKeyAlgorithm, HostKeyQuestion, SignRequest};
+use hostkey_derive::{Pins, TargetKey};
+use ssh_transport::{HostKeyAlgorithm, HostKeyQuestion, KeyExchange, SignRequest};
 use sshcert::CheckContext;
 
 use super::Session;
+use super::identity::Identity;
 use super::stage::{Denied, Stage};
 use crate::{EndReason, Leg, Now, Refusal};
 
@@ -71,28 +73,12 @@ impl Session {
             detail,
             advice: "the target's host key cannot be used; ask who runs it".into(),
         };
-        for algorithm in [Algorithm::Ed25519, Algorithm::EcdsaP256] {
-            let key = hostkey_derive::derive(&self.gateway.account_secret, presented, algorithm)
-                .map_err(|error| unusable(error.to_string()))?;
-            self.known.derived.push(key);
-        }
-        let offered: Vec<HostKey> = self
-            .known
-            .derived
-            .iter()
-            .filter_map(|key| {
-                let algorithm = HostKeyAlgorithm::from_name(key.algorithm().name())?;
-                Some(HostKey {
-                    algorithm,
-                    public_key: key.public_key_blob().to_vec(),
-                })
-            })
-            .collect();
+        let pins = self.info.target.host_keys.clone();
+        let identity = Identity::new(Arc::clone(&self.gateway), presented, pins, now.unix)
+            .map_err(|error| unusable(error.to_string()))?;
+        self.identity = Some(identity);
         self.known.target_host_key = presented.to_vec();
-        self.stage = Stage::ClientLogin;
-        self.client
-            .start(&offered, now.mono)
-            .map_err(|error| unusable(error.to_string()))
+        self.serve_client(now)
     }
 
     /// Pins and authorities: any one of them is enough; with neither, any key is taken.
@@ -131,17 +117,32 @@ impl Session {
     }
 
     pub(super) fn sign_exchange_hash(&mut self, request: SignRequest, now: Now) {
+        // A certificate counts as the key that it certifies.
+        let asked = TargetKey::from_blob(&request.public_key);
         let key = self
-            .known
-            .derived
+            .identity
             .iter()
-            .find(|key| *key.public_key_blob() == *request.public_key);
+            .flat_map(|identity| identity.offered())
+            .find(|key| {
+                asked
+                    .as_ref()
+                    .is_ok_and(|asked| asked.blob() == key.public_key_blob())
+            });
         // The transport asks only for keys that it was started with.
         let Some(signature) = key.map(|key| key.sign(&request.data)) else {
             return;
         };
         if let Err(error) = self.client.signed(request.id, &signature, now.mono) {
             self.leg_failed(Leg::Client, &error, now);
+        }
+    }
+
+    /// What signatures about host keys are bound to: the first exchange names the connection.
+    pub(super) fn remember_session_id(&mut self, leg: Leg, exchanged: &KeyExchange) {
+        if let Some(identity) = &mut self.identity
+            && exchanged.first
+        {
+            identity.session_ids[leg] = exchanged.session_id.clone();
         }
     }
 

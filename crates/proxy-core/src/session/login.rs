@@ -202,9 +202,9 @@ impl Session {
             .map(|group| format!("{}:{}", group.provider, group.name))
             .collect();
         let fingerprints: Vec<String> = self
-            .known
-            .derived
+            .identity
             .iter()
+            .flat_map(|identity| identity.offered())
             .map(|key| key.fingerprint())
             .collect();
         let target_addr = facts

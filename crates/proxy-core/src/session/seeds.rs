@@ -12,6 +12,7 @@ pub(super) struct Seeds {
     pub(super) session_id: SessionId,
     pub(super) certificate_serial: u64,
     pub(super) certificate_nonce: [u8; 32],
+    pub(super) host_certificate_nonce: [u8; 32],
     pub(super) client_leg: Zeroizing<[u8; 32]>,
     pub(super) session_key: Zeroizing<[u8; 32]>,
     pub(super) later: LaterSeeds,
@@ -27,10 +28,12 @@ impl Seeds {
     pub(super) fn new(seed: &[u8; 32]) -> Self {
         let (mut prk, root) = Hkdf::<Sha256>::extract(Some(b"portreeve session v1"), seed);
         prk.as_mut_slice().zeroize();
-        let (mut session_id, mut serial, mut certificate_nonce) = ([0; 16], [0; 8], [0; 32]);
+        let (mut session_id, mut serial) = ([0; 16], [0; 8]);
+        let (mut certificate_nonce, mut host_certificate_nonce) = ([0; 32], [0; 32]);
         fill(&root, "session id", &mut session_id);
         fill(&root, "certificate serial", &mut serial);
         fill(&root, "certificate nonce", &mut certificate_nonce);
+        fill(&root, "host certificate nonce", &mut host_certificate_nonce);
         let secret = |label| {
             let mut bytes = Zeroizing::new([0; 32]);
             fill(&root, label, bytes.as_mut());
@@ -41,6 +44,7 @@ impl Seeds {
             // 53 bits, so that every reader of JSON keeps them, and never zero: zero means "none" to a revocation list.
             certificate_serial: (u64::from_be_bytes(serial) >> 11).max(1),
             certificate_nonce,
+            host_certificate_nonce,
             client_leg: secret("client leg"),
             session_key: secret("session key"),
             later: LaterSeeds {

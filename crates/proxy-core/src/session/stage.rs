@@ -1,7 +1,9 @@
 //! Where a session stands, named for what it awaits.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use policy::Grant;
@@ -21,6 +23,11 @@ pub(super) enum Stage {
     TargetConnection { deadline: Duration },
     /// The target's host key, before the client sees any.
     TargetHostKey { deadline: Duration },
+    /// The host authority's signatures, before the client sees a host key.
+    HostCertificates {
+        certifying: Box<CertifyingHost>,
+        deadline: Duration,
+    },
     /// The client's key exchange and its wish to log in.
     ClientLogin,
     /// The log's first page.
@@ -45,6 +52,13 @@ pub(super) enum Stage {
     LogClosed(Box<Ending>),
     /// Nothing more.
     Over,
+}
+
+/// Host certificates in the making.
+pub(super) struct CertifyingHost {
+    /// The first is with the authority.
+    pub(super) unsigned: VecDeque<Prepared>,
+    pub(super) certificates: Vec<Certificate>,
 }
 
 /// A client whose login the policy allowed, and which waits for an answer.

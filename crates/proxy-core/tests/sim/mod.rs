@@ -38,6 +38,7 @@ usernames = ["deploy"]
 "#;
 
 pub const CA_SEED: [u8; 32] = [7; 32];
+pub const HOST_CA_SEED: [u8; 32] = [8; 32];
 pub const START_UNIX: Duration = Duration::from_secs(1_800_000_000);
 
 /// How the world differs from the one in which everything goes well.
@@ -48,6 +49,10 @@ pub struct Setup {
     pub user: &'static str,
     pub policy: String,
     pub account_secret: [u8; 32],
+    /// The secret before it, and for how long from the start it still serves.
+    pub previous_secret: Option<([u8; 32], Duration)>,
+    /// An authority certifies the client's host keys, and the person's client asks for certificates.
+    pub host_ca: bool,
     pub target_key: [u8; 32],
     pub host_keys: Option<hostkey_derive::Pins>,
     pub connect: Result<(), ConnectFailure>,
@@ -57,10 +62,14 @@ pub struct Setup {
     /// Most bytes that one read brings.
     pub read_at_most: usize,
     pub remote_ca: bool,
+    /// Whoever has the authority's key does not sign.
+    pub signer_fails: bool,
     /// After how many bytes the proxy exchanges keys again.
     pub rekey_bytes: u64,
     /// What the target says at the login.
     pub banner: Option<&'static str>,
+    /// Packets that the target sends in the same breath as its word that the login is accepted.
+    pub sent_at_login: Vec<Vec<u8>>,
 }
 
 impl Default for Setup {
@@ -71,6 +80,8 @@ impl Default for Setup {
             user: "deploy",
             policy: POLICY.into(),
             account_secret: [2; 32],
+            previous_secret: None,
+            host_ca: false,
             target_key: [3; 32],
             host_keys: None,
             connect: Ok(()),
@@ -78,8 +89,10 @@ impl Default for Setup {
             log_fails_at: None,
             read_at_most: usize::MAX,
             remote_ca: false,
+            signer_fails: false,
             rekey_bytes: 1 << 30,
             banner: None,
+            sent_at_login: Vec::new(),
         }
     }
 }
@@ -135,6 +148,9 @@ pub struct Person {
     pub was_refused: bool,
     pub goodbye: Option<String>,
     pub packets: Vec<Vec<u8>>,
+    /// What it was told of host keys, apart from all else.
+    pub announcements: Vec<Vec<u8>>,
+    pub session_id: Vec<u8>,
     exchanges: usize,
     data: Vec<u8>,
     incoming: Vec<u8>,
@@ -146,6 +162,8 @@ pub struct TargetHost {
     key: Ed25519Key,
     trusts_ca: bool,
     banner: Option<&'static str>,
+    sent_at_login: Vec<Vec<u8>>,
+    pub session_id: Vec<u8>,
     pub attempts: Vec<(String, AuthMethod)>,
     pub goodbye: Option<String>,
     pub packets: Vec<Vec<u8>>,
@@ -167,6 +185,10 @@ fn channel_data(packet: &[u8]) -> &[u8] {
     if packet[0] == 94 { &packet[9..] } else { &[] }
 }
 
+fn authority_key(seed: &[u8; 32]) -> ssh_key::PrivateKey {
+    ssh_key::private::Ed25519Keypair::from_seed(seed).into()
+}
+
 pub fn ed25519(seed: [u8; 32]) -> Ed25519Key {
     Ed25519Key::from_seed(zeroize::Zeroizing::new(seed))
 }
@@ -178,20 +200,34 @@ impl World {
             identities: vec![self::recipient()],
             ..ReaderConfig::default()
         });
-        let ca = ssh_key::PrivateKey::from(ssh_key::private::Ed25519Keypair::from_seed(&CA_SEED));
-        let authority = if setup.remote_ca {
-            Ca::Remote(sshcert::CaPublicKey::from_public_key(ca.public_key()).unwrap())
-        } else {
-            Ca::Local(sshcert::CaKey::from_private_key(ca.clone()).unwrap())
+        let ca = authority_key(&CA_SEED);
+        let authority = |seed| {
+            let key = authority_key(seed);
+            if setup.remote_ca {
+                Ca::Remote(sshcert::CaPublicKey::from_public_key(key.public_key()).unwrap())
+            } else {
+                Ca::Local(sshcert::CaKey::from_private_key(key).unwrap())
+            }
         };
         let mut gateway = Gateway::new(
             Arc::new(policy::PolicySet::from_toml(&setup.policy).unwrap()),
             hostkey_derive::AccountSecret::from_bytes(&setup.account_secret).unwrap(),
-            authority,
+            authority(&CA_SEED),
             vec![recipient.recipient()],
             SigningIdentity::from_seed([5; 32]),
         );
         gateway.rekey.max_bytes = setup.rekey_bytes;
+        if let Some((previous, overlap)) = &setup.previous_secret {
+            let secret = |bytes| hostkey_derive::AccountSecret::from_bytes(bytes).unwrap();
+            gateway.secrets = hostkey_derive::SecretRing::new(secret(previous))
+                .rotate(
+                    secret(&setup.account_secret),
+                    START_UNIX - Duration::from_secs(3600),
+                    START_UNIX + *overlap,
+                )
+                .unwrap();
+        }
+        gateway.host_ca = setup.host_ca.then(|| authority(&HOST_CA_SEED));
         let now = Now {
             mono: Duration::ZERO,
             unix: START_UNIX,
@@ -217,10 +253,14 @@ impl World {
             },
         };
         let session = Session::new(Arc::new(gateway), info, &setup.seed, now);
-        let config = ClientConfig {
+        let mut config = ClientConfig {
             identification: "SSH-2.0-OpenSSH_9.2 test".into(),
             ..ClientConfig::default()
         };
+        if setup.host_ca {
+            let certificates = HostKeyAlgorithm::CERTIFICATES.into_iter();
+            config.algorithms.host_keys = certificates.chain(HostKeyAlgorithm::KEYS).collect();
+        }
         let person = Person {
             ssh: Client::new(Arc::new(config), [11; 32], now.mono),
             user: setup.user.into(),
@@ -230,6 +270,8 @@ impl World {
             was_refused: false,
             goodbye: None,
             packets: Vec::new(),
+            announcements: Vec::new(),
+            session_id: Vec::new(),
             exchanges: 0,
             data: Vec::new(),
             incoming: Vec::new(),
@@ -363,7 +405,15 @@ impl World {
                 }
                 Output::SignCertificate(request) => {
                     self.steps.push(Step::SignCertificate);
-                    let signature = ed25519(CA_SEED).sign(&request.to_be_signed);
+                    if self.setup.signer_fails {
+                        self.session.handle(Input::SigningFailed, self.now);
+                        continue;
+                    }
+                    let seed = [CA_SEED, HOST_CA_SEED]
+                        .into_iter()
+                        .find(|seed| ed25519(*seed).public_key_blob() == *request.authority)
+                        .unwrap();
+                    let signature = ed25519(seed).sign(&request.to_be_signed);
                     self.session.handle(Input::Signed(&signature), self.now);
                 }
                 Output::Send(leg, bytes) => {
@@ -528,7 +578,12 @@ impl Person {
             if let Some(payload) = progress.payload {
                 self.data
                     .extend_from_slice(channel_data(&incoming[payload.clone()]));
-                self.packets.push(incoming[payload].to_vec());
+                let packet = incoming[payload].to_vec();
+                if ssh_transport::hostkeys::parse_announcement(&packet).is_ok() {
+                    self.announcements.push(packet);
+                } else {
+                    self.packets.push(packet);
+                }
             }
             incoming.drain(..progress.consumed);
             self.incoming = incoming;
@@ -555,6 +610,7 @@ impl Person {
                 if !exchange.first {
                     return;
                 }
+                self.session_id = exchange.session_id;
                 self.ssh
                     .authenticate(&self.user, ClientAuth::None, now)
                     .unwrap();
@@ -582,6 +638,8 @@ impl TargetHost {
             key,
             trusts_ca: setup.target_trusts_ca,
             banner: setup.banner,
+            sent_at_login: setup.sent_at_login.clone(),
+            session_id: Vec::new(),
             attempts: Vec::new(),
             goodbye: None,
             packets: Vec::new(),
@@ -620,7 +678,10 @@ impl TargetHost {
 
     fn react(&mut self, event: ServerEvent, now: Duration) {
         match event {
-            ServerEvent::KeyExchanged(_) => self.exchanges += 1,
+            ServerEvent::KeyExchanged(exchange) => {
+                self.exchanges += 1;
+                self.session_id = exchange.session_id;
+            }
             ServerEvent::SignExchangeHash(request) => {
                 let signature = self.key.sign(&request.data);
                 self.ssh.signed(request.id, &signature, now).unwrap();
@@ -639,6 +700,12 @@ impl TargetHost {
                 }
                 if proven && self.trusts_ca {
                     self.ssh.accept(attempt.id, now).unwrap();
+                    for packet in std::mem::take(&mut self.sent_at_login) {
+                        // A mere question about the key is no login yet.
+                        if self.ssh.send_packet(&packet, now).is_err() {
+                            self.sent_at_login.push(packet);
+                        }
+                    }
                 } else {
                     self.ssh.reject(attempt.id, &["publickey"], now);
                 }

@@ -1,0 +1,301 @@
+//! Global requests (RFC 4254 section 4): which pass, and who answers them, in the order in which they were asked.
+//!
+//! ```text
+//!   target                         proxy                          client
+//!   hostkeys-00 ───────────────────> │                              │
+//!     │ <──────── hostkeys-prove-00  │                              │
+//!   proofs ────────────────────────> │ hostkeys-00, derived keys ──>│
+//!                                    │ <────────── hostkeys-prove-00
+//!                                    │ proofs ─────────────────────>│
+//! ```
+//!
+//! The requests about host keys (OpenSSH `PROTOCOL` 2.5) end here on both sides, since the client knows derived keys only.
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use session_log::Record;
+
+use super::channel::MAX_PENDING_REPLIES;
+use super::wire::{self, Message, own};
+use super::{Outlet, Relay, RelayError, write_refusal};
+use crate::{ChannelEvent, Leg, PerLeg};
+
+const ANNOUNCEMENT: &str = "hostkeys-00@openssh.com";
+const PROVE: &str = "hostkeys-prove-00@openssh.com";
+
+/// Who has the host keys of both sides. The relay carries its packets and keeps their turn.
+pub trait HostKeys {
+    /// The target announced its host keys in this packet.
+    ///
+    /// # Errors
+    /// Why it is ignored.
+    fn announced(&mut self, packet: &[u8]) -> Result<NextStep, &'static str>;
+
+    /// The target answered the request of [`NextStep::Ask`] with this packet.
+    ///
+    /// # Errors
+    /// Why the announcement before it is ignored.
+    fn answered(&mut self, packet: &[u8]) -> Result<Announcement, &'static str>;
+
+    /// The target began with something else than an announcement. `None` leaves the client with what it knows.
+    fn not_announced(&mut self) -> Option<Announcement>;
+
+    /// The client wants the keys in this packet proven.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    fn prove(&mut self, packet: &[u8]) -> Result<Proofs, &'static str>;
+}
+
+/// What follows an announcement of the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NextStep {
+    /// The target is to answer this packet.
+    Ask(Vec<u8>),
+    /// There is nothing to prove.
+    Tell(Announcement),
+}
+
+/// Host keys told to the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announcement {
+    /// For the client.
+    pub packet: Vec<u8>,
+    /// For the log.
+    pub text: String,
+}
+
+/// Host keys proven to the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proofs {
+    /// The answer for the client.
+    pub packet: Vec<u8>,
+    /// How many keys it proves.
+    pub keys: u32,
+}
+
+/// What answers the oldest unanswered request of a leg.
+#[derive(Debug)]
+enum Answer {
+    /// Its peer, as it comes.
+    FromPeer,
+    /// The proxy, when all earlier ones were answered.
+    Own(Vec<u8>),
+    /// Nobody on that leg asked: the proxy did, between that leg's requests.
+    ForProxy,
+}
+
+/// The global requests of both legs.
+#[derive(Debug, Default)]
+pub(super) struct GlobalRequests {
+    answers_to: PerLeg<VecDeque<Answer>>,
+    /// The target has sent its first packet, which is where OpenSSH announces its keys.
+    target_has_begun: bool,
+}
+
+impl GlobalRequests {
+    fn push(&mut self, to: Leg, answer: Answer) -> Result<(), RelayError> {
+        let answers = &mut self.answers_to[to];
+        if answers.len() >= MAX_PENDING_REPLIES {
+            return Err(RelayError::TooManyRequests {
+                limit: MAX_PENDING_REPLIES,
+            });
+        }
+        answers.push_back(answer);
+        Ok(())
+    }
+
+    /// An answer of the proxy goes out in its turn.
+    fn answer(
+        &mut self,
+        to: Leg,
+        packet: Vec<u8>,
+        out: &mut impl Outlet,
+    ) -> Result<(), RelayError> {
+        self.push(to, Answer::Own(packet))?;
+        self.flush(to, out);
+        Ok(())
+    }
+
+    fn flush(&mut self, to: Leg, out: &mut impl Outlet) {
+        while let Some(Answer::Own(packet)) =
+            self.answers_to[to].pop_front_if(|answer| matches!(answer, Answer::Own(_)))
+        {
+            out.send(to, packet);
+        }
+    }
+}
+
+impl Relay {
+    /// A target whose first packet is no announcement makes none: the client is told what there is to tell.
+    pub(super) fn target_begins(&mut self, message: &Message<'_>, out: &mut impl Outlet) {
+        if core::mem::replace(&mut self.global.target_has_begun, true) {
+            return;
+        }
+        let announces =
+            matches!(message, Message::GlobalRequest { name, .. } if *name == ANNOUNCEMENT);
+        if !announces
+            && let Some(announcement) = out.host_keys().and_then(|keys| keys.not_announced())
+        {
+            tell(announcement, out);
+        }
+    }
+
+    pub(super) fn global_request(
+        &mut self,
+        from: Leg,
+        message: Message<'_>,
+        packet: &[u8],
+        out: &mut impl Outlet,
+    ) -> Result<(), RelayError> {
+        let Message::GlobalRequest {
+            name,
+            want_reply,
+            data,
+        } = message
+        else {
+            return Err(RelayError::Malformed);
+        };
+        let verdict = match (from, name) {
+            (_, "keepalive@openssh.com" | "no-more-sessions@openssh.com") if !data.is_empty() => {
+                Err("it has no room for data")
+            }
+            (_, "keepalive@openssh.com") | (Leg::Client, "no-more-sessions@openssh.com") => Ok(()),
+            (Leg::Target, ANNOUNCEMENT) => {
+                return self.target_announces(want_reply, packet, out);
+            }
+            (Leg::Client, PROVE) if want_reply => return self.client_asks(packet, out),
+            (Leg::Client, PROVE) => Err("no answer is wanted"),
+            (Leg::Client, "tcpip-forward" | "streamlocal-forward@openssh.com") => {
+                Err("remote forwarding is not granted")
+            }
+            _ => Err("not a known global request"),
+        };
+        match verdict {
+            Ok(()) => {
+                record_request(from, name, want_reply, out);
+                if want_reply {
+                    self.global.push(from, Answer::FromPeer)?;
+                }
+                out.pass();
+            }
+            Err(why) => {
+                write_refusal(0, from, name, why, out);
+                if want_reply {
+                    self.global.answer(from, refusal(), out)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An answer to the oldest request of the other leg, or of the proxy's own.
+    pub(super) fn global_reply(
+        &mut self,
+        from: Leg,
+        ok: bool,
+        data: &[u8],
+        packet: &[u8],
+        out: &mut impl Outlet,
+    ) -> Result<(), RelayError> {
+        let asker = from.other();
+        let owed = |answer: &mut Answer| !matches!(answer, Answer::Own(_));
+        match self.global.answers_to[asker].pop_front_if(owed) {
+            Some(Answer::ForProxy) => {
+                let announcement = out.host_keys().map(|keys| keys.answered(packet));
+                match announcement {
+                    Some(Ok(announcement)) => tell(announcement, out),
+                    Some(Err(why)) => write_refusal(0, from, ANNOUNCEMENT, why, out),
+                    None => {}
+                }
+            }
+            // No request that passes has an answer with data.
+            _ if !data.is_empty() => return Err(RelayError::Malformed),
+            Some(_) => {
+                out.record(
+                    0,
+                    &Record::Reply {
+                        from: from.side(),
+                        ok,
+                    },
+                );
+                out.pass();
+            }
+            None => {
+                write_refusal(0, from, "global reply", "nobody asked", out);
+                return Ok(());
+            }
+        }
+        self.global.flush(asker, out);
+        Ok(())
+    }
+
+    fn target_announces(
+        &mut self,
+        want_reply: bool,
+        packet: &[u8],
+        out: &mut impl Outlet,
+    ) -> Result<(), RelayError> {
+        record_request(Leg::Target, ANNOUNCEMENT, want_reply, out);
+        if want_reply {
+            self.global.answer(Leg::Target, refusal(), out)?;
+        }
+        match out.host_keys().map(|keys| keys.announced(packet)) {
+            Some(Ok(NextStep::Ask(request))) => {
+                // Beyond the client's own limit, since the client did not ask.
+                self.global.answers_to[Leg::Client].push_back(Answer::ForProxy);
+                out.send(Leg::Target, request);
+            }
+            Some(Ok(NextStep::Tell(announcement))) => tell(announcement, out),
+            Some(Err(why)) => write_refusal(0, Leg::Target, ANNOUNCEMENT, why, out),
+            None => {
+                let why = "nobody here has host keys for the client";
+                write_refusal(0, Leg::Target, ANNOUNCEMENT, why, out);
+            }
+        }
+        Ok(())
+    }
+
+    fn client_asks(&mut self, packet: &[u8], out: &mut impl Outlet) -> Result<(), RelayError> {
+        let proofs = out.host_keys().map(|keys| keys.prove(packet));
+        let answer = match proofs.unwrap_or(Err("no host key was announced")) {
+            Ok(proofs) => {
+                record_request(Leg::Client, PROVE, true, out);
+                out.event(ChannelEvent::HostKeysProven { keys: proofs.keys });
+                proofs.packet
+            }
+            Err(why) => {
+                write_refusal(0, Leg::Client, PROVE, why, out);
+                refusal()
+            }
+        };
+        self.global.answer(Leg::Client, answer, out)
+    }
+}
+
+fn tell(announcement: Announcement, out: &mut impl Outlet) {
+    out.record(
+        0,
+        &Record::Annotation {
+            text: &announcement.text,
+        },
+    );
+    out.send(Leg::Client, announcement.packet);
+}
+
+fn record_request(from: Leg, kind: &str, want_reply: bool, out: &mut impl Outlet) {
+    out.record(
+        0,
+        &Record::Request {
+            from: from.side(),
+            kind,
+            want_reply,
+        },
+    );
+}
+
+fn refusal() -> Vec<u8> {
+    own::bare(wire::REQUEST_FAILURE)
+}
