@@ -8,6 +8,12 @@
 //!
 //! [account]
 //! secret_file = "account-secret"        # 32 bytes, hex or base64: clients' host keys are derived from it
+//! host_key_algorithms = ["ssh-ed25519", "ecdsa-sha2-nistp256"] # the default; "ecdsa-sha2-nistp384" is the third
+//! host_ca_key_file = "host_ca"          # certifies those keys, for clients with a line `@cert-authority`; left out: nobody does
+//!
+//! [[account.previous]]                  # secrets before it, the oldest first; their keys serve and the new ones are announced
+//! secret_file = "account-secret.2026"
+//! until = 2027-01-31T00:00:00Z
 //!
 //! [ca]
 //! key_file = "ca"                       # OpenSSH private key that targets trust (TrustedUserCAKeys)
@@ -70,6 +76,7 @@
 //! # kind = "service"                    # a program; "person" is the default
 //! ```
 
+mod account;
 pub mod files;
 mod identities;
 mod keys;
@@ -83,7 +90,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostkey_derive::AccountSecret;
+use hostkey_derive::{Algorithm, SecretRing};
 use policy::{PolicySet, Problem};
 use proxy_core::Timeouts;
 use session_log::{Recipient, SigningIdentity};
@@ -108,7 +115,11 @@ pub struct Config {
     /// Who may be whom where.
     pub policy: Arc<PolicySet>,
     /// From which the clients' host keys are derived.
-    pub account_secret: AccountSecret,
+    pub secrets: SecretRing,
+    /// Of which algorithms they are, one each; at least one.
+    pub host_key_algorithms: Vec<Algorithm>,
+    /// Who certifies them, if anybody does.
+    pub host_ca: Option<CaKey>,
     /// Who signs the certificates.
     pub ca: CaKey,
     /// Who can read the logs; at least one.
@@ -257,7 +268,7 @@ const SECTIONS: [&str; 11] = [
 fn read<'d>(reader: &mut Reader<'d>, table: &'d DeTable<'d>) -> Option<Config> {
     let document = reader.document(table, &SECTIONS);
     let policy = keys::policy(reader, &document);
-    let account_secret = keys::account_secret(reader, &document);
+    let account = account::account(reader, &document);
     let ca = keys::ca_key(reader, &document);
     let log = parts::log(reader, &document);
     let events_file = parts::events_file(reader, &document);
@@ -270,14 +281,16 @@ fn read<'d>(reader: &mut Reader<'d>, table: &'d DeTable<'d>) -> Option<Config> {
     let targets = parts::targets(reader, &document);
     let identities = identities::identities(reader, &document);
     let listeners = listeners::listeners(reader, &document, &targets, &identities);
-    let log = log?;
+    let (log, account) = (log?, account?);
     Some(Config {
         listeners,
         directory: listeners::directory(&targets, &identities),
         identities: identities.into_iter().map(|known| known.who).collect(),
         targets,
         policy: policy?,
-        account_secret: account_secret?,
+        secrets: account.secrets,
+        host_key_algorithms: account.algorithms,
+        host_ca: account.host_ca,
         ca: ca?,
         recipients: log.recipients,
         log_signer: log.signer?,

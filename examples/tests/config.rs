@@ -639,3 +639,67 @@ fn the_public_half_of_a_key_is_not_to_be_hidden_but_to_be_replaced() {
         );
     }
 }
+
+#[test]
+fn secrets_are_rotated_and_host_keys_certified_as_the_file_says() {
+    let Some(folder) = Folder::new() else { return };
+    folder.write("older", &"5b".repeat(32), 0o600);
+    folder.write("oldest", &"5c".repeat(32), 0o600);
+    let with = |account: &str| GOOD.replace("\n[ca]", &format!("{account}\n\n[ca]"));
+    let text = with(
+        "host_key_algorithms = [\"ecdsa-sha2-nistp384\", \"ssh-ed25519\"]\nhost_ca_key_file = \"ca\"\n\
+         [[account.previous]]\nsecret_file = \"oldest\"\nuntil = 2001-01-01T00:00:00Z\n\
+         [[account.previous]]\nsecret_file = \"older\"\nuntil = \"2100-01-01T00:00:00+02:00\"",
+    );
+    let config = folder.load(&text).unwrap_or_else(|error| panic!("{error}"));
+    let secrets = |unix_secs| -> Vec<u8> {
+        let live = config.secrets.live(Duration::from_secs(unix_secs));
+        live.map(|secret| secret.secret_bytes()[0]).collect()
+    };
+    assert_eq!(secrets(900_000_000), [0x5a, 0x5b, 0x5c]);
+    assert_eq!(secrets(1_800_000_000), [0x5a, 0x5b]);
+    assert_eq!(secrets(4_102_437_599), [0x5a, 0x5b]);
+    assert_eq!(secrets(4_102_437_600), [0x5a]);
+    let algorithms = config.host_key_algorithms.iter().map(|a| a.name());
+    let algorithms: Vec<_> = algorithms.collect();
+    assert_eq!(algorithms, ["ecdsa-sha2-nistp384", "ssh-ed25519"]);
+    assert!(config.host_ca.is_some());
+
+    let previous = |lines: &str| with(&format!("[[account.previous]]\n{lines}"));
+    for (bad, expected) in [
+        (
+            with("host_key_algorithms = [\"ssh-rsa\"]"),
+            &["no key is derived for `ssh-rsa`", "`ssh-ed25519`"][..],
+        ),
+        (with("host_key_algorithms = []"), &["no algorithm"]),
+        (
+            with("host_key_algorithms = [\"ssh-ed25519\", \"ssh-ed25519\"]"),
+            &["`ssh-ed25519` twice"],
+        ),
+        (
+            with("host_ca_key_file = \"ca.pub\""),
+            &["without `.pub`: `ca`"],
+        ),
+        (
+            previous("secret_file = \"older\""),
+            &["`until` is missing", "2027-01-31T00:00:00Z"],
+        ),
+        (
+            previous("secret_file = \"older\"\nuntil = 2027-01-31"),
+            &["`2027-01-31` is no moment"],
+        ),
+        (
+            previous("secret_file = \"account-secret\"\nuntil = 2100-01-31T00:00:00Z"),
+            &["secret is in the ring already", "each secret once"],
+        ),
+        (
+            previous("until = 2100-01-31T00:00:00Z"),
+            &["`secret_file` is missing"],
+        ),
+    ] {
+        let error = folder.load(&bad).err().unwrap().to_string();
+        for part in expected {
+            assert!(error.contains(part), "{part} is not in: {error}");
+        }
+    }
+}

@@ -126,3 +126,9 @@ impl SecretRing {
         Ok(keys)
     }
 }
+
+impl From<AccountSecret> for SecretRing {
+    fn from(current: AccountSecret) -> Self {
+        Self::new(current)
+    }
+}

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use hostkey_derive::{AccountSecret, Algorithm, Pins, SecretRing};
+use hostkey_derive::{Algorithm, Pins, SecretRing};
 use policy::{Features, PolicySet};
 use session_log::{Recipient, SigningIdentity, Suite, WriterConfig, WriterPolicy};
 use ssh_transport::{Algorithms, RekeyPolicy};
@@ -78,18 +78,18 @@ impl Ca {
 }
 
 impl Gateway {
-    /// A gateway with the default timeouts and log settings.
+    /// A gateway with the default timeouts, log settings and host key algorithms, and without a host authority.
     #[must_use]
     pub fn new(
         policy: Arc<PolicySet>,
-        account_secret: AccountSecret,
+        secrets: impl Into<SecretRing>,
         ca: Ca,
         recipients: Vec<Recipient>,
         log_signer: SigningIdentity,
     ) -> Self {
         Self {
             policy,
-            secrets: SecretRing::new(account_secret),
+            secrets: secrets.into(),
             host_key_algorithms: vec![Algorithm::Ed25519, Algorithm::EcdsaP256],
             host_ca: None,
             ca,

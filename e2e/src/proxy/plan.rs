@@ -73,6 +73,8 @@ pub struct ProxyPlan {
     pub target_lines: Vec<String>,
     /// Port of the target, when it is not the test's `sshd`.
     pub target_port: Option<u16>,
+    /// Further lines of `[account]`.
+    pub account: Vec<String>,
     /// Lines of `[timeouts]`.
     pub timeouts: Vec<String>,
     /// Lines of `[limits]`.
@@ -92,6 +94,7 @@ impl Default for ProxyPlan {
             policy: Self::policy_granting(""),
             target_lines: Vec::new(),
             target_port: None,
+            account: Vec::new(),
             timeouts: Vec::new(),
             limits: Vec::new(),
             more_tables: String::new(),
@@ -173,10 +176,11 @@ impl ProxyPlan {
             .collect();
         let port = self.target_port.unwrap_or(target_port);
         let mut text = format!(
-            "policy = \"policy.toml\"\n\n[account]\nsecret_file = \"account_secret\"\n\n[ca]\nkey_file = \"ca\"\n\n\
+            "policy = \"policy.toml\"\n\n[account]\nsecret_file = \"account_secret\"\n{}\n\n[ca]\nkey_file = \"ca\"\n\n\
              [log]\ndirectory = \"logs\"\nrecipients = [{}]\nsigning_key_file = \"signing\"\n\n\
              [events]\nfile = \"events.jsonl\"\n\n[timeouts]\n{}\n\n[limits]\n{}\n\n\
              [[target]]\nid = \"{TARGET}\"\nhostname = \"{TARGET}\"\naddress = \"127.0.0.1\"\nport = {port}\n{}\n",
+            self.account.join("\n"),
             recipients.join(", "),
             self.timeouts.join("\n"),
             self.limits.join("\n"),

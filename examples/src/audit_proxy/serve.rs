@@ -77,13 +77,15 @@ impl Server {
         };
         let mut gateway = Gateway::new(
             config.policy,
-            config.account_secret,
+            config.secrets,
             Ca::Local(config.ca),
             config.recipients,
             config.log_signer,
         );
         gateway.timeouts = config.timeouts;
         gateway.client_algorithms = config.client_algorithms;
+        gateway.host_key_algorithms = config.host_key_algorithms;
+        gateway.host_ca = config.host_ca.map(Ca::Local);
         let mut sockets = Vec::new();
         for listener in config.listeners {
             let address = listener.address;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hostkey_derive::{AccountSecret, Pin, Pins};
+use hostkey_derive::{Pin, Pins};
 use policy::PolicySet;
 use session_log::{Recipient, SigningIdentity};
 use sshcert::{CaKey, CaPublicKey};
@@ -11,21 +11,8 @@ use sshcert::{CaKey, CaPublicKey};
 use super::files::{self, FileError};
 use super::reader::{Field, Reader, Table, quoted};
 
-const NEW_SECRET: &str = "make one with `openssl rand -hex 32`, readable by its owner only";
-const NEW_KEY: &str = "make one with `ssh-keygen -t ed25519 -N '' -f FILE`";
+pub(super) const NEW_KEY: &str = "make one with `ssh-keygen -t ed25519 -N '' -f FILE`";
 const NEW_RECIPIENT: &str = "make a pair with `sshlog keygen --out FILE` and name its `FILE.pub`";
-
-/// `[account]`
-pub(super) fn account_secret<'d>(
-    reader: &mut Reader<'d>,
-    document: &Table<'d>,
-) -> Option<AccountSecret> {
-    let help = "write `[account]` with `secret_file = \"FILE\"`";
-    let table = reader.needed_table(document, "account", &["secret_file"], help)?;
-    let (field, text) = secret_file(reader, &table, "secret_file", NEW_SECRET)?;
-    let secret = AccountSecret::from_text(&text);
-    parsed(reader, &field, secret, NEW_SECRET)
-}
 
 /// `[ca]`
 pub(super) fn ca_key<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> Option<CaKey> {
@@ -171,7 +158,7 @@ pub(super) fn resolve(reader: &Reader<'_>, name: &str) -> PathBuf {
     reader.folder().join(name)
 }
 
-fn secret_file<'d>(
+pub(super) fn secret_file<'d>(
     reader: &mut Reader<'d>,
     table: &Table<'d>,
     name: &str,
@@ -224,7 +211,7 @@ fn unusable<'d>(
 }
 
 /// A parsed value, or its error as a problem.
-fn parsed<'d, T, E: std::fmt::Display>(
+pub(super) fn parsed<'d, T, E: std::fmt::Display>(
     reader: &mut Reader<'d>,
     field: &Field<'d>,
     result: Result<T, E>,

@@ -351,6 +351,21 @@ impl<'d> Reader<'d> {
         duration
     }
 
+    /// A moment with its offset from UTC, since 1970, if the field is there: a date and time of TOML, or the same as text.
+    pub(super) fn moment(&mut self, table: &Table<'d>, name: &str, help: &str) -> Option<Duration> {
+        let field = table.field(name)?;
+        let text = match field.value.as_datetime() {
+            Some(moment) => moment.to_string(),
+            None => self.text(&field)?.to_owned(),
+        };
+        let moment = text.parse::<jiff::Timestamp>().ok();
+        let seconds = moment.and_then(|moment| u64::try_from(moment.as_second()).ok());
+        if seconds.is_none() {
+            self.problem(&field, format!("{} is no moment", quoted(&text)), help);
+        }
+        seconds.map(Duration::from_secs)
+    }
+
     /// A table of texts, if the field is there.
     pub(super) fn text_map(&mut self, table: &Table<'d>, name: &str) -> BTreeMap<String, String> {
         let Some(field) = table.field(name) else {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostkey_derive::AccountSecret;
+use hostkey_derive::{AccountSecret, Algorithm, SecretRing};
 use policy::PolicySet;
 use session_log::{Identity, Kem, SigningIdentity};
 use sshcert::CaKey;
@@ -123,7 +123,9 @@ impl Scene {
                 algorithms: ssh_transport::Algorithms::default(),
             }],
             policy: Arc::new(policy(&user, target_address.port())?),
-            account_secret: AccountSecret::generate(&mut rng),
+            secrets: SecretRing::new(AccountSecret::generate(&mut rng)),
+            host_key_algorithms: vec![Algorithm::Ed25519, Algorithm::EcdsaP256],
+            host_ca: None,
             ca: CaKey::from_private_key(ca)?,
             recipients: vec![recipient.recipient()],
             log_signer,

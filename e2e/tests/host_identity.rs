@@ -1,0 +1,211 @@
+//! The whole identity of a target behind the proxy, as OpenSSH's client sees it: every key, rotations, certificates.
+
+use std::fs;
+use std::time::Duration;
+
+use e2e::client::{Client, Door};
+use e2e::house::{House, through_the_proxy_with};
+use e2e::need;
+use e2e::process::wait_until;
+use e2e::proxy::{Proxy, ProxyPlan};
+use e2e::sshd::{Sshd, SshdPlan};
+
+/// The name under which the client knows the target, whatever port the proxy has.
+const ALIAS: &str = "HostKeyAlias=the-target";
+const STRICT: &str = "StrictHostKeyChecking=yes";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Every kind of key that OpenSSH makes for a host.
+const KINDS: [&str; 3] = ["ed25519", "ecdsa", "rsa"];
+
+/// What the client knows: the keys of the target, as they stand in its file.
+fn known_keys(house: &House) -> Vec<String> {
+    let text = fs::read_to_string(house.path("known_hosts")).unwrap_or_default();
+    let lines = text.lines().filter(|line| line.starts_with("the-target "));
+    let mut keys: Vec<_> = lines
+        .filter_map(|line| line.rsplit(' ').next())
+        .map(str::to_owned)
+        .collect();
+    keys.sort();
+    keys
+}
+
+/// A client that stays until it knows so many keys.
+fn learn(house: &House, client: &Client, count: usize) {
+    let client = client.clone().option(ALIAS).option("UpdateHostKeys=yes");
+    let mut live = client.live("cat");
+    live.say("here\n");
+    live.hear("here");
+    wait_until(&format!("{count} known keys"), PATIENCE, || {
+        known_keys(house).len() == count
+    });
+    live.end_input();
+    assert_eq!(live.end(PATIENCE).code(), Some(0));
+}
+
+/// The proxy once more, with the same folder, in front of `target`.
+fn again(house: &House, before: &Proxy, plan: &ProxyPlan, target: &Sshd) -> (Proxy, Door) {
+    before.terminate();
+    before.end(Duration::from_secs(15));
+    let proxy = before.start_again(&house.room, plan, target, &house.door.user);
+    let door = Door::new(
+        &house.room,
+        "again_config",
+        proxy.port,
+        &house.door.user,
+        &[],
+    );
+    (proxy, door)
+}
+
+#[test]
+fn a_strict_client_goes_through_a_rotation_of_the_secret_and_notices_another_target() {
+    need!("ssh", "sshd");
+    through_the_proxy_with(
+        |plan| plan.sshd.host_keys = KINDS.to_vec(),
+        |house| {
+            // Two derived keys of each key of the target.
+            learn(house, &house.ssh(), 6);
+            let first = known_keys(house);
+            let proven = house.proxy().wait_for("host_keys.proven");
+            assert_eq!(proven.number("keys"), 5, "all but the one it came with");
+
+            let secret = house.proxy().folder().join("account_secret");
+            let older = house.proxy().folder().join("older_secret");
+            fs::copy(&secret, &older).expect("a copy of the secret");
+            fs::write(&secret, "6b".repeat(32)).expect("a new secret");
+            let overlap = ProxyPlan {
+                more_tables: "[[account.previous]]\nsecret_file = \"older_secret\"\nuntil = 2100-01-01T00:00:00Z\n"
+                    .to_owned(),
+                ..ProxyPlan::default()
+            };
+            let (proxy, door) = again(house, house.proxy(), &overlap, &house.sshd);
+            learn(house, &door.ssh().option(STRICT), 12);
+            let both = known_keys(house);
+            assert!(first.iter().all(|key| both.contains(key)));
+
+            fs::remove_file(&older).expect("the end of the older secret");
+            let (proxy, door) = again(house, &proxy, &ProxyPlan::default(), &house.sshd);
+            learn(house, &door.ssh().option(STRICT), 6);
+            let second = known_keys(house);
+            assert!(second.iter().all(|key| !first.contains(key)));
+
+            let plan = SshdPlan {
+                trusts: Some(house.path("ca.pub")),
+                host_keys: KINDS.to_vec(),
+                ..SshdPlan::default()
+            };
+            let other = Sshd::start(&house.room, "other", &plan);
+            let (proxy, door) = again(house, &proxy, &ProxyPlan::default(), &other);
+            let warned = door
+                .ssh()
+                .option(ALIAS)
+                .option(STRICT)
+                .run("true")
+                .expect_code(255);
+            assert!(
+                warned
+                    .err()
+                    .contains("REMOTE HOST IDENTIFICATION HAS CHANGED"),
+                "{warned:?}"
+            );
+            proxy.expect_sound_sessions();
+        },
+    );
+}
+
+#[test]
+fn a_client_that_learnt_all_keys_is_not_warned_when_the_target_drops_one() {
+    need!("ssh", "sshd");
+    through_the_proxy_with(
+        |plan| plan.sshd.host_keys = KINDS.to_vec(),
+        |house| {
+            learn(house, &house.ssh(), 6);
+            // As if the machine were started with two of its three keys.
+            let plan = SshdPlan {
+                trusts: Some(house.path("ca.pub")),
+                host_keys: Vec::new(),
+                lines: ["ecdsa", "rsa"]
+                    .map(|kind| {
+                        let key = house.path(&format!("target/host_{kind}"));
+                        format!("HostKey {}", key.display())
+                    })
+                    .to_vec(),
+                ..SshdPlan::default()
+            };
+            let poorer = Sshd::start(&house.room, "poorer", &plan);
+            let (proxy, door) = again(house, house.proxy(), &ProxyPlan::default(), &poorer);
+            learn(house, &door.ssh().option(STRICT), 4);
+            proxy.expect_sound_sessions();
+        },
+    );
+}
+
+#[test]
+fn a_client_that_trusts_the_host_authority_is_never_asked() {
+    need!("ssh", "sshd");
+    through_the_proxy_with(
+        |plan| {
+            plan.room.key("host_ca", "ed25519");
+            plan.proxy.account = vec!["host_ca_key_file = \"../host_ca\"".to_owned()];
+        },
+        |house| {
+            let line = format!(
+                "@cert-authority target-* {}\n",
+                house.room.public_key("host_ca")
+            );
+            let trusted = house.room.write("trusted_hosts", line);
+            let strict = || {
+                let file = format!("UserKnownHostsFile={}", trusted.display());
+                house.ssh().option(STRICT).option(file)
+            };
+            let named = |name: &str| strict().option(format!("HostKeyAlias={name}"));
+            for algorithm in ["ssh-ed25519", "ecdsa-sha2-nistp256"] {
+                let algorithm = format!("HostKeyAlgorithms={algorithm}-cert-v01@openssh.com");
+                let came = named("target-1").option(algorithm).run("echo in");
+                assert_eq!(came.expect_code(0).out(), "in\n");
+            }
+            let stranger = named("target-2").run("true").expect_code(255);
+            assert!(
+                stranger.err().contains("not a listed principal"),
+                "{stranger:?}"
+            );
+            // Who does not know the authority is shown the same key as ever.
+            house.ssh().option(ALIAS).run("true").expect_code(0);
+            house
+                .ssh()
+                .option(ALIAS)
+                .option(STRICT)
+                .option("HostKeyAlgorithms=ssh-ed25519")
+                .run("true")
+                .expect_code(0);
+        },
+    );
+}
+
+#[test]
+fn a_third_algorithm_is_derived_where_it_is_configured() {
+    need!("ssh", "sshd");
+    through_the_proxy_with(
+        |plan| {
+            plan.proxy.account = vec![
+                "host_key_algorithms = [\"ecdsa-sha2-nistp384\", \"ecdsa-sha2-nistp256\"]"
+                    .to_owned(),
+            ];
+        },
+        |house| {
+            let with = |algorithm: &str| {
+                let only = format!("HostKeyAlgorithms={algorithm}");
+                house.ssh().option(ALIAS).option(only)
+            };
+            with("ecdsa-sha2-nistp384").run("true").expect_code(0);
+            let refused = with("ssh-ed25519").run("true").expect_code(255);
+            assert!(
+                refused.err().contains("no matching host key type"),
+                "{refused:?}"
+            );
+            // The client was refused before a session began.
+            house.proxy().wait_for("access.denied");
+        },
+    );
+}
