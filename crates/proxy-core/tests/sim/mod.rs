@@ -10,14 +10,17 @@
 )]
 
 pub mod packets;
+mod setup;
+
+pub use setup::Setup;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_core::{
-    AccessEvent, Ca, ConnectFailure, ConnectionInfo, EventKind, Gateway, Input, Leg, Now, Output,
-    PerLeg, Session, Target,
+    AccessEvent, Ca, ConnectionInfo, EventKind, Gateway, Input, Leg, Now, Output, PerLeg, Session,
+    Target,
 };
 use session_log::{Event, Identity, Kem, Reader, ReaderConfig, Record, SigningIdentity};
 use ssh_transport::{
@@ -40,62 +43,6 @@ usernames = ["deploy"]
 pub const CA_SEED: [u8; 32] = [7; 32];
 pub const HOST_CA_SEED: [u8; 32] = [8; 32];
 pub const START_UNIX: Duration = Duration::from_secs(1_800_000_000);
-
-/// How the world differs from the one in which everything goes well.
-#[derive(Clone)]
-pub struct Setup {
-    pub seed: [u8; 32],
-    pub email: &'static str,
-    pub user: &'static str,
-    pub policy: String,
-    pub account_secret: [u8; 32],
-    /// The secret before it, and for how long from the start it still serves.
-    pub previous_secret: Option<([u8; 32], Duration)>,
-    /// An authority certifies the client's host keys, and the person's client asks for certificates.
-    pub host_ca: bool,
-    pub target_key: [u8; 32],
-    pub host_keys: Option<hostkey_derive::Pins>,
-    pub connect: Result<(), ConnectFailure>,
-    pub target_trusts_ca: bool,
-    /// The n-th page of the log, from 0, cannot be written, nor any after it.
-    pub log_fails_at: Option<usize>,
-    /// Most bytes that one read brings.
-    pub read_at_most: usize,
-    pub remote_ca: bool,
-    /// Whoever has the authority's key does not sign.
-    pub signer_fails: bool,
-    /// After how many bytes the proxy exchanges keys again.
-    pub rekey_bytes: u64,
-    /// What the target says at the login.
-    pub banner: Option<&'static str>,
-    /// Packets that the target sends in the same breath as its word that the login is accepted.
-    pub sent_at_login: Vec<Vec<u8>>,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self {
-            seed: [1; 32],
-            email: "ada@example.com",
-            user: "deploy",
-            policy: POLICY.into(),
-            account_secret: [2; 32],
-            previous_secret: None,
-            host_ca: false,
-            target_key: [3; 32],
-            host_keys: None,
-            connect: Ok(()),
-            target_trusts_ca: true,
-            log_fails_at: None,
-            read_at_most: usize::MAX,
-            remote_ca: false,
-            signer_fails: false,
-            rekey_bytes: 1 << 30,
-            banner: None,
-            sent_at_login: Vec::new(),
-        }
-    }
-}
 
 /// One thing that the session asked for.
 #[derive(Debug, Clone, PartialEq)]
