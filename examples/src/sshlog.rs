@@ -1,17 +1,23 @@
 //! The `sshlog` command: makes reader keys, verifies logs without them, and shows logs with them.
 
+mod afterwards;
+mod export;
+mod import;
 mod inspect;
 mod json;
 mod keygen;
+mod progress;
+mod proof;
 mod read;
 mod replay;
+mod search;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use session_log::{Authenticity, Completeness, Integrity, KeyFileError, SignersError, Verdict};
 
 /// Make keys for session logs, verify logs, and read them.
@@ -24,6 +30,11 @@ Examples:
   sshlog verify --signers allowed_signers LOG      checks a log without any secret key
   sshlog records -i auditor LOG | jq .             every record as a line of JSON
   sshlog replay -i auditor --speed 4 LOG           shows the terminal as it was, four times as fast
+  sshlog grep -i auditor passwd LOG                records that hold a word
+  sshlog export -i auditor --to asciicast-v2 --out session.cast LOG
+  sshlog recover --sign-with id_ed25519 --recipient auditor.pub --out whole.sslg BROKEN
+  sshlog rewrap -i auditor --recipient late.pub --sign-with id_ed25519 --out late.wraps LOG
+  sshlog prove -i auditor --frame 7 --out proof LOG; sshlog check-proof --signers allowed_signers proof
 
 LOG may be - for standard input. allowed_signers is OpenSSH's file: `proxy@example ssh-ed25519 AAAA…`.
 
@@ -46,6 +57,25 @@ enum Command {
     Records(RecordsArguments),
     /// Play a session's output back, made harmless for this terminal
     Replay(replay::Arguments),
+    /// Print the records that hold a text; exits with 0 when there are some and the log is good
+    Grep(search::Arguments),
+    /// Write a log in the format of another program
+    Export(export::Arguments),
+    /// Make a session log of a log of Cloudflare's ssh-log-cli
+    Import(import::Arguments),
+    /// Keep what is there of a log without its end, and sign what was found
+    Recover(afterwards::RecoverArguments),
+    /// Let a further recipient read a log, by a file beside it
+    Rewrap(afterwards::RewrapArguments),
+    /// Write a proof of one frame, which opens that frame and no other
+    Prove(proof::ProveArguments),
+    /// Check a proof; needs no secret key
+    CheckProof(proof::CheckArguments),
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -88,6 +118,9 @@ struct Source {
     /// Skip what is damaged instead of stopping there
     #[arg(long)]
     salvage: bool,
+    /// Further recipients, as `sshlog rewrap` wrote them; may be given several times
+    #[arg(long, value_name = "FILE")]
+    sidecar: Vec<PathBuf>,
     #[command(flatten)]
     allow: Allow,
     /// The log
@@ -105,6 +138,8 @@ struct Allow {
 enum Allowance {
     /// A log that ends early, after a crash or because it is still being written
     Truncated,
+    /// A log that was found without its end, and recovered
+    Recovered,
 }
 
 /// Why a command could not do its work.
@@ -153,12 +188,40 @@ pub enum SshlogError {
         #[source]
         error: SignersError,
     },
+    /// A key of another mechanism than the format has.
+    #[error("ssh-log-cli has X25519 keys only; add --kem x25519")]
+    CloudflareKem,
+    /// A log could not be begun or recovered.
+    #[error(transparent)]
+    Create(#[from] session_log::CreateError),
+    /// A log could not be written.
+    #[error(transparent)]
+    Log(#[from] session_log::WriteError),
+    /// Further recipients could not be granted or read.
+    #[error(transparent)]
+    Grant(#[from] session_log::GrantError),
+    /// A frame could not be proven.
+    #[error(transparent)]
+    Prove(#[from] session_log::ProveError),
+    /// What was proven is malformed.
+    #[error(transparent)]
+    Proof(#[from] session_log::ProofError),
+    /// A log of `ssh-log-cli` could not be read.
+    #[error(transparent)]
+    Cloudflare(#[from] session_log::CloudflareError),
     /// The operating system gave no randomness.
     #[error("no randomness from the operating system: {0}")]
     Randomness(#[from] getrandom::Error),
     /// Standard output is gone.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
+}
+
+/// 32 bytes of fresh randomness.
+fn seed() -> Result<zeroize::Zeroizing<[u8; 32]>, SshlogError> {
+    let mut seed = zeroize::Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *seed)?;
+    Ok(seed)
 }
 
 /// What to write, for the errors that do not say so themselves.
@@ -200,6 +263,17 @@ where
         Command::Inspect(arguments) => inspect::inspect(&arguments, out, err),
         Command::Records(arguments) => json::run(&arguments.source, out, err),
         Command::Replay(arguments) => replay::run(&arguments, out, err),
+        Command::Grep(arguments) => search::run(&arguments, out, err),
+        Command::Export(arguments) => export::run(&arguments, out, err),
+        Command::Import(arguments) => import::run(&arguments, out, err),
+        Command::Recover(arguments) => afterwards::recover(&arguments, out).map(|()| true),
+        Command::Rewrap(arguments) => afterwards::rewrap(&arguments, out).map(|()| true),
+        Command::Prove(arguments) => proof::prove(&arguments, out).map(|()| true),
+        Command::CheckProof(arguments) => proof::check(&arguments, out, err),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "sshlog", &mut &mut *out);
+            Ok(true)
+        }
     };
     let result = result.and_then(|good| Ok(out.flush().map(|()| good)?));
     match result {
@@ -221,6 +295,7 @@ fn is_accepted(verdict: &Verdict, signers_given: bool, allow: &Allow) -> bool {
         Completeness::Truncated { .. } | Completeness::Aborted { .. } => {
             allow.allow.contains(&Allowance::Truncated)
         }
+        Completeness::Recovered { .. } => allow.allow.contains(&Allowance::Recovered),
         _ => false,
     };
     let signed = match &verdict.authenticity {

@@ -32,6 +32,7 @@ fn read(data: &[u8], mode: ReadMode, piece: usize) -> (Verdict, usize) {
         identities: vec![Identity::from_text(&world.identity).expect("it is our own")],
         signers: Some(Signers::from_text(&world.signers).expect("they are our own")),
         mode,
+        ..ReaderConfig::default()
     };
     let mut reader = Reader::new(config);
     let (mut events, mut record_bytes) = (0, 0);

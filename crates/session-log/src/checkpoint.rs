@@ -2,8 +2,10 @@
 
 use alloc::vec::Vec;
 
+use crate::hash::Digest;
+use crate::sign::{PublicKey, Signature};
 use crate::sshsig::{blob, parse_blob};
-use crate::suite::{Digest, HASH_BYTES, PUBLIC_KEY_BYTES, SIGNATURE_BYTES};
+use crate::suite::Suite;
 
 /// Why a checkpoint was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub enum CheckpointKind {
     Abort,
     /// The segment is complete and the next one follows.
     Rotated,
+    /// The log was found without its end, and this says what was found.
+    Recovered,
 }
 
 impl CheckpointKind {
@@ -28,6 +32,7 @@ impl CheckpointKind {
             CheckpointKind::Final => 2,
             CheckpointKind::Abort => 3,
             CheckpointKind::Rotated => 4,
+            CheckpointKind::Recovered => 5,
         }
     }
 
@@ -38,20 +43,25 @@ impl CheckpointKind {
             2 => CheckpointKind::Final,
             3 => CheckpointKind::Abort,
             4 => CheckpointKind::Rotated,
+            5 => CheckpointKind::Recovered,
             _ => return None,
         })
     }
 
     /// Whether no frame may follow and no next key is named.
     pub(crate) fn ends_log(self) -> bool {
-        matches!(self, CheckpointKind::Final | CheckpointKind::Abort)
+        matches!(
+            self,
+            CheckpointKind::Final | CheckpointKind::Abort | CheckpointKind::Recovered
+        )
     }
 }
 
 /// Length of a CHECKPOINT body, bytes.
-pub(crate) const CHECKPOINT_BYTES: usize = SIGNED_BYTES + SIGNATURE_BYTES;
-/// Length of its signed part.
-const SIGNED_BYTES: usize = 1 + 8 + HASH_BYTES + 8 + PUBLIC_KEY_BYTES;
+pub(crate) fn checkpoint_bytes(suite: Suite) -> usize {
+    let signature = suite.signature_algorithm();
+    1 + 8 + suite.hash().len() + 8 + signature.public_len() + signature.signature_len()
+}
 
 /// The signed part of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,46 +70,56 @@ pub(crate) struct Checkpoint {
     pub(crate) size: u64,
     pub(crate) root: Digest,
     pub(crate) unix_ms: u64,
-    pub(crate) next_public: [u8; PUBLIC_KEY_BYTES],
+    /// `None` is written as zeros.
+    pub(crate) next_public: Option<PublicKey>,
 }
 
 impl Checkpoint {
     /// `u8 kind | u64 size | root | u64 unix_ms | next_public_key`.
-    pub(crate) fn encode(&self) -> [u8; SIGNED_BYTES] {
-        let mut out = [0; SIGNED_BYTES];
-        let (kind, rest) = out.split_at_mut(1);
-        kind.copy_from_slice(&[self.kind.id()]);
-        let (size, rest) = rest.split_at_mut(8);
-        size.copy_from_slice(&self.size.to_be_bytes());
-        let (root, rest) = rest.split_at_mut(HASH_BYTES);
-        root.copy_from_slice(self.root.as_bytes());
-        let (unix, next) = rest.split_at_mut(8);
-        unix.copy_from_slice(&self.unix_ms.to_be_bytes());
-        next.copy_from_slice(&self.next_public);
+    pub(crate) fn encode(&self, suite: Suite) -> Vec<u8> {
+        let mut out = Vec::with_capacity(checkpoint_bytes(suite));
+        out.push(self.kind.id());
+        out.extend_from_slice(&self.size.to_be_bytes());
+        out.extend_from_slice(self.root.as_bytes());
+        out.extend_from_slice(&self.unix_ms.to_be_bytes());
+        match &self.next_public {
+            Some(public) => out.extend_from_slice(public.as_bytes()),
+            None => out.resize(out.len() + suite.signature_algorithm().public_len(), 0),
+        }
         out
     }
 
     /// Signed part and signature of a body of exactly the right length.
-    pub(crate) fn parse(body: &[u8]) -> Option<(Checkpoint, [u8; SIGNATURE_BYTES])> {
-        let body: &[u8; CHECKPOINT_BYTES] = body.try_into().ok()?;
+    pub(crate) fn parse(suite: Suite, body: &[u8]) -> Option<(Checkpoint, Signature)> {
+        let algorithm = suite.signature_algorithm();
         let (kind, rest) = body.split_first()?;
         let (size, rest) = rest.split_first_chunk()?;
-        let (root, rest) = rest.split_first_chunk::<HASH_BYTES>()?;
+        let (root, rest) = rest.split_at_checked(suite.hash().len())?;
         let (unix_ms, rest) = rest.split_first_chunk()?;
-        let (next_public, rest) = rest.split_first_chunk()?;
+        let (public, signature) = rest.split_at_checked(algorithm.public_len())?;
+        let next_public = if public.iter().all(|byte| *byte == 0) {
+            None
+        } else {
+            Some(PublicKey::from_slice(algorithm, public)?)
+        };
         let checkpoint = Checkpoint {
             kind: CheckpointKind::from_id(*kind)?,
             size: u64::from_be_bytes(*size),
-            root: Digest::from_slice(root)?,
+            root: suite.hash().digest_from(root)?,
             unix_ms: u64::from_be_bytes(*unix_ms),
-            next_public: *next_public,
+            next_public,
         };
-        Some((checkpoint, rest.try_into().ok()?))
+        Some((checkpoint, Signature::from_slice(algorithm, signature)?))
     }
 
     /// What is signed: `"sslg1 cp\0" || HH || kind || size || root || ms || next_pk`.
-    pub(crate) fn message(&self, header_hash: &Digest) -> Vec<u8> {
-        [b"sslg1 cp\0", header_hash.as_bytes(), &self.encode()].concat()
+    pub(crate) fn message(&self, suite: Suite, header_hash: &Digest) -> Vec<u8> {
+        [
+            b"sslg1 cp\0",
+            header_hash.as_bytes(),
+            &self.encode(suite)[..],
+        ]
+        .concat()
     }
 }
 
@@ -110,6 +130,8 @@ pub(crate) enum OpenKind {
     Identity,
     /// The previous segment: its last checkpoint names the key that signs here.
     Continued,
+    /// An identity key that found the log without its end.
+    Recovered,
 }
 
 /// The body of an OPEN frame.
@@ -117,8 +139,8 @@ pub(crate) enum OpenKind {
 pub(crate) struct Open {
     pub(crate) kind: OpenKind,
     pub(crate) wraps_hash: Digest,
-    pub(crate) public: [u8; PUBLIC_KEY_BYTES],
-    pub(crate) signature: [u8; SIGNATURE_BYTES],
+    pub(crate) public: PublicKey,
+    pub(crate) signature: Signature,
 }
 
 impl Open {
@@ -133,30 +155,32 @@ impl Open {
     }
 
     /// `u8 kind | H(wraps) | SSHSIG blob`.
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self, suite: Suite) -> Vec<u8> {
         let kind = match self.kind {
             OpenKind::Identity => 0,
             OpenKind::Continued => 1,
+            OpenKind::Recovered => 2,
         };
         [
             &[kind][..],
             self.wraps_hash.as_bytes(),
-            &blob(&self.public, &self.signature),
+            &blob(suite.message_hash(), &self.public, &self.signature),
         ]
         .concat()
     }
 
-    pub(crate) fn parse(body: &[u8]) -> Option<Open> {
+    pub(crate) fn parse(suite: Suite, body: &[u8]) -> Option<Open> {
         let (kind, rest) = body.split_first()?;
-        let (wraps_hash, blob) = rest.split_first_chunk::<HASH_BYTES>()?;
-        let (public, signature) = parse_blob(blob)?;
+        let (wraps_hash, blob) = rest.split_at_checked(suite.hash().len())?;
+        let (public, signature) = parse_blob(suite.message_hash(), blob)?;
         Some(Open {
             kind: match kind {
                 0 => OpenKind::Identity,
                 1 => OpenKind::Continued,
+                2 => OpenKind::Recovered,
                 _ => return None,
             },
-            wraps_hash: Digest::from_slice(wraps_hash)?,
+            wraps_hash: suite.hash().digest_from(wraps_hash)?,
             public,
             signature,
         })

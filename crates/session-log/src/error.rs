@@ -23,6 +23,23 @@ pub enum CreateError {
     /// A recipient's public key could not be used.
     #[error("a recipient's public key cannot be used")]
     Recipient,
+    /// A recipient's key is of a mechanism that the suite has not.
+    #[error("suite 0x{suite:04x} takes no recipient with a `{kem}` key")]
+    RecipientKem {
+        /// The suite.
+        suite: u16,
+        /// The mechanism.
+        kem: &'static str,
+    },
+    /// The signature that was asked for is not one.
+    #[error("the opening signature: {0}")]
+    Signature(#[source] SignError),
+    /// The log that was to be recovered has its end.
+    #[error("the log has its end; there is nothing to recover")]
+    Ended,
+    /// What was found of the broken log is not enough to stand on, or does not end where a new segment may follow.
+    #[error("the log has no whole signed beginning")]
+    NothingFound,
     /// The cryptographic library refused to work.
     #[error("the cryptographic library failed")]
     Crypto,
@@ -71,6 +88,18 @@ pub enum WriteError {
     Crypto,
 }
 
+/// A signature that was asked for cannot be used.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SignError {
+    /// Not the signature blob of an agent, or of another algorithm.
+    #[error("not a signature of a known algorithm")]
+    Malformed,
+    /// Not by the key that was asked, or over other data.
+    #[error("it is not the asked key's signature over the data")]
+    Wrong,
+}
+
 /// A key file could not be read.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
@@ -116,9 +145,9 @@ pub enum KeyFileError {
     /// The OpenSSH private key has a passphrase.
     #[error("the OpenSSH private key has a passphrase; decrypt it first")]
     Encrypted,
-    /// The OpenSSH private key is of another algorithm.
-    #[error("the signing key is not an Ed25519 key")]
-    NotEd25519,
+    /// The OpenSSH private key is of an algorithm that signs no logs.
+    #[error("the signing key is neither Ed25519 nor ECDSA P-256 or P-384")]
+    WrongAlgorithm,
 }
 
 /// An `allowed_signers` file could not be read.
@@ -157,7 +186,7 @@ pub enum SignersError {
         line: usize,
     },
     /// A key of another algorithm: such a line could never match, so it is an error rather than ignored.
-    #[error("signers line {line}: only `ssh-ed25519` keys sign logs")]
+    #[error("signers line {line}: only Ed25519, ECDSA P-256 and P-384 keys sign logs")]
     KeyType {
         /// The line, from 1.
         line: usize,
@@ -168,6 +197,132 @@ pub enum SignersError {
         /// The line, from 1.
         line: usize,
     },
+}
+
+/// Further recipients could not be granted, or a sidecar not be read.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GrantError {
+    /// Not the header of a segment.
+    #[error("not the header of a segment")]
+    Header,
+    /// The header is of another log than those before.
+    #[error("the segments are of different logs")]
+    OtherLog,
+    /// The recipients do not suit the log.
+    #[error(transparent)]
+    Recipients(CreateError),
+    /// None of the identities opens the segment.
+    #[error("the log was made for none of these keys")]
+    NoMatchingIdentity,
+    /// Longer than any sidecar.
+    #[error("the sidecar has {got} bytes, the limit is {limit}")]
+    TooLarge {
+        /// The limit, [`crate::limits::MAX_SIDECAR_BYTES`].
+        limit: usize,
+        /// Its length, bytes.
+        got: usize,
+    },
+    /// Not a sidecar of this version.
+    #[error("not a file of further recipients")]
+    NoSidecar,
+    /// The sidecar is malformed.
+    #[error("the file of further recipients is malformed")]
+    Malformed,
+    /// Its signature does not fit.
+    #[error("the signature over the further recipients is wrong")]
+    Signature,
+}
+
+/// A time in a log could not be found.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SeekError {
+    /// The log does not end with a trailer.
+    #[error("the log has no index; read it from its beginning")]
+    NoIndex,
+    /// None of the identities is a recipient.
+    #[error("the log was made for none of these keys")]
+    NoMatchingIdentity,
+    /// What a trailer or an index leads to is not there.
+    #[error("the index leads elsewhere; read the log from its beginning")]
+    Misled,
+}
+
+/// A frame could not be proven.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProveError {
+    /// There is no such frame, or no signature covers it.
+    #[error("no signature of the log covers such a frame")]
+    NotCovered,
+    /// It is not encrypted, or none of the identities opens it.
+    #[error("the frame was not opened by any of these keys")]
+    NotOpened,
+}
+
+/// A proof does not hold.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProofError {
+    /// Longer than any proof.
+    #[error("the proof has {got} bytes, the limit is {limit}")]
+    TooLarge {
+        /// The limit, [`crate::limits::MAX_PROOF_BYTES`].
+        limit: usize,
+        /// Its length, bytes.
+        got: usize,
+    },
+    /// Not a proof of this version.
+    #[error("not a proof")]
+    Malformed,
+    /// The signatures do not follow each other.
+    #[error("the chain of signatures is broken")]
+    Chain,
+    /// A signature does not fit.
+    #[error("a signature is wrong")]
+    Signature,
+    /// Nobody said to trust who signed.
+    #[error("the signer is not trusted")]
+    UntrustedSigner,
+    /// The frame does not stand where the proof says.
+    #[error("the signature does not cover the frame")]
+    NotIncluded,
+    /// The key does not open the frame.
+    #[error("the key does not open the frame")]
+    Key,
+    /// What is in the frame is malformed.
+    #[error("the frame content is malformed")]
+    Content,
+}
+
+/// A log of `ssh-log-cli` could not be read or written.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloudflareError {
+    /// Not an X25519 key.
+    #[error("the key is not an X25519 key")]
+    Key,
+    /// A length beyond its limit.
+    #[error("a part has {got} bytes, the limit is {limit}")]
+    TooLarge {
+        /// The limit.
+        limit: usize,
+        /// The length.
+        got: usize,
+    },
+    /// The metadata is malformed.
+    #[error("the metadata is malformed")]
+    Metadata,
+    /// A block was changed, moved, or made for another key.
+    #[error("a block is not authentic, or was made for another key")]
+    NotAuthentic,
+    /// A packet is malformed.
+    #[error("a packet is malformed")]
+    Packet,
+    /// The bytes end inside something.
+    #[error("the log ends inside a part")]
+    Truncated,
 }
 
 /// A record inside an authentic frame has not the shape of its kind.

@@ -1,7 +1,8 @@
 //! Frames: a clear header, then a body that is either clear or encrypted and padded.
 
+use crate::hash::{Digest, MAX_HASH_BYTES};
 use crate::limits::{MAX_BODY_BYTES, MAX_CONTENT_BYTES};
-use crate::suite::{Digest, TAG_BYTES};
+use crate::suite::TAG_BYTES;
 
 /// Length of a frame header, bytes.
 pub(crate) const FRAME_HEADER_BYTES: usize = 24;
@@ -13,8 +14,12 @@ pub(crate) const SYNC: [u8; 2] = [0xc5, 0x5c];
 pub(crate) const NO_INDEX: u32 = u32::MAX;
 /// Flag: sealed early because the caller asked or the record's kind demands it.
 pub(crate) const FLAG_URGENT: u8 = 0b010;
-/// Flags that encrypted frames may carry in this version. Bit 0 (compressed) and bit 2 (keyframe) are defined but not written yet.
-const KNOWN_FLAGS: u8 = FLAG_URGENT;
+/// Flag: the content is compressed (RFC 8878).
+pub(crate) const FLAG_ZSTD: u8 = 0b001;
+/// Flag: the frame holds a keyframe record, at which a replay can begin.
+pub(crate) const FLAG_KEYFRAME: u8 = 0b100;
+/// Flags that DATA frames may carry.
+const DATA_FLAGS: u8 = FLAG_URGENT | FLAG_ZSTD | FLAG_KEYFRAME;
 
 /// What a frame holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +147,8 @@ impl FrameHeader {
         };
         let encrypted = header.index != NO_INDEX;
         let (flags_allowed, index_fits) = match header.kind {
-            FrameKind::Data | FrameKind::Index | FrameKind::Summary => (KNOWN_FLAGS, encrypted),
+            FrameKind::Data => (DATA_FLAGS, encrypted),
+            FrameKind::Index | FrameKind::Summary => (0, encrypted),
             FrameKind::Open | FrameKind::Checkpoint | FrameKind::Attestation => (0, !encrypted),
             FrameKind::Skippable(_) => (u8::MAX, true),
         };
@@ -169,40 +175,71 @@ impl FrameHeader {
 }
 
 /// The additional authenticated data of a frame: `HH || header`.
-pub(crate) fn aad(header_hash: &Digest, header: &[u8; FRAME_HEADER_BYTES]) -> [u8; 56] {
-    let mut out = [0; 56];
-    let (hash, rest) = out.split_at_mut(32);
-    hash.copy_from_slice(header_hash.as_bytes());
-    rest.copy_from_slice(header);
-    out
+pub(crate) struct Aad {
+    bytes: [u8; MAX_HASH_BYTES + FRAME_HEADER_BYTES],
+    len: usize,
+}
+
+impl Aad {
+    pub(crate) fn new(header_hash: &Digest, header: &[u8; FRAME_HEADER_BYTES]) -> Aad {
+        let mut bytes = [0; MAX_HASH_BYTES + FRAME_HEADER_BYTES];
+        let parts = header_hash.as_bytes().iter().chain(header);
+        let mut len = 0;
+        for (to, byte) in bytes.iter_mut().zip(parts) {
+            *to = *byte;
+            len += 1;
+        }
+        Aad { bytes, len }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&self.bytes)
+    }
 }
 
 /// The prefix of an encrypted body: `u32 content_len | u32 raw_len | u64 t0_us`.
-pub(crate) fn encode_prefix(content_len: u32, t0_us: u64) -> [u8; PREFIX_BYTES] {
+pub(crate) fn encode_prefix(content_len: u32, raw_len: u32, t0_us: u64) -> [u8; PREFIX_BYTES] {
     let mut out = [0; PREFIX_BYTES];
     let (len, rest) = out.split_at_mut(4);
     len.copy_from_slice(&content_len.to_be_bytes());
     let (raw, t0) = rest.split_at_mut(4);
-    raw.copy_from_slice(&content_len.to_be_bytes());
+    raw.copy_from_slice(&raw_len.to_be_bytes());
     t0.copy_from_slice(&t0_us.to_be_bytes());
     out
 }
 
-/// Splits a decrypted body into time and content, and checks the padding.
-pub(crate) fn open_prefix(plain: &[u8]) -> Option<(u64, &[u8])> {
+/// A decrypted body whose lengths and padding are good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Plain<'a> {
+    pub(crate) t0_us: u64,
+    /// Length of the content before compression, bytes.
+    pub(crate) raw_len: u32,
+    pub(crate) content: &'a [u8],
+}
+
+/// Splits a decrypted body and checks lengths and padding: compression makes nothing longer, and without it both lengths are one.
+pub(crate) fn open_prefix(plain: &[u8], flags: u8) -> Option<Plain<'_>> {
     let (prefix, rest) = plain.split_first_chunk::<PREFIX_BYTES>()?;
     let [c0, c1, c2, c3, r0, r1, r2, r3, t @ ..] = *prefix;
     let content_len = u32::from_be_bytes([c0, c1, c2, c3]);
     let raw_len = u32::from_be_bytes([r0, r1, r2, r3]);
-    // Nothing is compressed in this version, so both lengths are one.
-    if content_len > MAX_CONTENT_BYTES || raw_len != content_len {
+    let fits = if flags & FLAG_ZSTD == 0 {
+        raw_len == content_len
+    } else {
+        raw_len > content_len
+    };
+    if raw_len > MAX_CONTENT_BYTES || !fits {
         return None;
     }
     let (content, padding) = rest.split_at_checked(content_len as usize)?;
     if padding.iter().any(|byte| *byte != 0) {
         return None;
     }
-    Some((u64::from_be_bytes(t), content))
+    Some(Plain {
+        t0_us: u64::from_be_bytes(t),
+        raw_len,
+        content,
+    })
 }
 
 /// Padmé (Nikitin et al., PETS 2019): rounds up so that a length leaks O(log log n) bits, for at most 12 % more bytes.
@@ -266,7 +303,7 @@ mod tests {
         };
         assert_eq!(with(0, 0), Err(HeaderFault::Sync));
         assert_eq!(with(2, 0x7f), Err(HeaderFault::Kind));
-        assert_eq!(with(3, 1), Err(HeaderFault::Flags));
+        assert_eq!(with(3, 8), Err(HeaderFault::Flags));
         assert_eq!(with(4, 1), Err(HeaderFault::Length));
         let clear = FrameHeader {
             index: NO_INDEX,
@@ -286,13 +323,29 @@ mod tests {
     #[test]
     fn prefix_refuses_lengths_outside_and_padding_that_is_not_zero() {
         let mut plain = alloc::vec![0u8; 16 + 10];
-        plain[..16].copy_from_slice(&encode_prefix(4, 9));
+        plain[..16].copy_from_slice(&encode_prefix(4, 4, 9));
         plain[16..20].copy_from_slice(b"abcd");
-        assert_eq!(open_prefix(&plain), Some((9, &b"abcd"[..])));
+        let opened = open_prefix(&plain, 0).map(|plain| (plain.t0_us, plain.content));
+        assert_eq!(opened, Some((9, &b"abcd"[..])));
+        assert_eq!(open_prefix(&plain, FLAG_ZSTD), None);
         plain[25] = 1;
-        assert_eq!(open_prefix(&plain), None);
-        plain[..16].copy_from_slice(&encode_prefix(11, 9));
-        assert_eq!(open_prefix(&plain), None);
-        assert_eq!(open_prefix(&plain[..15]), None);
+        assert_eq!(open_prefix(&plain, 0), None);
+        plain[25] = 0;
+        for (content, raw, flags, good) in [
+            (11, 11, 0, false),
+            (4, 5, 0, false),
+            (4, 5, FLAG_ZSTD, true),
+            (4, MAX_CONTENT_BYTES, FLAG_ZSTD, true),
+            (4, MAX_CONTENT_BYTES + 1, FLAG_ZSTD, false),
+            (4, 3, FLAG_ZSTD, false),
+        ] {
+            plain[..16].copy_from_slice(&encode_prefix(content, raw, 9));
+            assert_eq!(
+                open_prefix(&plain, flags).is_some(),
+                good,
+                "{content} {raw}"
+            );
+        }
+        assert_eq!(open_prefix(&plain[..15], 0), None);
     }
 }

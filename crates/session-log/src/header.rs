@@ -6,8 +6,10 @@ use minicbor::Decoder;
 use minicbor::data::Type;
 
 use crate::cbor::{self, Malformed, check_item, check_whole};
+use crate::hash::{Digest, Hash};
 use crate::limits::{MAX_CONTENT_BYTES, MAX_CORE_BYTES, MAX_WRAPS_BYTES};
-use crate::suite::{Digest, HASH_BYTES, PUBLIC_KEY_BYTES, SIG_ED25519, Suite};
+use crate::sign::PublicKey;
+use crate::suite::Suite;
 
 /// Length of the preamble, bytes.
 pub(crate) const PREAMBLE_BYTES: usize = 20;
@@ -107,9 +109,9 @@ impl Preamble {
 }
 
 /// `HH = H(0x48 || preamble[0..16] || core)`: bound into every key, every frame and every signature of the segment.
-pub(crate) fn header_hash(preamble: &[u8; PREAMBLE_BYTES], core: &[u8]) -> Digest {
+pub(crate) fn header_hash(hash: Hash, preamble: &[u8; PREAMBLE_BYTES], core: &[u8]) -> Digest {
     let (bound, _wraps_len) = preamble.split_at(16);
-    Digest::of(&[&[0x48], bound, core])
+    hash.of(&[&[0x48], bound, core])
 }
 
 /// How the segment before ended.
@@ -134,7 +136,7 @@ pub(crate) struct Core {
     pub(crate) previous: Option<(Digest, u64)>,
     pub(crate) previous_state: PreviousState,
     pub(crate) commitment: [u8; 32],
-    pub(crate) epoch0_public: [u8; PUBLIC_KEY_BYTES],
+    pub(crate) epoch0_public: PublicKey,
     pub(crate) created_unix_ms: u64,
     pub(crate) recipients_digest: Digest,
     /// No frame of the segment has a larger content: a power of two of bytes, at most [`MAX_CONTENT_BYTES`].
@@ -182,8 +184,8 @@ impl Core {
             e.u8(6)?.bytes(&self.commitment)?;
             e.u8(7)?
                 .array(2)?
-                .u64(SIG_ED25519)?
-                .bytes(&self.epoch0_public)?;
+                .u64(self.epoch0_public.algorithm().id())?
+                .bytes(self.epoch0_public.as_bytes())?;
             e.u8(8)?.array(0)?;
             e.u8(9)?.u64(self.created_unix_ms)?;
             e.u8(10)?.bytes(self.recipients_digest.as_bytes())?;
@@ -193,7 +195,8 @@ impl Core {
     }
 
     /// Parses a map of this version. Further keys are passed over unless `crit` names them.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Core, CoreFault> {
+    pub(crate) fn parse(suite: Suite, bytes: &[u8]) -> Result<Core, CoreFault> {
+        let (hash, signature) = (suite.hash(), suite.signature_algorithm());
         check_whole(bytes)?;
         let mut d = Decoder::new(bytes);
         let entries = d.map()?.ok_or(CoreFault::Malformed)?;
@@ -222,17 +225,18 @@ impl Core {
                 return Err(CoreFault::Malformed);
             }
             _ => Some((
-                Digest::from_slice(prev_root).ok_or(CoreFault::Malformed)?,
+                hash.digest_from(prev_root).ok_or(CoreFault::Malformed)?,
                 prev_size,
             )),
         };
         key(&mut d, 6)?;
         let commitment = fixed(d.bytes()?)?;
         key(&mut d, 7)?;
-        if d.array()? != Some(2) || d.u64()? != SIG_ED25519 {
+        if d.array()? != Some(2) || d.u64()? != signature.id() {
             return Err(CoreFault::Malformed);
         }
-        let epoch0_public = fixed(d.bytes()?)?;
+        let epoch0_public =
+            PublicKey::from_slice(signature, d.bytes()?).ok_or(CoreFault::Malformed)?;
         key(&mut d, 8)?;
         match d.array()? {
             Some(0) => {}
@@ -242,7 +246,7 @@ impl Core {
         key(&mut d, 9)?;
         let created_unix_ms = d.u64()?;
         key(&mut d, 10)?;
-        let recipients_digest = Digest::from_slice(d.bytes()?).ok_or(CoreFault::Malformed)?;
+        let recipients_digest = hash.digest_from(d.bytes()?).ok_or(CoreFault::Malformed)?;
         key(&mut d, 11)?;
         if d.datatype()? != Type::Map {
             return Err(CoreFault::Malformed);
@@ -284,7 +288,7 @@ fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], CoreFault> {
     bytes.try_into().map_err(|_| CoreFault::Malformed)
 }
 
-const _: () = assert!(HASH_BYTES == 32 && MAX_CONTENT_BYTES.is_power_of_two());
+const _: () = assert!(MAX_CONTENT_BYTES.is_power_of_two());
 
 #[cfg(test)]
 mod tests;

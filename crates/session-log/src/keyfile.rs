@@ -6,15 +6,15 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use base64ct::{Base64, Encoding as _};
-use hpke::kem::{X25519HkdfSha256, XWing};
+use hpke::kem::{DhP256HkdfSha256, DhP384HkdfSha384, X25519HkdfSha256, XWing};
 use hpke::{Deserializable as _, Kem as HpkeKem, Serializable as _};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::error::KeyFileError;
+use crate::hash::Hash;
 use crate::limits::MAX_KEY_FILE_BYTES;
 use crate::sshsig::push_lines;
-use crate::suite::Digest;
 
 const RECIPIENT_LABEL: &str = "SSHLOG RECIPIENT";
 const IDENTITY_LABEL: &str = "SSHLOG IDENTITY";
@@ -24,8 +24,8 @@ const FILE_VERSION: u8 = 1;
 const CHECKSUM_BYTES: usize = 8;
 /// Length of a key id, bytes.
 const KEY_ID_BYTES: usize = 8;
-/// Length of a private key of either KEM, bytes.
-const PRIVATE_BYTES: usize = 32;
+/// Length of the longest private key, bytes: a scalar of P-384.
+const MAX_PRIVATE_BYTES: usize = 48;
 
 /// A key encapsulation mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -36,36 +36,76 @@ pub enum Kem {
     XWing,
     /// DHKEM(X25519, HKDF-SHA256) (RFC 9180, `0x0020`).
     X25519,
+    /// DHKEM(P-256, HKDF-SHA256) (RFC 9180, `0x0010`), for the suite `0x0101`.
+    P256,
+    /// DHKEM(P-384, HKDF-SHA384) (RFC 9180, `0x0011`), for the suite `0x0102`.
+    P384,
 }
 
 impl Kem {
+    /// Every mechanism of this version.
+    pub const ALL: [Kem; 4] = [Kem::XWing, Kem::X25519, Kem::P256, Kem::P384];
+
     /// Its code point in the HPKE registry.
     #[must_use]
     pub fn id(self) -> u16 {
         match self {
             Kem::XWing => XWing::KEM_ID,
             Kem::X25519 => X25519HkdfSha256::KEM_ID,
+            Kem::P256 => DhP256HkdfSha256::KEM_ID,
+            Kem::P384 => DhP384HkdfSha384::KEM_ID,
         }
     }
 
-    pub(crate) fn from_id(id: u16) -> Option<Kem> {
-        [Kem::XWing, Kem::X25519]
-            .into_iter()
-            .find(|kem| kem.id() == id)
+    /// The mechanism with this code point, if this version has it.
+    #[must_use]
+    pub fn from_id(id: u16) -> Option<Kem> {
+        Self::ALL.into_iter().find(|kem| kem.id() == id)
     }
 
-    /// Its name: `x-wing` or `x25519`.
+    /// Its name: `x-wing`, `x25519`, `p256` or `p384`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Kem::XWing => "x-wing",
             Kem::X25519 => "x25519",
+            Kem::P256 => "p256",
+            Kem::P384 => "p384",
         }
     }
 
     fn key_id(self, public: &[u8]) -> [u8; KEY_ID_BYTES] {
-        let hash = Digest::of(&[&self.id().to_be_bytes(), public]);
-        hash.as_bytes().first_chunk().copied().unwrap_or_default()
+        Hash::Sha256.of(&[&self.id().to_be_bytes(), public]).short()
+    }
+
+    fn private_len(self) -> usize {
+        match self {
+            Kem::XWing | Kem::X25519 | Kem::P256 => 32,
+            Kem::P384 => MAX_PRIVATE_BYTES,
+        }
+    }
+
+    /// The public key of a private one of this mechanism, if it is one.
+    fn public_of(self, private: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Kem::XWing => public_of::<XWing>(private),
+            Kem::X25519 => public_of::<X25519HkdfSha256>(private),
+            Kem::P256 => public_of::<DhP256HkdfSha256>(private),
+            Kem::P384 => public_of::<DhP384HkdfSha384>(private),
+        }
+    }
+
+    fn is_public(self, public: &[u8]) -> bool {
+        match self {
+            Kem::XWing => <XWing as HpkeKem>::PublicKey::from_bytes(public).is_ok(),
+            // A file of zeros would encrypt to everybody. The other points of small order are refused when they are sealed to.
+            Kem::X25519 => {
+                <X25519HkdfSha256 as HpkeKem>::PublicKey::from_bytes(public).is_ok()
+                    && public.iter().any(|b| *b != 0)
+            }
+            Kem::P256 => <DhP256HkdfSha256 as HpkeKem>::PublicKey::from_bytes(public).is_ok(),
+            Kem::P384 => <DhP384HkdfSha384 as HpkeKem>::PublicKey::from_bytes(public).is_ok(),
+        }
     }
 }
 
@@ -78,16 +118,8 @@ pub struct Recipient {
 }
 
 impl Recipient {
-    fn new(kem: Kem, public: &[u8]) -> Result<Recipient, KeyFileError> {
-        let valid = match kem {
-            Kem::XWing => <XWing as HpkeKem>::PublicKey::from_bytes(public).is_ok(),
-            // A file of zeros would encrypt to everybody. The other points of small order are refused when they are sealed to.
-            Kem::X25519 => {
-                <X25519HkdfSha256 as HpkeKem>::PublicKey::from_bytes(public).is_ok()
-                    && public.iter().any(|b| *b != 0)
-            }
-        };
-        if !valid {
+    pub(crate) fn new(kem: Kem, public: &[u8]) -> Result<Recipient, KeyFileError> {
+        if !kem.is_public(public) {
             return Err(KeyFileError::Damaged);
         }
         Ok(Recipient {
@@ -152,41 +184,51 @@ impl fmt::Debug for Recipient {
 
 /// The private half: who can read. Erased when dropped.
 pub struct Identity {
-    kem: Kem,
-    private: Zeroizing<[u8; PRIVATE_BYTES]>,
+    private: Zeroizing<[u8; MAX_PRIVATE_BYTES]>,
     recipient: Recipient,
 }
 
 impl Identity {
     /// Draws a new key.
     pub fn generate(kem: Kem, rng: &mut impl CryptoRng) -> Identity {
-        let mut private = Zeroizing::new([0; PRIVATE_BYTES]);
-        let mut ikm = Zeroizing::new([0; PRIVATE_BYTES]);
-        rng.fill_bytes(&mut *ikm);
-        match kem {
-            Kem::XWing => XWing::derive_keypair(&*ikm).0.write_exact(&mut *private),
-            Kem::X25519 => X25519HkdfSha256::derive_keypair(&*ikm)
-                .0
-                .write_exact(&mut *private),
+        let mut ikm = Zeroizing::new([0; MAX_PRIVATE_BYTES]);
+        let ikm = ikm.get_mut(..kem.private_len()).unwrap_or_default();
+        loop {
+            rng.fill_bytes(ikm);
+            let mut private = Zeroizing::new([0; MAX_PRIVATE_BYTES]);
+            let out = private.get_mut(..kem.private_len()).unwrap_or_default();
+            match kem {
+                Kem::XWing => XWing::derive_keypair(ikm).0.write_exact(out),
+                Kem::X25519 => X25519HkdfSha256::derive_keypair(ikm).0.write_exact(out),
+                Kem::P256 => DhP256HkdfSha256::derive_keypair(ikm).0.write_exact(out),
+                Kem::P384 => DhP384HkdfSha384::derive_keypair(ikm).0.write_exact(out),
+            }
+            if let Some(identity) = Identity::from_private(kem, private) {
+                return identity;
+            }
         }
-        Identity::from_private(kem, private)
     }
 
-    fn from_private(kem: Kem, private: Zeroizing<[u8; PRIVATE_BYTES]>) -> Identity {
-        let public: Vec<u8> = match kem {
-            Kem::XWing => public_of::<XWing>(&private),
-            Kem::X25519 => public_of::<X25519HkdfSha256>(&private),
-        };
+    fn from_private(kem: Kem, private: Zeroizing<[u8; MAX_PRIVATE_BYTES]>) -> Option<Identity> {
+        let public = kem.public_of(private.get(..kem.private_len())?)?;
         let recipient = Recipient {
             kem,
             key_id: Some(kem.key_id(&public)),
             public: public.into(),
         };
-        Identity {
-            kem,
-            private,
-            recipient,
+        Some(Identity { private, recipient })
+    }
+
+    /// From the bytes of a private key of exactly its mechanism's length.
+    pub(crate) fn from_private_slice(kem: Kem, key: &[u8]) -> Result<Identity, KeyFileError> {
+        let mut private = Zeroizing::new([0; MAX_PRIVATE_BYTES]);
+        if key.len() != kem.private_len() {
+            return Err(KeyFileError::Damaged);
         }
+        for (to, byte) in private.iter_mut().zip(key) {
+            *to = *byte;
+        }
+        Identity::from_private(kem, private).ok_or(KeyFileError::Damaged)
     }
 
     /// Reads the private key file.
@@ -198,12 +240,7 @@ impl Identity {
             return Err(KeyFileError::PublicNotPrivate);
         }
         let (kem, key) = read_block(text, IDENTITY_LABEL)?;
-        let mut private = Zeroizing::new([0; PRIVATE_BYTES]);
-        if key.len() != PRIVATE_BYTES {
-            return Err(KeyFileError::Damaged);
-        }
-        private.copy_from_slice(&key);
-        Ok(Identity::from_private(kem, private))
+        Identity::from_private_slice(kem, &key)
     }
 
     /// The private key file. Its reader can read every log made for this key.
@@ -212,7 +249,7 @@ impl Identity {
         // Room for the whole file, so that no half-written copy stays behind when the string would grow.
         let mut text = Zeroizing::new(String::with_capacity(1_024));
         describe(&mut text, &self.recipient);
-        write_block(&mut text, IDENTITY_LABEL, self.kem, &*self.private);
+        write_block(&mut text, IDENTITY_LABEL, self.kem(), self.secret_bytes());
         text
     }
 
@@ -225,7 +262,7 @@ impl Identity {
     /// Its mechanism.
     #[must_use]
     pub fn kem(&self) -> Kem {
-        self.kem
+        self.recipient.kem
     }
 
     /// What names it in a log, 8 bytes.
@@ -235,22 +272,23 @@ impl Identity {
     }
 
     pub(crate) fn secret_bytes(&self) -> &[u8] {
-        &*self.private
+        self.private
+            .get(..self.kem().private_len())
+            .unwrap_or_default()
     }
 }
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity")
-            .field("kem", &self.kem)
+            .field("kem", &self.kem())
             .finish_non_exhaustive()
     }
 }
 
-/// The bytes come from `derive_keypair` or a file with a checksum and have the one length that both mechanisms take.
-fn public_of<K: HpkeKem>(private: &[u8; PRIVATE_BYTES]) -> Vec<u8> {
-    K::PrivateKey::from_bytes(private)
-        .map_or_else(|_| Vec::new(), |key| K::sk_to_pk(&key).to_bytes().to_vec())
+fn public_of<K: HpkeKem>(private: &[u8]) -> Option<Vec<u8>> {
+    let key = K::PrivateKey::from_bytes(private).ok()?;
+    Some(K::sk_to_pk(&key).to_bytes().to_vec())
 }
 
 /// Lines for people above the block; a reader passes over them.
@@ -264,11 +302,7 @@ fn describe(out: &mut String, recipient: &Recipient) {
 }
 
 fn checksum(payload: &[u8]) -> [u8; CHECKSUM_BYTES] {
-    Digest::of(&[payload])
-        .as_bytes()
-        .first_chunk()
-        .copied()
-        .unwrap_or_default()
+    Hash::Sha256.of(&[payload]).short()
 }
 
 /// `u8 version | u16 kem_id | key | checksum` in base64 between BEGIN and END lines.

@@ -39,3 +39,15 @@ pub const MAX_SIGNERS_FILE_BYTES: usize = 1 << 20;
 pub const MAX_SALVAGE_STEPS: u64 = 1 << 22;
 /// What salvage counts for one decapsulation, in ratchet steps: about 130 us, an X-Wing one with room.
 pub const DECAPSULATION_STEPS: u64 = 64;
+/// Most places in an INDEX: one for each 0.4 % of a segment.
+pub const MAX_INDEX_ENTRIES: usize = 256;
+/// Shortest content that is compressed, bytes: below it a frame's padding eats what compression saves.
+pub const MIN_COMPRESSED_BYTES: usize = 4_096;
+/// Largest sidecar of further recipients, bytes: 256 segments with 64 X-Wing stanzas each would fit twice.
+pub const MAX_SIDECAR_BYTES: usize = 64 << 20;
+/// Largest proof of one frame, bytes: a frame, and the signatures of a log of many segments.
+pub const MAX_PROOF_BYTES: usize = 16 << 20;
+/// Largest metadata, bytes of base64: a terminal with all its modes takes 3 KiB.
+pub const MAX_CLOUDFLARE_METADATA_BYTES: usize = 65_536;
+/// Largest block, bytes. Longer ones are split when written.
+pub const MAX_CLOUDFLARE_BLOCK_BYTES: usize = 1 << 20;

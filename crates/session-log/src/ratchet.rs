@@ -16,16 +16,23 @@
 
 use zeroize::Zeroizing;
 
-use crate::secret::{Secret, expand, expand_into, extract};
-use crate::suite::{Digest, FRAME_KEY_BYTES, HASH_BYTES, NONCE_BYTES};
+use crate::hash::{Digest, Hash};
+use crate::secret::{Secret, expand, expand_into};
+use crate::suite::{FRAME_KEY_BYTES, NONCE_BYTES};
 
 /// The key of one frame, erased when dropped.
 pub(crate) type FrameKey = Zeroizing<[u8; FRAME_KEY_BYTES]>;
 
 /// The key commitment in the header: equal for nobody who holds another segment secret.
-pub(crate) fn commitment(segment_secret: &Secret, log_id: &[u8; 16], segment_no: u32) -> [u8; 32] {
+pub(crate) fn commitment(
+    hash: Hash,
+    segment_secret: &Secret,
+    log_id: &[u8; 16],
+    segment_no: u32,
+) -> [u8; 32] {
     let mut out = [0; 32];
     expand_into(
+        hash,
         segment_secret,
         "commit",
         &[log_id, &segment_no.to_be_bytes()],
@@ -37,6 +44,7 @@ pub(crate) fn commitment(segment_secret: &Secret, log_id: &[u8; 16], segment_no:
 /// The live keys of a segment: those of the next frame and of the next epoch, never of an earlier one.
 #[derive(Clone)]
 pub(crate) struct Ratchet {
+    hash: Hash,
     base_nonce: [u8; NONCE_BYTES],
     next_epoch: Secret,
     chain: Secret,
@@ -46,15 +54,16 @@ pub(crate) struct Ratchet {
 
 impl Ratchet {
     /// Starts at frame (0, 0).
-    pub(crate) fn new(segment_secret: &Secret, header_hash: &Digest) -> Ratchet {
-        let root = extract(header_hash.as_bytes(), segment_secret);
+    pub(crate) fn new(hash: Hash, segment_secret: &Secret, header_hash: &Digest) -> Ratchet {
+        let root = hash.extract(header_hash.as_bytes(), segment_secret);
         let mut base_nonce = [0; NONCE_BYTES];
-        expand_into(&root, "nonce", &[], &mut base_nonce);
-        let first_epoch = expand(&root, "epoch", &[]);
+        expand_into(hash, &root, "nonce", &[], &mut base_nonce);
+        let first_epoch = expand(&root, "epoch");
         Ratchet {
+            hash,
             base_nonce,
-            chain: expand(&first_epoch, "chain", &[]),
-            next_epoch: expand(&first_epoch, "next epoch", &[]),
+            chain: expand(&first_epoch, "chain"),
+            next_epoch: expand(&first_epoch, "next epoch"),
             epoch: 0,
             index: 0,
         }
@@ -72,16 +81,17 @@ impl Ratchet {
 
     /// The key of the frame (epoch, index), and a step past it.
     pub(crate) fn next_key(&mut self) -> FrameKey {
-        let key = expand(&self.chain, "key", &[]);
-        self.chain = expand(&self.chain, "next", &[]);
+        let mut key = Zeroizing::new([0; FRAME_KEY_BYTES]);
+        expand_into(self.hash, &self.chain, "key", &[], &mut *key);
+        self.chain = expand(&self.chain, "next");
         self.index = self.index.saturating_add(1);
         key
     }
 
     /// Begins the next epoch, after a checkpoint.
     pub(crate) fn advance_epoch(&mut self) {
-        self.chain = expand(&self.next_epoch, "chain", &[]);
-        self.next_epoch = expand(&self.next_epoch, "next epoch", &[]);
+        self.chain = expand(&self.next_epoch, "chain");
+        self.next_epoch = expand(&self.next_epoch, "next epoch");
         self.epoch = self.epoch.saturating_add(1);
         self.index = 0;
     }
@@ -118,12 +128,7 @@ impl Ratchet {
     }
 
     #[cfg(test)]
-    pub(crate) fn secrets(&self) -> [[u8; HASH_BYTES]; 2] {
-        [*self.chain, *self.next_epoch]
+    pub(crate) fn secrets(&self) -> [Secret; 2] {
+        [self.chain.clone(), self.next_epoch.clone()]
     }
 }
-
-const _: () = assert!(
-    HASH_BYTES == FRAME_KEY_BYTES,
-    "a frame key is one Expand of hash length"
-);

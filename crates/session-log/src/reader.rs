@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Preamble ──▶ Frames ──▶ (rotated checkpoint) ──▶ Preamble …
-//!    │            │ └────▶ (final or abort checkpoint) ──▶ Ended
+//!    │            │ └────▶ (final or abort checkpoint) ──▶ Trailer ──▶ Ended
 //!    └── fault ───┴─ strict: Stopped       salvage: look for the next frame or segment that can be trusted
 //! ```
 
@@ -10,7 +10,7 @@ mod event;
 mod scan;
 mod segment;
 mod steps;
-mod unlock;
+pub(crate) mod unlock;
 mod verdict;
 
 pub use event::{CheckpointInfo, Event, FrameInfo, GapInfo, RecipientInfo, SegmentInfo, Statement};
@@ -26,11 +26,13 @@ use core::ops::Range;
 use zeroize::Zeroize;
 
 use crate::checkpoint::CheckpointKind;
+use crate::grant::Sidecar;
 use crate::keyfile::Identity;
 use crate::limits::MAX_SALVAGE_STEPS;
 use crate::record::{RecordView, next_raw};
 use crate::signers::Signers;
 use scan::Scan;
+pub(crate) use segment::{FoundLog, FrameSecret};
 use segment::{Prior, Segment};
 
 /// What to do at a place that is not as it was written.
@@ -52,6 +54,8 @@ pub struct ReaderConfig {
     pub signers: Option<Signers>,
     /// What to do at a fault.
     pub mode: ReadMode,
+    /// Further recipients of the log, granted after it was written.
+    pub sidecars: Vec<Sidecar>,
 }
 
 /// Reads one log from bytes pushed in pieces of any size.
@@ -75,6 +79,13 @@ pub struct Reader {
     records: Range<usize>,
     t_us: u64,
     frame_offset: u64,
+    /// Where the last INDEX frame of the segment is.
+    index_offset: Option<u64>,
+    /// The segment and frame whose key is to be kept.
+    watch: Option<(u32, u64)>,
+    watched: Option<FrameSecret>,
+    /// It does not read from the beginning.
+    jumped: bool,
     scan: Option<Scan>,
     /// Work that places which do not hold may still cost, in ratchet steps.
     budget: u64,
@@ -85,6 +96,7 @@ pub struct Reader {
 enum Stage {
     Preamble,
     Frames,
+    Trailer,
     Ended,
     Stopped,
 }
@@ -94,6 +106,8 @@ struct Found {
     frames: u64,
     attested_frames: u64,
     end: Option<CheckpointKind>,
+    /// The frames that the writer vouched for and all that were found, when the log was found broken.
+    recovered: Option<(u64, u64)>,
     /// Nothing was skipped so far: what a checkpoint vouches for is all there.
     whole: bool,
     integrity: Integrity,
@@ -130,12 +144,17 @@ impl Reader {
             records: 0..0,
             t_us: 0,
             frame_offset: 0,
+            index_offset: None,
+            watch: None,
+            watched: None,
+            jumped: false,
             scan: None,
             budget: MAX_SALVAGE_STEPS,
             found: Found {
                 frames: 0,
                 attested_frames: 0,
                 end: None,
+                recovered: None,
                 whole: true,
                 integrity: Integrity::Intact,
                 authenticity: Authenticity::Unsigned,
@@ -183,7 +202,15 @@ impl Reader {
     pub fn verdict(&self) -> Verdict {
         let frames = self.found.frames;
         let completeness = match self.found.end {
+            _ if self.jumped => Completeness::Excerpt,
             Some(CheckpointKind::Final) => Completeness::Complete,
+            Some(CheckpointKind::Recovered) => {
+                let (attested_frames, frames) = self.found.recovered.unwrap_or_default();
+                Completeness::Recovered {
+                    attested_frames,
+                    frames,
+                }
+            }
             Some(_) => Completeness::Aborted { frames },
             None if self.ended || self.stage == Stage::Stopped => Completeness::Truncated {
                 attested_frames: self.found.attested_frames,
@@ -205,6 +232,63 @@ impl Reader {
         }
     }
 
+    /// What a recovery of the log read so far stands on.
+    pub(crate) fn found(&self) -> Option<FoundLog> {
+        let prior = self.segment.as_ref().map(Segment::as_prior);
+        let usable = prior.filter(|prior| prior.found_log().is_some());
+        usable.or(self.prior)?.found_log()
+    }
+
+    /// Keeps the key of a frame when it comes.
+    pub(crate) fn watch(&mut self, segment: u32, seq: u64) {
+        self.watch = Some((segment, seq));
+    }
+
+    pub(crate) fn take_watched(&mut self) -> Option<FrameSecret> {
+        let here = self
+            .segment
+            .as_mut()
+            .and_then(|segment| segment.watched.take());
+        self.watched.take().or(here)
+    }
+
+    /// Whether the segment at hand can be read.
+    pub(crate) fn has_key(&self) -> bool {
+        self.segment.as_ref().is_some_and(Segment::has_key)
+    }
+
+    /// When the last frame with content began.
+    pub(crate) fn frame_t_us(&self) -> u64 {
+        self.t_us
+    }
+
+    /// Goes to the first byte of a segment.
+    pub(crate) fn restart(&mut self, offset: u64) {
+        self.move_to(offset);
+        self.segment = None;
+        self.prior = None;
+        self.stage = Stage::Preamble;
+    }
+
+    /// Goes to a later frame of the segment at hand.
+    pub(crate) fn jump(&mut self, offset: u64) {
+        self.move_to(offset);
+        if let Some(segment) = &mut self.segment {
+            segment.jump();
+        }
+    }
+
+    fn move_to(&mut self, offset: u64) {
+        self.jumped = true;
+        self.found.whole = false;
+        self.input.clear();
+        self.at = 0;
+        self.offset = offset;
+        self.records = 0..0;
+        self.events.clear();
+        self.scan = None;
+    }
+
     /// `Some(None)`: an event stands in the queue. `Some(Some(_))`: a record. `None`: nothing to be had now.
     fn advance(&mut self) -> Option<Option<RecordAt>> {
         loop {
@@ -220,6 +304,7 @@ impl Reader {
             let moved = match self.stage {
                 Stage::Preamble => self.read_header(),
                 Stage::Frames => self.read_frame(),
+                Stage::Trailer => self.read_trailer(),
                 Stage::Ended => self.refuse_more(),
                 Stage::Stopped => false,
             };
@@ -320,6 +405,13 @@ impl Reader {
             self.at = 0;
             self.records = 0..0;
         }
+    }
+}
+
+impl Default for Reader {
+    /// A reader that trusts nobody and opens nothing.
+    fn default() -> Reader {
+        Reader::new(ReaderConfig::default())
     }
 }
 

@@ -225,6 +225,168 @@ pub enum Record<'a> {
         /// Why, for people.
         reason: &'a str,
     },
+    /// Input that was recorded by its length only, such as a password typed where nothing is echoed.
+    InputRedacted {
+        /// Its length, rounded up to a power of two, bytes.
+        bucket_bytes: u64,
+        /// Why.
+        reason: &'a str,
+    },
+    /// Output that passed and was left out of the recording.
+    OutputElided {
+        /// How much, bytes.
+        bytes: u64,
+        /// Why.
+        reason: &'a str,
+    },
+    /// Agent forwarding was asked for.
+    Agent {
+        /// Whether an answer is wanted.
+        want_reply: bool,
+    },
+    /// X11 forwarding was asked for (RFC 4254 section 6.3.1). The cookie is not recorded.
+    X11 {
+        /// Whether for one connection only.
+        single_connection: bool,
+        /// The authentication protocol.
+        auth_protocol: &'a str,
+        /// The screen.
+        screen: u32,
+    },
+    /// A forwarded connection was opened on this channel (RFC 4254 section 7.2).
+    ForwardOpen {
+        /// Who opened it.
+        from: Side,
+        /// The channel type.
+        kind: &'a str,
+        /// Where to, or at which of the other side's addresses; a path for a socket.
+        host: &'a str,
+        /// Its port, 0 for a socket.
+        port: u32,
+        /// Where it came from.
+        origin_host: &'a str,
+        /// Its port.
+        origin_port: u32,
+    },
+    /// Data of a forwarded connection.
+    ForwardData {
+        /// Who sent it.
+        from: Side,
+        /// How much, bytes.
+        bytes: u64,
+        /// The data, or nothing when only its length is recorded.
+        data: &'a [u8],
+    },
+    /// A forwarded connection ended.
+    ForwardClose {
+        /// Bytes from the client.
+        client_bytes: u64,
+        /// Bytes from the target.
+        target_bytes: u64,
+    },
+    /// A side asked the other to listen, or to stop (RFC 4254 section 7.1).
+    ForwardRequest {
+        /// Who asked.
+        from: Side,
+        /// The request's name.
+        kind: &'a str,
+        /// The address, or a path for a socket.
+        host: &'a str,
+        /// The port; 0 lets the other side choose, and for a socket.
+        port: u32,
+    },
+    /// An operation of the SFTP protocol, with its answer.
+    SftpOp {
+        /// The operation, as `OPEN` or `RENAME`.
+        op: &'a str,
+        /// The path it names.
+        path: &'a [u8],
+        /// The second path of a rename or link, else nothing.
+        other_path: &'a [u8],
+        /// Open flags, else 0.
+        flags: u32,
+        /// The status code of the answer, 0 for success.
+        status: u32,
+    },
+    /// A file went through.
+    FileTransfer {
+        /// Who sent it.
+        from: Side,
+        /// Its path on the target.
+        path: &'a [u8],
+        /// How much of it was seen, bytes.
+        bytes: u64,
+        /// SHA-256 of it, or nothing when it was not seen in order.
+        sha256: &'a [u8],
+        /// Whether all of it was seen.
+        complete: bool,
+        /// By which protocol: `sftp`, `scp`, `rsync`.
+        via: &'a str,
+    },
+    /// A transfer by the old scp protocol began.
+    Scp {
+        /// Who sends.
+        from: Side,
+        /// The path on the target.
+        path: &'a [u8],
+        /// Whether folders too.
+        recursive: bool,
+    },
+    /// A transfer by rsync began.
+    Rsync {
+        /// Who sends.
+        from: Side,
+        /// The command line on the target.
+        command: &'a [u8],
+    },
+    /// A command line that was run in a shell, as far as it can be told.
+    Command {
+        /// The command line.
+        text: &'a str,
+        /// How it was found: `exec`, `marks`, `echo`, …
+        source: &'a str,
+        /// How sure that is, percent.
+        confidence: u32,
+        /// The working directory, when known.
+        directory: &'a str,
+        /// Its exit status, when known.
+        exit: &'a str,
+    },
+    /// A program took the whole screen, or gave it back.
+    AppMode {
+        /// Whether it took it.
+        full_screen: bool,
+        /// Its name, when known.
+        program: &'a str,
+    },
+    /// The terminal stopped to show what is typed, or began to again.
+    HiddenInput {
+        /// Whether it stopped.
+        hidden: bool,
+    },
+    /// Input that was pasted, not typed.
+    Paste {
+        /// How much, bytes.
+        bytes: u64,
+        /// Whether the terminal said so.
+        bracketed: bool,
+    },
+    /// Somebody who runs the proxy acted on the session.
+    Operator {
+        /// Who.
+        who: &'a str,
+        /// What: `watch`, `join`, `terminate`, …
+        action: &'a str,
+        /// Why, for people.
+        text: &'a str,
+    },
+    /// The state of a channel's screen, at which a replay can begin. What is in it is between its writer and its replayer.
+    Keyframe {
+        /// What the data is.
+        format: &'a str,
+        /// The state.
+        data: &'a [u8],
+    },
     /// A kind without a variant here, with its body undecoded.
     Other {
         /// The kind.
@@ -300,4 +462,4 @@ pub struct RecordView<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,44 +1,74 @@
 //! Key derivation and the generator. Every value here that opens something is erased when it is dropped.
 
 use core::convert::Infallible;
+use core::ops::Deref;
 
-use hkdf::{Hkdf, HkdfExtract};
 use rand_core::{TryCryptoRng, TryRng};
-use sha2::Sha256;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::suite::HASH_BYTES;
+use crate::hash::{Hash, MAX_HASH_BYTES};
 
-/// A secret of hash length: chain keys, epoch keys, the segment secret.
-pub(crate) type Secret = Zeroizing<[u8; HASH_BYTES]>;
+/// A secret of the length of a hash: chain keys, epoch keys, the segment secret.
+#[derive(Clone)]
+pub(crate) struct Secret {
+    bytes: Zeroizing<[u8; MAX_HASH_BYTES]>,
+    hash: Hash,
+}
+
+impl Secret {
+    pub(crate) fn zeros(hash: Hash) -> Secret {
+        Secret {
+            bytes: Zeroizing::new([0; MAX_HASH_BYTES]),
+            hash,
+        }
+    }
+
+    /// From bytes of exactly its length.
+    pub(crate) fn from_slice(hash: Hash, bytes: &[u8]) -> Option<Secret> {
+        let mut secret = Secret::zeros(hash);
+        (bytes.len() == hash.len()).then(|| {
+            secret.copy_from(bytes);
+            secret
+        })
+    }
+
+    pub(crate) fn copy_from(&mut self, bytes: &[u8]) {
+        for (to, byte) in self.bytes.iter_mut().zip(bytes) {
+            *to = *byte;
+        }
+    }
+
+    fn as_mut(&mut self) -> &mut [u8] {
+        let len = self.hash.len();
+        self.bytes.get_mut(..len).unwrap_or_default()
+    }
+}
+
+impl Deref for Secret {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes.get(..self.hash.len()).unwrap_or_default()
+    }
+}
 
 /// `Expand(prk, label, ctx, L)`: HKDF-Expand (RFC 5869) with info `"sslg1 " || label || 00 || ctx`.
-pub(crate) fn expand_into(prk: &[u8; HASH_BYTES], label: &str, context: &[&[u8]], out: &mut [u8]) {
+pub(crate) fn expand_into(hash: Hash, prk: &[u8], label: &str, context: &[&[u8]], out: &mut [u8]) {
     let mut info: [&[u8]; 6] = [b"sslg1 ", label.as_bytes(), &[0], &[], &[], &[]];
     for (slot, part) in info.iter_mut().skip(3).zip(context) {
         *slot = part;
     }
-    let filled =
-        Hkdf::<Sha256>::from_prk(prk).is_ok_and(|hkdf| hkdf.expand_multi_info(&info, out).is_ok());
-    // Both calls fail only for lengths that no caller here asks for; a key of zeros must not come of it all the same.
-    assert!(filled, "HKDF lengths are constants below 255 hashes");
+    // A key of zeros must not come of a wrong length in this crate.
+    assert!(
+        hash.expand(prk, &info, out),
+        "HKDF lengths are constants below 255 hashes"
+    );
 }
 
 /// `Expand` to a secret of hash length.
-pub(crate) fn expand(prk: &[u8; HASH_BYTES], label: &str, context: &[&[u8]]) -> Secret {
-    let mut out = Zeroizing::new([0; HASH_BYTES]);
-    expand_into(prk, label, context, &mut *out);
-    out
-}
-
-/// HKDF-Extract (RFC 5869).
-pub(crate) fn extract(salt: &[u8], ikm: &[u8; HASH_BYTES]) -> Secret {
-    let mut extract = HkdfExtract::<Sha256>::new(Some(salt));
-    extract.input_ikm(ikm);
-    let (mut prk, _) = extract.finalize();
-    let mut out = Zeroizing::new([0; HASH_BYTES]);
-    out.copy_from_slice(&prk);
-    prk.as_mut_slice().zeroize();
+pub(crate) fn expand(secret: &Secret, label: &str) -> Secret {
+    let mut out = Secret::zeros(secret.hash);
+    expand_into(secret.hash, secret, label, &[], out.as_mut());
     out
 }
 
@@ -51,28 +81,30 @@ pub(crate) struct Generator {
 }
 
 impl Generator {
-    pub(crate) fn new(seed: [u8; 32]) -> Generator {
-        let seed = Zeroizing::new(seed);
+    pub(crate) fn new(mut seed: [u8; 32]) -> Generator {
+        let mut first = Secret::zeros(Hash::Sha256);
+        first.copy_from(&seed);
+        seed.zeroize();
         Generator {
-            state: expand(&seed, "generator", &[]),
+            state: expand(&first, "generator"),
         }
     }
 
-    pub(crate) fn secret(&mut self) -> Secret {
-        let mut out = Zeroizing::new([0; HASH_BYTES]);
-        self.fill(&mut *out);
+    pub(crate) fn secret(&mut self, hash: Hash) -> Secret {
+        let mut out = Secret::zeros(hash);
+        self.fill(out.as_mut());
         out
     }
 
-    fn fill(&mut self, out: &mut [u8]) {
-        for chunk in out.chunks_mut(HASH_BYTES) {
-            expand_into(&self.state, "draw", &[], chunk);
-            self.state = expand(&self.state, "state", &[]);
+    pub(crate) fn fill(&mut self, out: &mut [u8]) {
+        for chunk in out.chunks_mut(self.state.len()) {
+            expand_into(Hash::Sha256, &self.state, "draw", &[], chunk);
+            self.state = expand(&self.state, "state");
         }
     }
 
     #[cfg(test)]
-    pub(crate) fn state(&self) -> &[u8; HASH_BYTES] {
+    pub(crate) fn state(&self) -> &Secret {
         &self.state
     }
 }

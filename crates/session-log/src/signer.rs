@@ -1,26 +1,25 @@
-//! Who signs a log.
+//! Who signs a log: a key in memory, or one elsewhere that is asked.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
-use base64ct::{Base64, Encoding as _};
-use ed25519_dalek::SigningKey;
 use ssh_key::PrivateKey;
-use ssh_key::private::KeypairData;
+use ssh_key::private::{EcdsaKeypair, KeypairData};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::error::KeyFileError;
+use crate::error::{KeyFileError, SignError};
 use crate::limits::MAX_KEY_FILE_BYTES;
-use crate::sshsig::{self, key_blob};
-use crate::suite::{PUBLIC_KEY_BYTES, SIGNATURE_BYTES};
+use crate::sign::{PublicKey, Signature, SignatureAlgorithm, SigningKey};
+use crate::sshsig::{self, MessageHash};
 
-/// The proxy's Ed25519 key that certifies the first epoch key of a log. Erased when dropped.
+/// The proxy's key that certifies the first epoch key of a log. Erased when dropped.
 pub struct SigningIdentity {
     key: SigningKey,
 }
 
 impl SigningIdentity {
-    /// From an OpenSSH private key file without passphrase (`ssh-keygen -t ed25519 -N ''`).
+    /// From an OpenSSH private key file without passphrase (`ssh-keygen -t ed25519 -N ''`, or `-t ecdsa` with `-b 256` or `-b 384`).
     ///
     /// # Errors
     /// When it is not such a file, has a passphrase, or is a key of another algorithm.
@@ -33,56 +32,111 @@ impl SigningIdentity {
         }
         let key = PrivateKey::from_openssh(text).map_err(|error| match error {
             ssh_key::Error::AlgorithmUnknown | ssh_key::Error::AlgorithmUnsupported { .. } => {
-                KeyFileError::NotEd25519
+                KeyFileError::WrongAlgorithm
             }
             _ => KeyFileError::NotOpenSsh,
         })?;
-        match key.key_data() {
-            KeypairData::Ed25519(pair) => {
-                let mut seed = Zeroizing::new([0; 32]);
-                seed.copy_from_slice(pair.private.as_ref());
-                let identity = SigningIdentity {
-                    key: SigningKey::from_bytes(&seed),
-                };
-                if identity.public() != pair.public.0 {
-                    return Err(KeyFileError::Damaged);
-                }
-                Ok(identity)
-            }
-            KeypairData::Encrypted(_) => Err(KeyFileError::Encrypted),
-            _ => Err(KeyFileError::NotEd25519),
+        let (algorithm, private, public): (_, &[u8], &[u8]) = match key.key_data() {
+            KeypairData::Ed25519(pair) => (
+                SignatureAlgorithm::Ed25519,
+                pair.private.as_ref(),
+                &pair.public.0,
+            ),
+            KeypairData::Ecdsa(EcdsaKeypair::NistP256 { public, private }) => (
+                SignatureAlgorithm::EcdsaP256,
+                private.as_slice(),
+                public.as_bytes(),
+            ),
+            KeypairData::Ecdsa(EcdsaKeypair::NistP384 { public, private }) => (
+                SignatureAlgorithm::EcdsaP384,
+                private.as_slice(),
+                public.as_bytes(),
+            ),
+            KeypairData::Encrypted(_) => return Err(KeyFileError::Encrypted),
+            _ => return Err(KeyFileError::WrongAlgorithm),
+        };
+        let key = SigningKey::from_slice(algorithm, private).ok_or(KeyFileError::Damaged)?;
+        if key.public().as_bytes() != public {
+            return Err(KeyFileError::Damaged);
         }
+        Ok(SigningIdentity { key })
     }
 
-    /// From the 32 secret bytes of RFC 8032.
+    /// An Ed25519 key from the 32 secret bytes of RFC 8032.
     #[must_use]
     pub fn from_seed(mut seed: [u8; 32]) -> SigningIdentity {
-        let identity = SigningIdentity {
-            key: SigningKey::from_bytes(&seed),
-        };
+        let key = SigningKey::Ed25519(ed25519_dalek::SigningKey::from_bytes(&seed));
         seed.zeroize();
-        identity
+        SigningIdentity { key }
+    }
+
+    /// A key of any algorithm, drawn from a seed of 32 random bytes by this crate's generator.
+    #[must_use]
+    pub fn generate(algorithm: SignatureAlgorithm, seed: [u8; 32]) -> SigningIdentity {
+        let mut generator = crate::secret::Generator::new(seed);
+        SigningIdentity {
+            key: SigningKey::generate(algorithm, &mut generator),
+        }
     }
 
     /// The public half, as a line for an `allowed_signers` file after the principal: `ssh-ed25519 AAAA…`.
     #[must_use]
     pub fn public_key_openssh(&self) -> String {
-        let mut line = String::from("ssh-ed25519 ");
-        line.push_str(&Base64::encode_string(&key_blob(&self.public())));
-        line
+        self.public_key().to_openssh()
     }
 
-    pub(crate) fn public(&self) -> [u8; PUBLIC_KEY_BYTES] {
-        self.key.verifying_key().to_bytes()
+    /// The public half.
+    #[must_use]
+    pub fn public_key(&self) -> PublicKey {
+        self.key.public()
     }
 
-    pub(crate) fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_BYTES] {
-        sshsig::sign(&self.key, message)
+    /// Answers a request with this key.
+    #[must_use]
+    pub fn answer(&self, request: &SignRequest) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(self.key.sign(&request.data).to_ssh_blob())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn sign(&self, hash: MessageHash, message: &[u8]) -> Signature {
+        self.key.sign(&sshsig::preimage(hash, message))
     }
 }
 
 impl fmt::Debug for SigningIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SigningIdentity").finish_non_exhaustive()
+    }
+}
+
+/// What a key that is elsewhere, in an agent or in hardware, is asked to sign.
+///
+/// The data is what `SSH_AGENTC_SIGN_REQUEST` takes, and the answer is the signature blob that comes back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignRequest {
+    /// The key that is asked.
+    pub public: PublicKey,
+    /// The bytes to be signed: an SSHSIG preimage.
+    pub data: Vec<u8>,
+}
+
+impl SignRequest {
+    pub(crate) fn new(hash: MessageHash, public: PublicKey, message: &[u8]) -> SignRequest {
+        SignRequest {
+            public,
+            data: sshsig::preimage(hash, message),
+        }
+    }
+
+    /// Takes the answer when it is this key's signature over this data.
+    pub(crate) fn take(&self, blob: &[u8]) -> Result<Signature, SignError> {
+        let signature = Signature::from_ssh_blob(blob)
+            .ok_or(SignError::Malformed)?
+            .normalized();
+        if self.public.verifies(&self.data, &signature) {
+            Ok(signature)
+        } else {
+            Err(SignError::Wrong)
+        }
     }
 }

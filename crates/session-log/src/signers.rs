@@ -3,12 +3,10 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use base64ct::{Base64, Base64Unpadded, Encoding as _};
-
 use crate::error::SignersError;
 use crate::limits::MAX_SIGNERS_FILE_BYTES;
-use crate::sshsig::{NAMESPACE, key_blob};
-use crate::suite::{Digest, PUBLIC_KEY_BYTES};
+use crate::sign::{PublicKey, SignatureAlgorithm};
+use crate::sshsig::NAMESPACE;
 
 /// The trusted signers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,11 +17,12 @@ pub struct Signers {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
     principals: String,
-    public: [u8; PUBLIC_KEY_BYTES],
+    public: PublicKey,
 }
 
 impl Signers {
-    /// Reads the file: lines of `principals [options] ssh-ed25519 BASE64 [comment]`, blank lines and `#` comments.
+    /// Reads the file: lines of `principals [options] ssh-ed25519 BASE64 [comment]`, blank lines and `#` comments. Keys may be Ed25519, ECDSA P-256
+    /// and ECDSA P-384.
     ///
     /// Of the options, `namespaces="…"` is honoured: a line whose list does not admit `sslg1` trusts nobody here. All others
     /// (`cert-authority`, `valid-after`, `valid-before`) are refused, because passing over one would trust more than the file says.
@@ -51,20 +50,12 @@ impl Signers {
     }
 
     /// The principals that the first line with this key names.
-    pub(crate) fn principals(&self, public: &[u8; PUBLIC_KEY_BYTES]) -> Option<&str> {
+    pub(crate) fn principals(&self, public: &PublicKey) -> Option<&str> {
         self.entries
             .iter()
             .find(|entry| entry.public == *public)
             .map(|entry| entry.principals.as_str())
     }
-}
-
-/// How OpenSSH names a key: `SHA256:` and base64 without padding.
-pub(crate) fn fingerprint(public: &[u8; PUBLIC_KEY_BYTES]) -> String {
-    let hash = Digest::of(&[&key_blob(public)]);
-    let mut out = String::from("SHA256:");
-    out.push_str(&Base64Unpadded::encode_string(hash.as_bytes()));
-    out
 }
 
 fn parse_line(text: &str, line: usize) -> Result<Option<Entry>, SignersError> {
@@ -76,7 +67,7 @@ fn parse_line(text: &str, line: usize) -> Result<Option<Entry>, SignersError> {
         admits = options_admit(word, line)?;
         word = words.next().ok_or(SignersError::Line { line })?;
     }
-    if word != "ssh-ed25519" {
+    if SignatureAlgorithm::from_name(word.as_bytes()).is_none() {
         return Err(if is_key_type(word) {
             SignersError::KeyType { line }
         } else {
@@ -84,11 +75,8 @@ fn parse_line(text: &str, line: usize) -> Result<Option<Entry>, SignersError> {
         });
     }
     let key = words.next().ok_or(SignersError::Line { line })?;
-    let blob = Base64::decode_vec(key).map_err(|_| SignersError::Key { line })?;
-    let public = *blob.last_chunk().ok_or(SignersError::Key { line })?;
-    if blob != key_blob(&public) {
-        return Err(SignersError::Key { line });
-    }
+    let public =
+        PublicKey::from_openssh(&[word, key].join(" ")).ok_or(SignersError::Key { line })?;
     Ok(admits.then(|| Entry {
         principals: principals.trim_matches('"').into(),
         public,
@@ -188,11 +176,11 @@ mod tests {
     use crate::signer::SigningIdentity;
     use alloc::format;
 
-    fn line(options: &str) -> (String, [u8; 32]) {
+    fn line(options: &str) -> (String, PublicKey) {
         let key = SigningIdentity::from_seed([5; 32]);
         (
             format!("proxy@example {options} {}", key.public_key_openssh()),
-            key.public(),
+            key.public_key(),
         )
     }
 
@@ -211,7 +199,10 @@ mod tests {
                 Some("proxy@example"),
                 "{options}"
             );
-            assert_eq!(signers.principals(&[0; 32]), None);
+            assert_eq!(
+                signers.principals(&SigningIdentity::from_seed([9; 32]).public_key()),
+                None
+            );
         }
     }
 

@@ -1,87 +1,82 @@
-//! SSHSIG (OpenSSH PROTOCOL.sshsig) for Ed25519 keys: the preimage that is signed, the blob that carries it, the armour `ssh-keygen -Y` reads.
+//! SSHSIG (OpenSSH PROTOCOL.sshsig): the preimage that is signed, the blob that carries it, the armour `ssh-keygen -Y` reads.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use base64ct::{Base64, Encoding as _};
-use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use sha2::{Digest as _, Sha256, Sha512};
 
-use crate::suite::{Digest, PUBLIC_KEY_BYTES, SIGNATURE_BYTES};
+use crate::sign::{PublicKey, Signature};
+use crate::wire::{Wire, put_string};
 
 /// The namespace of every signature in a log: `ssh-keygen -Y verify -n sslg1`.
 pub const NAMESPACE: &str = "sslg1";
 
-/// Length of the blob: all its parts have fixed lengths for Ed25519 and this namespace.
-pub(crate) const BLOB_BYTES: usize =
-    6 + 4 + 4 + KEY_BLOB_BYTES + 4 + NAMESPACE.len() + 4 + 4 + 6 + 4 + SIGNATURE_BLOB_BYTES;
-const KEY_BLOB_BYTES: usize = 4 + 11 + 4 + PUBLIC_KEY_BYTES;
-const SIGNATURE_BLOB_BYTES: usize = 4 + 11 + 4 + SIGNATURE_BYTES;
-const ALGORITHM: &[u8] = b"ssh-ed25519";
-const HASH_NAME: &[u8] = b"sha256";
+/// The hash of the message that an SSHSIG names. OpenSSH has these two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MessageHash {
+    Sha256,
+    Sha512,
+}
 
-fn put_string(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
-    out.extend_from_slice(bytes);
+impl MessageHash {
+    fn name(self) -> &'static [u8] {
+        match self {
+            MessageHash::Sha256 => b"sha256",
+            MessageHash::Sha512 => b"sha512",
+        }
+    }
+
+    fn of(self, message: &[u8]) -> Vec<u8> {
+        match self {
+            MessageHash::Sha256 => Sha256::digest(message).to_vec(),
+            MessageHash::Sha512 => Sha512::digest(message).to_vec(),
+        }
+    }
 }
 
 /// What is signed: `"SSHSIG" || namespace || reserved || hash name || H(message)`.
-fn preimage(message: &[u8]) -> Vec<u8> {
+pub(crate) fn preimage(hash: MessageHash, message: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(128);
     out.extend_from_slice(b"SSHSIG");
     put_string(&mut out, NAMESPACE.as_bytes());
     put_string(&mut out, b"");
-    put_string(&mut out, HASH_NAME);
-    put_string(&mut out, Digest::of(&[message]).as_bytes());
+    put_string(&mut out, hash.name());
+    put_string(&mut out, &hash.of(message));
     out
 }
 
-/// Signs the SSHSIG preimage of the message.
-pub(crate) fn sign(key: &SigningKey, message: &[u8]) -> [u8; SIGNATURE_BYTES] {
-    key.sign(&preimage(message)).to_bytes()
-}
-
-/// Checks a raw signature over the SSHSIG preimage. Weak keys and malleable signatures are refused.
+/// Checks a signature over the SSHSIG preimage.
 pub(crate) fn verify(
-    public: &[u8; PUBLIC_KEY_BYTES],
+    hash: MessageHash,
+    public: &PublicKey,
     message: &[u8],
-    signature: &[u8; SIGNATURE_BYTES],
+    signature: &Signature,
 ) -> bool {
-    VerifyingKey::from_bytes(public).is_ok_and(|key| {
-        key.verify_strict(&preimage(message), &Signature::from_bytes(signature))
-            .is_ok()
-    })
-}
-
-/// The public key in the form that OpenSSH puts in files and agents.
-pub(crate) fn key_blob(public: &[u8; PUBLIC_KEY_BYTES]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(KEY_BLOB_BYTES);
-    put_string(&mut out, ALGORITHM);
-    put_string(&mut out, public);
-    out
+    public.verifies(&preimage(hash, message), signature)
 }
 
 /// The whole signature object.
-pub(crate) fn blob(public: &[u8; PUBLIC_KEY_BYTES], signature: &[u8; SIGNATURE_BYTES]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(BLOB_BYTES);
+pub(crate) fn blob(hash: MessageHash, public: &PublicKey, signature: &Signature) -> Vec<u8> {
+    let mut out = Vec::with_capacity(384);
     out.extend_from_slice(b"SSHSIG");
     out.extend_from_slice(&1u32.to_be_bytes());
-    put_string(&mut out, &key_blob(public));
+    put_string(&mut out, &public.to_ssh_blob());
     put_string(&mut out, NAMESPACE.as_bytes());
     put_string(&mut out, b"");
-    put_string(&mut out, HASH_NAME);
-    let mut inner = Vec::with_capacity(SIGNATURE_BLOB_BYTES);
-    put_string(&mut inner, ALGORITHM);
-    put_string(&mut inner, signature);
-    put_string(&mut out, &inner);
+    put_string(&mut out, hash.name());
+    put_string(&mut out, &signature.to_ssh_blob());
     out
 }
 
 /// Key and signature of a blob that is exactly what [`blob`] makes of them.
-pub(crate) fn parse_blob(bytes: &[u8]) -> Option<([u8; PUBLIC_KEY_BYTES], [u8; SIGNATURE_BYTES])> {
-    let signature: [u8; SIGNATURE_BYTES] = *bytes.last_chunk()?;
-    let key_at = 6 + 4 + 4 + KEY_BLOB_BYTES - PUBLIC_KEY_BYTES;
-    let public: [u8; PUBLIC_KEY_BYTES] = *bytes.get(key_at..)?.first_chunk()?;
-    (bytes == blob(&public, &signature)).then_some((public, signature))
+pub(crate) fn parse_blob(hash: MessageHash, bytes: &[u8]) -> Option<(PublicKey, Signature)> {
+    let mut wire = Wire(bytes.strip_prefix(b"SSHSIG")?);
+    wire.u32()?;
+    let public = PublicKey::from_ssh_blob(wire.string()?)?;
+    let [_namespace, _reserved, _hash] = [wire.string()?, wire.string()?, wire.string()?];
+    let signature = Signature::from_ssh_blob(wire.string()?)?;
+    (bytes == blob(hash, &public, &signature)).then_some((public, signature))
 }
 
 /// The text that `ssh-keygen -Y verify -s` reads.
@@ -106,24 +101,33 @@ pub(crate) fn push_lines(out: &mut String, text: &str, width: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Generator;
+    use crate::sign::{SignatureAlgorithm, SigningKey};
 
     #[test]
-    fn blob_has_its_stated_length_and_any_flipped_bit_fails() {
-        let key = SigningKey::from_bytes(&[7; 32]);
-        let public = key.verifying_key().to_bytes();
-        let bytes = blob(&public, &sign(&key, b"m"));
-        assert_eq!(bytes.len(), BLOB_BYTES);
-        let opens = |bytes: &[u8]| {
-            parse_blob(bytes).is_some_and(|(p, s)| p == public && verify(&p, b"m", &s))
-        };
-        assert!(opens(&bytes));
-        for bit in 0..bytes.len() * 8 {
-            let mut bent = bytes.clone();
-            bent[bit / 8] ^= 1 << (bit % 8);
-            assert!(!opens(&bent), "bit {bit}");
-        }
-        for len in 0..bytes.len() {
-            assert!(!opens(&bytes[..len]), "length {len}");
+    fn any_flipped_bit_and_any_cut_of_a_blob_fails() {
+        for (algorithm, step) in [
+            (SignatureAlgorithm::Ed25519, 1),
+            (SignatureAlgorithm::EcdsaP256, 17),
+            (SignatureAlgorithm::EcdsaP384, 61),
+        ] {
+            let key = SigningKey::generate(algorithm, &mut Generator::new([7; 32]));
+            let public = key.public();
+            let hash = MessageHash::Sha256;
+            let bytes = blob(hash, &public, &key.sign(&preimage(hash, b"m")));
+            let opens = |bytes: &[u8]| {
+                parse_blob(hash, bytes)
+                    .is_some_and(|(p, s)| p == public && verify(hash, &p, b"m", &s))
+            };
+            assert!(opens(&bytes));
+            for bit in (0..bytes.len() * 8).step_by(step) {
+                let mut bent = bytes.clone();
+                bent[bit / 8] ^= 1 << (bit % 8);
+                assert!(!opens(&bent), "bit {bit}");
+            }
+            for len in 0..bytes.len() {
+                assert!(!opens(&bytes[..len]), "length {len}");
+            }
         }
     }
 }

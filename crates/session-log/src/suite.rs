@@ -1,28 +1,21 @@
-//! The cryptographic suites, one row each, and the few operations that the rest of the crate asks of them.
+//! The cryptographic suites, one row each.
 
-use alloc::vec::Vec;
+use crate::hash::Hash;
+use crate::keyfile::Kem;
+use crate::provider::Aead;
+use crate::sign::SignatureAlgorithm;
+use crate::sshsig::MessageHash;
 
-use aws_lc_rs::aead::{
-    AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey,
-};
-use sha2::{Digest as _, Sha256};
-
-/// Length of a hash and of every chain key, bytes.
-pub(crate) const HASH_BYTES: usize = 32;
 /// Length of a frame key, bytes.
 pub(crate) const FRAME_KEY_BYTES: usize = 32;
 /// Length of an AEAD nonce, bytes.
 pub(crate) const NONCE_BYTES: usize = 12;
 /// Length of an AEAD tag, bytes.
 pub(crate) const TAG_BYTES: usize = 16;
-/// Length of an Ed25519 public key, bytes.
-pub(crate) const PUBLIC_KEY_BYTES: usize = 32;
-/// Length of an Ed25519 signature, bytes.
-pub(crate) const SIGNATURE_BYTES: usize = 64;
-/// `sig_alg` of Ed25519 in the header.
-pub(crate) const SIG_ED25519: u64 = 1;
 
 /// A set of algorithms for one log.
+///
+/// The two with NIST curves use FIPS-approved algorithms only. That is no word about a validated module: see [`crate::provider_name`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Suite {
@@ -31,6 +24,10 @@ pub enum Suite {
     /// `0x0002`: SHA-256, AES-256-GCM, Ed25519.
     #[default]
     Aes256GcmSha256,
+    /// `0x0101`: SHA-256, AES-256-GCM, ECDSA P-256, recipients with P-256 keys.
+    Aes256GcmSha256P256,
+    /// `0x0102`: SHA-384, AES-256-GCM, ECDSA P-384, recipients with P-384 keys.
+    Aes256GcmSha384P384,
 }
 
 /// What distinguishes a suite. A further one is a further row.
@@ -38,38 +35,79 @@ struct Row {
     suite: Suite,
     id: u16,
     name: &'static str,
-    aead: &'static Algorithm,
-    /// HPKE code point of the AEAD that wraps the segment secret.
-    wrap_aead: u16,
+    hash: Hash,
+    aead: Aead,
+    signature: SignatureAlgorithm,
+    /// The hash that every SSHSIG names.
+    message_hash: MessageHash,
+    /// HPKE code points of the KDF and AEAD that wrap the segment secret.
+    wrap: (u16, u16),
+    kems: &'static [Kem],
 }
 
-static ROWS: [Row; 2] = [
+static ROWS: [Row; 4] = [
     Row {
         suite: Suite::ChaCha20Poly1305Sha256,
         id: 0x0001,
         name: "SHA-256, ChaCha20-Poly1305, Ed25519",
-        aead: &CHACHA20_POLY1305,
-        wrap_aead: 0x0003,
+        hash: Hash::Sha256,
+        aead: Aead::ChaCha20Poly1305,
+        signature: SignatureAlgorithm::Ed25519,
+        message_hash: MessageHash::Sha256,
+        wrap: (0x0001, 0x0003),
+        kems: &[Kem::XWing, Kem::X25519],
     },
     Row {
         suite: Suite::Aes256GcmSha256,
         id: 0x0002,
         name: "SHA-256, AES-256-GCM, Ed25519",
-        aead: &AES_256_GCM,
-        wrap_aead: 0x0002,
+        hash: Hash::Sha256,
+        aead: Aead::Aes256Gcm,
+        signature: SignatureAlgorithm::Ed25519,
+        message_hash: MessageHash::Sha256,
+        wrap: (0x0001, 0x0002),
+        kems: &[Kem::XWing, Kem::X25519],
+    },
+    Row {
+        suite: Suite::Aes256GcmSha256P256,
+        id: 0x0101,
+        name: "SHA-256, AES-256-GCM, ECDSA P-256",
+        hash: Hash::Sha256,
+        aead: Aead::Aes256Gcm,
+        signature: SignatureAlgorithm::EcdsaP256,
+        message_hash: MessageHash::Sha256,
+        wrap: (0x0001, 0x0002),
+        kems: &[Kem::P256],
+    },
+    Row {
+        suite: Suite::Aes256GcmSha384P384,
+        id: 0x0102,
+        name: "SHA-384, AES-256-GCM, ECDSA P-384",
+        hash: Hash::Sha384,
+        aead: Aead::Aes256Gcm,
+        signature: SignatureAlgorithm::EcdsaP384,
+        message_hash: MessageHash::Sha512,
+        wrap: (0x0002, 0x0002),
+        kems: &[Kem::P384],
     },
 ];
 
-/// The cryptographic library failed or the bytes are not authentic. One opaque case on purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CryptoFailed;
-
 impl Suite {
+    /// Every suite of this version.
+    pub const ALL: [Suite; 4] = [
+        Suite::ChaCha20Poly1305Sha256,
+        Suite::Aes256GcmSha256,
+        Suite::Aes256GcmSha256P256,
+        Suite::Aes256GcmSha384P384,
+    ];
+
     fn row(self) -> &'static Row {
-        let [chacha, aes] = &ROWS;
+        let [chacha, aes, p256, p384] = &ROWS;
         match self {
             Suite::ChaCha20Poly1305Sha256 => chacha,
             Suite::Aes256GcmSha256 => aes,
+            Suite::Aes256GcmSha256P256 => p256,
+            Suite::Aes256GcmSha384P384 => p384,
         }
     }
 
@@ -91,76 +129,41 @@ impl Suite {
         self.row().name
     }
 
-    pub(crate) fn wrap_aead(self) -> u16 {
-        self.row().wrap_aead
-    }
-
-    fn key(self, key: &[u8; FRAME_KEY_BYTES]) -> Result<LessSafeKey, CryptoFailed> {
-        UnboundKey::new(self.row().aead, key)
-            .map(LessSafeKey::new)
-            .map_err(|_| CryptoFailed)
-    }
-
-    /// Encrypts in place and gives the tag.
-    pub(crate) fn seal_in_place(
-        self,
-        key: &[u8; FRAME_KEY_BYTES],
-        nonce: [u8; NONCE_BYTES],
-        aad: &[u8],
-        data: &mut [u8],
-    ) -> Result<[u8; TAG_BYTES], CryptoFailed> {
-        let tag = self
-            .key(key)?
-            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(aad), data)
-            .map_err(|_| CryptoFailed)?;
-        tag.as_ref().try_into().map_err(|_| CryptoFailed)
-    }
-
-    /// Decrypts ciphertext and tag into `plain`, which is cleared first and holds nothing after a failure.
-    pub(crate) fn open_into(
-        self,
-        key: &[u8; FRAME_KEY_BYTES],
-        nonce: [u8; NONCE_BYTES],
-        aad: &[u8],
-        sealed: &[u8],
-        plain: &mut Vec<u8>,
-    ) -> Result<(), CryptoFailed> {
-        plain.clear();
-        let split = sealed.len().checked_sub(TAG_BYTES).ok_or(CryptoFailed)?;
-        let (ciphertext, tag) = sealed.split_at_checked(split).ok_or(CryptoFailed)?;
-        plain.resize(split, 0);
-        let nonce = Nonce::assume_unique_for_key(nonce);
-        let opened =
-            self.key(key)?
-                .open_separate_gather(nonce, Aad::from(aad), ciphertext, tag, plain);
-        if opened.is_err() {
-            plain.clear();
-        }
-        opened.map_err(|_| CryptoFailed)
-    }
-}
-
-/// A hash of the log's suite.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Digest([u8; HASH_BYTES]);
-
-impl Digest {
-    /// The hash of the parts, one after the other.
-    pub(crate) fn of(parts: &[&[u8]]) -> Digest {
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash.update(part);
-        }
-        Digest(hash.finalize().into())
-    }
-
-    pub(crate) fn from_slice(bytes: &[u8]) -> Option<Digest> {
-        bytes.try_into().ok().map(Digest)
-    }
-
-    /// Its bytes.
+    /// Whether all its algorithms are FIPS-approved ones. Says nothing about the module that computes them.
     #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+    pub fn has_fips_algorithms(self) -> bool {
+        matches!(
+            self,
+            Suite::Aes256GcmSha256P256 | Suite::Aes256GcmSha384P384
+        )
+    }
+
+    /// The algorithm of its epoch keys.
+    #[must_use]
+    pub fn signature_algorithm(self) -> SignatureAlgorithm {
+        self.row().signature
+    }
+
+    /// The mechanisms that its recipients' keys may have.
+    #[must_use]
+    pub fn kems(self) -> &'static [Kem] {
+        self.row().kems
+    }
+
+    pub(crate) fn hash(self) -> Hash {
+        self.row().hash
+    }
+
+    pub(crate) fn aead(self) -> Aead {
+        self.row().aead
+    }
+
+    pub(crate) fn message_hash(self) -> MessageHash {
+        self.row().message_hash
+    }
+
+    /// HPKE code points of KDF and AEAD.
+    pub(crate) fn wrap(self) -> (u16, u16) {
+        self.row().wrap
     }
 }

@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use hpke::aead::{Aead, AesGcm256, ChaCha20Poly1305};
-use hpke::kdf::HkdfSha256;
-use hpke::kem::{X25519HkdfSha256, XWing};
+use hpke::kdf::{HkdfSha256, HkdfSha384, Kdf};
+use hpke::kem::{DhP256HkdfSha256, DhP384HkdfSha384, X25519HkdfSha256, XWing};
 use hpke::{
     Deserializable as _, Kem as HpkeKem, OpModeR, OpModeS, Serializable as _, setup_receiver,
     setup_sender_with_rng,
@@ -14,18 +14,18 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::cbor::{self, check_whole};
+use crate::hash::{Digest, Hash};
 use crate::keyfile::{Identity, Kem, Recipient};
 use crate::limits::{MAX_KEY_ID_BYTES, MAX_STANZAS};
+use crate::provider::CryptoFailed;
 use crate::secret::Secret;
-use crate::suite::{CryptoFailed, Digest, HASH_BYTES, Suite, TAG_BYTES};
+use crate::suite::{Suite, TAG_BYTES};
 
 /// HPKE code point of HKDF-SHA256.
 const KDF_HKDF_SHA256: u16 = 0x0001;
+const KDF_HKDF_SHA384: u16 = 0x0002;
 const AEAD_AES_256_GCM: u16 = 0x0002;
 const AEAD_CHACHA20_POLY1305: u16 = 0x0003;
-/// Length of a sealed segment secret, bytes.
-const SEALED_BYTES: usize = HASH_BYTES + TAG_BYTES;
-
 /// One recipient's entry in the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stanza<'a> {
@@ -43,7 +43,7 @@ fn wrap_info(suite: Suite, key_id: &[u8]) -> Vec<u8> {
 }
 
 /// `H` over the sorted key ids, each after its length: what the header says about who can read.
-pub(crate) fn recipients_digest<'a>(key_ids: impl Iterator<Item = &'a [u8]>) -> Digest {
+pub(crate) fn recipients_digest<'a>(hash: Hash, key_ids: impl Iterator<Item = &'a [u8]>) -> Digest {
     let mut sorted: Vec<&[u8]> = key_ids.collect();
     sorted.sort_unstable();
     let mut joined = Vec::new();
@@ -52,7 +52,7 @@ pub(crate) fn recipients_digest<'a>(key_ids: impl Iterator<Item = &'a [u8]>) -> 
         joined.push(id.len() as u8);
         joined.extend_from_slice(id);
     }
-    Digest::of(&[&joined])
+    hash.of(&[&joined])
 }
 
 /// Seals the secret for every recipient and encodes the stanzas.
@@ -63,52 +63,74 @@ pub(crate) fn seal_all(
     secret: &Secret,
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<u8>, CryptoFailed> {
+    let (kdf_id, aead_id) = suite.wrap();
     let mut wraps = cbor::encode_vec(|e| e.array(recipients.len() as u64).map(|_| ()));
     for recipient in recipients {
         let key_id = recipient.key_id();
-        let info = wrap_info(suite, key_id);
-        let aad = header_hash.as_bytes();
-        let public = recipient.public();
-        let (enc, ct) = match (recipient.kem(), suite.wrap_aead()) {
-            (Kem::XWing, AEAD_AES_256_GCM) => {
-                seal::<AesGcm256, XWing>(public, &info, aad, secret, rng)
-            }
-            (Kem::XWing, _) => seal::<ChaCha20Poly1305, XWing>(public, &info, aad, secret, rng),
-            (Kem::X25519, AEAD_AES_256_GCM) => {
-                seal::<AesGcm256, X25519HkdfSha256>(public, &info, aad, secret, rng)
-            }
-            (Kem::X25519, _) => {
-                seal::<ChaCha20Poly1305, X25519HkdfSha256>(public, &info, aad, secret, rng)
-            }
+        let sealing = Sealing {
+            ids: (kdf_id, aead_id),
+            public: recipient.public(),
+            info: &wrap_info(suite, key_id),
+            aad: header_hash.as_bytes(),
+            secret,
+        };
+        let (enc, ct) = match recipient.kem() {
+            Kem::XWing => sealing.seal::<XWing>(rng),
+            Kem::X25519 => sealing.seal::<X25519HkdfSha256>(rng),
+            Kem::P256 => sealing.seal::<DhP256HkdfSha256>(rng),
+            Kem::P384 => sealing.seal::<DhP384HkdfSha384>(rng),
         }?;
         wraps = cbor::encode(wraps, |e| {
             e.array(6)?
                 .u16(recipient.kem().id())?
-                .u16(KDF_HKDF_SHA256)?
-                .u16(suite.wrap_aead())?;
+                .u16(kdf_id)?
+                .u16(aead_id)?;
             e.bytes(key_id)?.bytes(&enc)?.bytes(&ct).map(|_| ())
         });
     }
     Ok(wraps)
 }
 
-fn seal<A: Aead, K: HpkeKem>(
-    public: &[u8],
-    info: &[u8],
-    aad: &[u8],
-    secret: &Secret,
-    rng: &mut impl CryptoRng,
-) -> Result<(Vec<u8>, Vec<u8>), CryptoFailed> {
-    let public = K::PublicKey::from_bytes(public).map_err(|_| CryptoFailed)?;
-    let (enc, mut context) =
-        setup_sender_with_rng::<A, HkdfSha256, K>(&OpModeS::Base, &public, info, rng)
+/// One `HPKE.SealBase`.
+struct Sealing<'a> {
+    /// Code points of KDF and AEAD.
+    ids: (u16, u16),
+    public: &'a [u8],
+    info: &'a [u8],
+    aad: &'a [u8],
+    secret: &'a Secret,
+}
+
+impl Sealing<'_> {
+    fn seal<K: HpkeKem>(
+        &self,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(Vec<u8>, Vec<u8>), CryptoFailed> {
+        match self.ids {
+            (KDF_HKDF_SHA256, AEAD_AES_256_GCM) => self.seal_with::<AesGcm256, HkdfSha256, K>(rng),
+            (KDF_HKDF_SHA384, AEAD_AES_256_GCM) => self.seal_with::<AesGcm256, HkdfSha384, K>(rng),
+            _ => self.seal_with::<ChaCha20Poly1305, HkdfSha256, K>(rng),
+        }
+    }
+
+    fn seal_with<A: Aead, D: Kdf, K: HpkeKem>(
+        &self,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(Vec<u8>, Vec<u8>), CryptoFailed> {
+        let public = K::PublicKey::from_bytes(self.public).map_err(|_| CryptoFailed)?;
+        let (enc, mut context) =
+            setup_sender_with_rng::<A, D, K>(&OpModeS::Base, &public, self.info, rng)
+                .map_err(|_| CryptoFailed)?;
+        let ct = context
+            .seal(self.secret, self.aad)
             .map_err(|_| CryptoFailed)?;
-    let ct = context.seal(&secret[..], aad).map_err(|_| CryptoFailed)?;
-    Ok((enc.to_bytes().to_vec(), ct))
+        Ok((enc.to_bytes().to_vec(), ct))
+    }
 }
 
 /// The stanzas of a header, at most [`MAX_STANZAS`].
-pub(crate) fn parse_all(wraps: &[u8]) -> Option<Vec<Stanza<'_>>> {
+pub(crate) fn parse_all(suite: Suite, wraps: &[u8]) -> Option<Vec<Stanza<'_>>> {
+    let sealed_len = suite.hash().len() + TAG_BYTES;
     check_whole(wraps).ok()?;
     let mut d = Decoder::new(wraps);
     let count = usize::try_from(d.array().ok()??).ok()?;
@@ -128,7 +150,7 @@ pub(crate) fn parse_all(wraps: &[u8]) -> Option<Vec<Stanza<'_>>> {
             enc: d.bytes().ok()?,
             ct: d.bytes().ok()?,
         };
-        if stanza.key_id.len() > MAX_KEY_ID_BYTES || stanza.ct.len() != SEALED_BYTES {
+        if stanza.key_id.len() > MAX_KEY_ID_BYTES || stanza.ct.len() != sealed_len {
             return None;
         }
         stanzas.push(stanza);
@@ -155,46 +177,51 @@ impl Stanza<'_> {
         identity: &Identity,
         header_hash: &Digest,
     ) -> Option<Secret> {
-        if self.kdf_id != KDF_HKDF_SHA256 || self.kem_id != identity.kem().id() {
+        if self.kem_id != identity.kem().id() {
             return None;
         }
         let info = wrap_info(suite, self.key_id);
         let aad = header_hash.as_bytes();
         let private = identity.secret_bytes();
-        match (identity.kem(), self.aead_id) {
-            (Kem::XWing, AEAD_AES_256_GCM) => {
-                self.open_with::<AesGcm256, XWing>(private, &info, aad)
+        let plain = match identity.kem() {
+            Kem::XWing => self.open_kem::<XWing>(private, &info, aad),
+            Kem::X25519 => self.open_kem::<X25519HkdfSha256>(private, &info, aad),
+            Kem::P256 => self.open_kem::<DhP256HkdfSha256>(private, &info, aad),
+            Kem::P384 => self.open_kem::<DhP384HkdfSha384>(private, &info, aad),
+        }?;
+        Secret::from_slice(suite.hash(), &plain)
+    }
+
+    fn open_kem<K: HpkeKem>(
+        &self,
+        private: &[u8],
+        info: &[u8],
+        aad: &[u8],
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        match (self.kdf_id, self.aead_id) {
+            (KDF_HKDF_SHA256, AEAD_AES_256_GCM) => {
+                self.open_with::<AesGcm256, HkdfSha256, K>(private, info, aad)
             }
-            (Kem::XWing, AEAD_CHACHA20_POLY1305) => {
-                self.open_with::<ChaCha20Poly1305, XWing>(private, &info, aad)
+            (KDF_HKDF_SHA384, AEAD_AES_256_GCM) => {
+                self.open_with::<AesGcm256, HkdfSha384, K>(private, info, aad)
             }
-            (Kem::X25519, AEAD_AES_256_GCM) => {
-                self.open_with::<AesGcm256, X25519HkdfSha256>(private, &info, aad)
-            }
-            (Kem::X25519, AEAD_CHACHA20_POLY1305) => {
-                self.open_with::<ChaCha20Poly1305, X25519HkdfSha256>(private, &info, aad)
+            (KDF_HKDF_SHA256, AEAD_CHACHA20_POLY1305) => {
+                self.open_with::<ChaCha20Poly1305, HkdfSha256, K>(private, info, aad)
             }
             _ => None,
         }
     }
 
-    fn open_with<A: Aead, K: HpkeKem>(
+    fn open_with<A: Aead, D: Kdf, K: HpkeKem>(
         &self,
         private: &[u8],
         info: &[u8],
         aad: &[u8],
-    ) -> Option<Secret> {
+    ) -> Option<Zeroizing<Vec<u8>>> {
         let private = K::PrivateKey::from_bytes(private).ok()?;
         let enc = K::EncappedKey::from_bytes(self.enc).ok()?;
-        let mut context =
-            setup_receiver::<A, HkdfSha256, K>(&OpModeR::Base, &private, &enc, info).ok()?;
-        let plain = Zeroizing::new(context.open(self.ct, aad).ok()?);
-        let mut secret = Zeroizing::new([0; HASH_BYTES]);
-        if plain.len() != HASH_BYTES {
-            return None;
-        }
-        secret.copy_from_slice(&plain);
-        Some(secret)
+        let mut context = setup_receiver::<A, D, K>(&OpModeR::Base, &private, &enc, info).ok()?;
+        context.open(self.ct, aad).ok().map(Zeroizing::new)
     }
 }
 
@@ -218,10 +245,19 @@ mod tests {
     #[test]
     fn a_recipient_whose_shared_secret_is_zero_gets_no_stanza() {
         let mut rng = Generator::new([1; 32]);
-        let secret = rng.secret();
+        let secret = rng.secret(Hash::Sha256);
         for point in SMALL_ORDER {
-            let sealed = seal::<AesGcm256, X25519HkdfSha256>(&point, b"", b"", &secret, &mut rng);
-            assert!(sealed.is_err(), "{point:02x?}");
+            let sealing = Sealing {
+                ids: (KDF_HKDF_SHA256, AEAD_AES_256_GCM),
+                public: &point,
+                info: b"",
+                aad: b"",
+                secret: &secret,
+            };
+            assert!(
+                sealing.seal::<X25519HkdfSha256>(&mut rng).is_err(),
+                "{point:02x?}"
+            );
         }
     }
 
@@ -235,11 +271,11 @@ mod tests {
                 aead_id: AEAD_AES_256_GCM,
                 key_id: &[],
                 enc: &point,
-                ct: &[0; SEALED_BYTES],
+                ct: &[0; 48],
             };
             assert!(
                 stanza
-                    .open(Suite::default(), &identity, &Digest::of(&[]))
+                    .open(Suite::default(), &identity, &Hash::Sha256.of(&[]))
                     .is_none()
             );
         }
@@ -248,15 +284,19 @@ mod tests {
     #[test]
     fn a_stanza_opens_for_its_recipient_header_and_suite_only() {
         let mut rng = Generator::new([3; 32]);
-        let secret = rng.secret();
-        let header = Digest::of(&[b"header"]);
-        for kem in [Kem::XWing, Kem::X25519] {
+        for (suite, kem) in [
+            (Suite::Aes256GcmSha256, Kem::XWing),
+            (Suite::Aes256GcmSha256, Kem::X25519),
+            (Suite::Aes256GcmSha256P256, Kem::P256),
+            (Suite::Aes256GcmSha384P384, Kem::P384),
+        ] {
+            let secret = rng.secret(suite.hash());
+            let header = suite.hash().of(&[b"header"]);
             let identity = Identity::generate(kem, &mut rng);
             let other = Identity::generate(kem, &mut rng);
-            let suite = Suite::default();
             let wraps = seal_all(suite, &[identity.recipient()], &header, &secret, &mut rng)
                 .expect("sealed");
-            let stanzas = parse_all(&wraps).expect("well formed");
+            let stanzas = parse_all(suite, &wraps).expect("well formed");
             let stanza = stanzas.first().expect("one");
             assert_eq!(
                 stanza.open(suite, &identity, &header).as_deref(),
@@ -265,7 +305,7 @@ mod tests {
             assert!(stanza.open(suite, &other, &header).is_none());
             assert!(
                 stanza
-                    .open(suite, &identity, &Digest::of(&[b"another"]))
+                    .open(suite, &identity, &suite.hash().of(&[b"another"]))
                     .is_none()
             );
             assert!(
@@ -276,7 +316,7 @@ mod tests {
             assert!(!stanza.may_be_for(&other) && stanza.may_be_for(&identity));
             for len in 0..wraps.len() {
                 assert!(
-                    parse_all(wraps.get(..len).expect("shorter")).is_none(),
+                    parse_all(suite, wraps.get(..len).expect("shorter")).is_none(),
                     "cut at {len}"
                 );
             }
@@ -296,7 +336,7 @@ mod tests {
                         .map(|_| ())
                 });
             }
-            parse_all(&wraps).map(|stanzas| stanzas.len())
+            parse_all(Suite::default(), &wraps).map(|stanzas| stanzas.len())
         };
         assert_eq!(array(64, 8, 48), Some(64));
         assert_eq!(array(1, 32, 48), Some(1));

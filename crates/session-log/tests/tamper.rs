@@ -241,6 +241,7 @@ fn a_signer_nobody_named_is_untrusted_and_no_signers_at_all_too() {
                 identities: vec![],
                 signers,
                 mode: ReadMode::Strict,
+                ..ReaderConfig::default()
             },
             &[&log],
         );

@@ -351,7 +351,7 @@ fn records_that_a_reader_would_refuse_are_refused_when_written_and_the_log_goes_
         ),
         (
             Record::Other {
-                kind: 0x30,
+                kind: 0x70,
                 body: &[0x18, 0x01],
             },
             WriteError::MalformedBody,
@@ -375,7 +375,7 @@ fn records_that_a_reader_would_refuse_are_refused_when_written_and_the_log_goes_
         .record(
             1,
             &Record::Other {
-                kind: 0x30,
+                kind: 0x70,
                 body: &[0xa1, 0x01, 0x61, b'x'],
             },
             now(1),
@@ -391,7 +391,7 @@ fn records_that_a_reader_would_refuse_are_refused_when_written_and_the_log_goes_
             .records
             .last()
             .unwrap()
-            .contains("Other { kind: 48, body: [161, 1, 97, 120] }")
+            .contains("Other { kind: 112, body: [161, 1, 97, 120] }")
     );
 }
 

@@ -80,10 +80,7 @@ fn print_segment(segment: &SegmentInfo, out: &mut dyn Write) -> Result<(), Sshlo
         segment.created_unix_ms % 1_000
     )?;
     for recipient in &segment.recipients {
-        let kem = [Kem::XWing, Kem::X25519]
-            .into_iter()
-            .find(|kem| kem.id() == recipient.kem_id)
-            .map_or("unknown", Kem::name);
+        let kem = Kem::from_id(recipient.kem_id).map_or("unknown", Kem::name);
         let id: String = recipient
             .key_id
             .iter()
@@ -105,6 +102,7 @@ fn print_checkpoint(checkpoint: &CheckpointInfo, out: &mut dyn Write) -> Result<
         CheckpointKind::Final => "final",
         CheckpointKind::Abort => "abort",
         CheckpointKind::Rotated => "rotated",
+        CheckpointKind::Recovered => "recovered",
     };
     let signed = if checkpoint.statement.is_some() {
         "signed"

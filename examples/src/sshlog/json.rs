@@ -32,7 +32,7 @@ pub(super) fn run(
 }
 
 /// One record as JSON without line ends and without characters that a terminal acts on.
-fn line(view: &RecordView<'_>) -> String {
+pub(super) fn line(view: &RecordView<'_>) -> String {
     let mut object = Map::new();
     object.insert("t_us".into(), view.t_us.into());
     object.insert("channel".into(), view.channel.into());
@@ -66,7 +66,7 @@ fn line(view: &RecordView<'_>) -> String {
 }
 
 /// JSON leaves DEL, the C1 controls and the marks that turn text around as they are; a terminal would act on them.
-fn escape(json: &str) -> String {
+pub(super) fn escape(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         match c {

@@ -1,6 +1,6 @@
 //! `sshlog keygen`: a key pair for reading logs, in two files.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,9 @@ pub(super) struct Arguments {
     /// How logs are encrypted to this key
     #[arg(long, value_enum, default_value_t = KemName::XWing)]
     kem: KemName,
+    /// How the two files are written
+    #[arg(long, value_enum, default_value_t = Format::Sshlog)]
+    format: Format,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -29,12 +32,26 @@ enum KemName {
     XWing,
     /// X25519 alone
     X25519,
+    /// P-256, for the suite 0x0101
+    P256,
+    /// P-384, for the suite 0x0102
+    P384,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// The text files of this program
+    Sshlog,
+    /// The base64 files of Cloudflare's ssh-log-cli; needs --kem x25519
+    Cloudflare,
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), SshlogError> {
     let kem = match arguments.kem {
         KemName::XWing => Kem::XWing,
         KemName::X25519 => Kem::X25519,
+        KemName::P256 => Kem::P256,
+        KemName::P384 => Kem::P384,
     };
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *seed)?;
@@ -43,9 +60,17 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Sshl
     let mut public = private.clone().into_os_string();
     public.push(".pub");
     let public = PathBuf::from(public);
+    let (public_text, private_text) = match arguments.format {
+        Format::Sshlog => (identity.recipient().to_text(), identity.to_text()),
+        Format::Cloudflare => identity
+            .recipient()
+            .to_cloudflare()
+            .zip(identity.to_cloudflare())
+            .ok_or(SshlogError::CloudflareKem)?,
+    };
     // The public file is made first: should it exist, no private key was left behind for nothing.
-    create(&public, 0o644, identity.recipient().to_text().as_bytes())?;
-    if let Err(error) = create(private, 0o600, identity.to_text().as_bytes()) {
+    create(&public, 0o644, public_text.as_bytes())?;
+    if let Err(error) = create(private, 0o600, private_text.as_bytes()) {
         std::fs::remove_file(&public).map_err(|error| SshlogError::Write {
             file: public,
             error,
@@ -65,14 +90,18 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Sshl
     Ok(())
 }
 
-/// Writes a file that must not exist yet.
-fn create(file: &Path, mode: u32, contents: &[u8]) -> Result<(), SshlogError> {
+/// Writes a file that must not exist yet, and leaves it open.
+pub(super) fn create(file: &Path, mode: u32, contents: &[u8]) -> Result<File, SshlogError> {
     let written = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(mode)
         .open(file)
-        .and_then(|mut opened| opened.write_all(contents).and_then(|()| opened.sync_all()));
+        .and_then(|mut opened| {
+            opened.write_all(contents)?;
+            opened.sync_all()?;
+            Ok(opened)
+        });
     written.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => SshlogError::Exists { file: file.into() },
         _ => SshlogError::Write {

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use session_log::{
     Authenticity, Completeness, Decryption, Event, Identity, Integrity, ReadMode, Reader,
-    ReaderConfig, Signers, Strength, Verdict,
+    ReaderConfig, Sidecar, Signers, Strength, Verdict, limits::MAX_SIDECAR_BYTES,
 };
 use zeroize::Zeroizing;
 
+use super::progress::Progress;
 use super::{Source, SshlogError};
 
 /// How much of a log is read at a time, bytes.
@@ -23,16 +24,38 @@ pub(super) fn read_log(
     config: ReaderConfig,
     mut each: impl FnMut(Event<'_>) -> Result<(), SshlogError>,
 ) -> Result<Verdict, SshlogError> {
+    let mut reader = Reader::new(config);
+    read_pieces(log, |bytes| {
+        reader.push(bytes);
+        while let Some(event) = reader.poll() {
+            each(event)?;
+        }
+        Ok(true)
+    })?;
+    reader.finish();
+    while let Some(event) = reader.poll() {
+        each(event)?;
+    }
+    Ok(reader.verdict())
+}
+
+/// Reads a file, or standard input, piece by piece until `each` wants no more.
+pub(super) fn read_pieces(
+    log: &Path,
+    mut each: impl FnMut(&[u8]) -> Result<bool, SshlogError>,
+) -> Result<(), SshlogError> {
     let unreadable = |error| SshlogError::Read {
         file: log.into(),
         error,
     };
+    let mut progress = Progress::hidden();
     let mut input: Box<dyn Read> = if log == Path::new("-") {
         Box::new(io::stdin().lock())
     } else {
-        Box::new(File::open(log).map_err(unreadable)?)
+        let file = File::open(log).map_err(unreadable)?;
+        progress = Progress::of(&file);
+        Box::new(file)
     };
-    let mut reader = Reader::new(config);
     let mut piece = vec![0; PIECE_BYTES];
     loop {
         let got = match input.read(&mut piece) {
@@ -40,15 +63,14 @@ pub(super) fn read_log(
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(unreadable(error)),
         };
+        progress.add(got as u64);
         match piece.get(..got) {
-            Some(bytes) if got > 0 => reader.push(bytes),
-            _ => reader.finish(),
-        }
-        while let Some(event) = reader.poll() {
-            each(event)?;
-        }
-        if got == 0 {
-            return Ok(reader.verdict());
+            Some(bytes) if got > 0 => {
+                if !each(bytes)? {
+                    return Ok(());
+                }
+            }
+            _ => return Ok(()),
         }
     }
 }
@@ -68,15 +90,22 @@ pub(super) fn reader_config(source: &Source) -> Result<ReaderConfig, SshlogError
         } else {
             ReadMode::Strict
         },
+        sidecars: source
+            .sidecar
+            .iter()
+            .map(|file| read_sidecar(file))
+            .collect::<Result<_, _>>()?,
     })
 }
 
-fn read_identity(file: &Path) -> Result<Identity, SshlogError> {
+pub(super) fn read_identity(file: &Path) -> Result<Identity, SshlogError> {
     let text = Zeroizing::new(read_text(file)?);
-    Identity::from_text(&text).map_err(|error| SshlogError::Key {
-        file: file.into(),
-        error,
-    })
+    Identity::from_text(&text)
+        .or_else(|error| Identity::from_cloudflare(&text).map_err(|_| error))
+        .map_err(|error| SshlogError::Key {
+            file: file.into(),
+            error,
+        })
 }
 
 pub(super) fn read_signers(file: &Path) -> Result<Signers, SshlogError> {
@@ -86,7 +115,26 @@ pub(super) fn read_signers(file: &Path) -> Result<Signers, SshlogError> {
     })
 }
 
-fn read_text(file: &Path) -> Result<String, SshlogError> {
+/// A file of at most so many bytes.
+pub(super) fn read_bytes(file: &Path, limit: u64) -> Result<Vec<u8>, SshlogError> {
+    let mut bytes = Vec::new();
+    File::open(file)
+        .and_then(|opened| opened.take(limit).read_to_end(&mut bytes))
+        .map_err(|error| SshlogError::Read {
+            file: file.into(),
+            error,
+        })?;
+    Ok(bytes)
+}
+
+fn read_sidecar(file: &Path) -> Result<Sidecar, SshlogError> {
+    Ok(Sidecar::parse(&read_bytes(
+        file,
+        MAX_SIDECAR_BYTES as u64 + 1,
+    )?)?)
+}
+
+pub(super) fn read_text(file: &Path) -> Result<String, SshlogError> {
     let read = |file: &PathBuf| {
         let mut text = String::new();
         File::open(file)?
@@ -113,6 +161,15 @@ pub(super) fn print_verdict(verdict: &Verdict, to: &mut dyn Write) -> io::Result
                 "TRUNCATED: the end is missing; {frames} frames are there, {attested_frames} of them signed for"
             )
         }
+        Completeness::Recovered {
+            attested_frames,
+            frames,
+        } => {
+            format!(
+                "RECOVERED: found without its end; {frames} frames were there, {attested_frames} of them signed for by the writer"
+            )
+        }
+        Completeness::Excerpt => "EXCERPT: only a part was read".to_owned(),
         _ => "in progress".to_owned(),
     };
     let integrity = match verdict.integrity {

@@ -1,4 +1,9 @@
 use super::*;
+use crate::sign::SignatureAlgorithm;
+
+fn parse(bytes: &[u8]) -> Result<Core, CoreFault> {
+    Core::parse(Suite::default(), bytes)
+}
 
 fn core() -> Core {
     Core {
@@ -7,23 +12,24 @@ fn core() -> Core {
         previous: None,
         previous_state: PreviousState::First,
         commitment: [2; 32],
-        epoch0_public: [3; 32],
+        epoch0_public: PublicKey::from_slice(SignatureAlgorithm::Ed25519, &[3; 32])
+            .expect("32 bytes"),
         created_unix_ms: 1_800_000_000_000,
-        recipients_digest: Digest::of(&[b"r"]),
+        recipients_digest: Hash::Sha256.of(&[b"r"]),
         content_log2: 20,
     }
 }
 
 #[test]
 fn core_round_trips_first_and_rotated() {
-    assert_eq!(Core::parse(&core().encode()), Ok(core()));
+    assert_eq!(parse(&core().encode()), Ok(core()));
     let later = Core {
         segment_no: 3,
-        previous: Some((Digest::of(&[b"root"]), 99)),
+        previous: Some((Hash::Sha256.of(&[b"root"]), 99)),
         previous_state: PreviousState::Rotated,
         ..core()
     };
-    assert_eq!(Core::parse(&later.encode()), Ok(later));
+    assert_eq!(parse(&later.encode()), Ok(later));
 }
 
 #[test]
@@ -31,7 +37,7 @@ fn core_refuses_every_cut_and_contradictions() {
     let bytes = core().encode();
     for len in 0..bytes.len() {
         assert_eq!(
-            Core::parse(&bytes[..len]),
+            parse(&bytes[..len]),
             Err(CoreFault::Malformed),
             "length {len}"
         );
@@ -46,12 +52,12 @@ fn core_refuses_every_cut_and_contradictions() {
             ..core()
         },
         Core {
-            previous: Some((Digest::of(&[]), 5)),
+            previous: Some((Hash::Sha256.of(&[]), 5)),
             ..core()
         },
     ] {
         assert_eq!(
-            Core::parse(&contradiction.encode()),
+            parse(&contradiction.encode()),
             Err(CoreFault::Malformed),
             "{contradiction:?}"
         );
@@ -67,12 +73,12 @@ fn core_with_an_unknown_critical_key_is_refused_and_a_further_key_is_not() {
         .expect("crit");
     let mut critical = bytes.clone();
     critical.splice(crit_at + 1..crit_at + 2, [0x81, 0x18, 0x63]);
-    assert_eq!(Core::parse(&critical), Err(CoreFault::UnknownCritical));
+    assert_eq!(parse(&critical), Err(CoreFault::UnknownCritical));
     let with = |more: &[u8]| {
         let mut further = bytes.clone();
         further[0] = 0xad;
         further.extend_from_slice(more);
-        Core::parse(&further)
+        parse(&further)
     };
     assert_eq!(with(&[0x0d, 0xf5]), Ok(core()));
     assert_eq!(with(&[0x20, 0xf5]), Err(CoreFault::Malformed), "below 0");
@@ -95,7 +101,7 @@ fn core_refuses_remarks_that_are_no_map_and_contents_beyond_the_limit() {
         let mut bent = bytes.clone();
         bent[tail + 1] = remarks;
         bent[tail + 3] = log2;
-        assert_eq!(Core::parse(&bent).is_ok(), good, "{remarks:02x} {log2:02x}");
+        assert_eq!(parse(&bent).is_ok(), good, "{remarks:02x} {log2:02x}");
     }
 }
 

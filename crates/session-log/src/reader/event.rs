@@ -2,12 +2,16 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::verdict::Fault;
+use crate::attestation::Attestation;
 use crate::checkpoint::CheckpointKind;
 use crate::frame::FrameKind;
+use crate::hash::Digest;
 use crate::header::LogId;
+use crate::index::Index;
 use crate::record::RecordView;
-use crate::sshsig::{armor, blob};
-use crate::suite::{Digest, PUBLIC_KEY_BYTES, SIGNATURE_BYTES, Suite};
+use crate::sign::{PublicKey, Signature};
+use crate::sshsig::{MessageHash, armor, blob};
+use crate::suite::Suite;
 use crate::summary::Summary;
 
 /// What a reader finds, in the order of the file.
@@ -26,6 +30,10 @@ pub enum Event<'a> {
     Summary(Summary),
     /// A checkpoint.
     Checkpoint(CheckpointInfo),
+    /// Where what is: for readers that jump.
+    Index(Index),
+    /// The log was found without its end, and this is what was found of it.
+    Attestation(Attestation),
     /// Bytes were skipped (salvage only).
     Gap(GapInfo),
 }
@@ -43,6 +51,12 @@ pub struct SegmentInfo {
     pub created_unix_ms: u64,
     /// Who can read it.
     pub recipients: Vec<RecipientInfo>,
+    /// Byte offset of the segment in the input.
+    pub offset: u64,
+    /// Length of its header, bytes: frames begin behind it.
+    pub header_bytes: u32,
+    /// The part of the header that its hash is over: the first 16 bytes, and the core.
+    pub signed_header: Vec<u8>,
 }
 
 /// A recipient as named in a log.
@@ -80,20 +94,38 @@ pub struct Statement {
     pub message: Vec<u8>,
     /// The key that signed, as OpenSSH names it.
     pub fingerprint: String,
-    pub(crate) public: [u8; PUBLIC_KEY_BYTES],
-    pub(crate) signature: [u8; SIGNATURE_BYTES],
+    pub(crate) hash: MessageHash,
+    /// Length of the header's hash in the message, bytes.
+    pub(crate) root_len: usize,
+    pub(crate) public: PublicKey,
+    pub(crate) signature: Signature,
 }
 
 impl Statement {
     /// The signature as the text that `ssh-keygen -Y verify -s` reads.
     #[must_use]
     pub fn signature_armored(&self) -> String {
-        armor(&blob(&self.public, &self.signature))
+        armor(&blob(self.hash, &self.public, &self.signature))
     }
 
-    /// The Ed25519 key that signed.
+    /// The CHECKPOINT body that it was made from.
+    pub(crate) fn checkpoint_body(&self) -> Vec<u8> {
+        let head = b"sslg1 cp\0".len() + self.root_len;
+        let signed = self.message.get(head..).unwrap_or_default();
+        [signed, self.signature.as_bytes()].concat()
+    }
+
+    /// The OPEN body that it was made from.
+    pub(crate) fn open_body(&self, suite: Suite, kind: u8) -> Vec<u8> {
+        let head = b"sslg1 open\0".len() + self.root_len;
+        let wraps_hash = self.message.get(head..).unwrap_or_default();
+        let blob = blob(suite.message_hash(), &self.public, &self.signature);
+        [&[kind], wraps_hash, &blob].concat()
+    }
+
+    /// The key that signed.
     #[must_use]
-    pub fn public_key(&self) -> [u8; PUBLIC_KEY_BYTES] {
+    pub fn public_key(&self) -> PublicKey {
         self.public
     }
 }

@@ -7,41 +7,78 @@ use alloc::vec::Vec;
 use super::event::{CheckpointInfo, RecipientInfo, SegmentInfo, Statement};
 use super::unlock::{trials, unlock};
 use super::verdict::{Decryption, Fault, Strength};
+use crate::attestation::Attestation;
 use crate::checkpoint::{Checkpoint, CheckpointKind, OpenKind};
 use crate::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, HeaderFault, NO_INDEX};
+use crate::grant::Sidecar;
+use crate::hash::Digest;
 use crate::header::{
     Core, CoreFault, LogId, PREAMBLE_BYTES, Preamble, PreambleFault, PreviousState, header_hash,
 };
 use crate::keyfile::Identity;
 use crate::limits::{DECAPSULATION_STEPS, MAX_SEGMENT_FRAMES};
-use crate::ratchet::Ratchet;
-use crate::suite::{Digest, PUBLIC_KEY_BYTES, Suite};
+use crate::ratchet::{FrameKey, Ratchet};
+use crate::sign::PublicKey;
+use crate::suite::{NONCE_BYTES, Suite};
 use crate::tree::{Tree, leaf};
 use crate::wrap::{Stanza, parse_all, recipients_digest};
 
 /// What the next segment must refer to.
 #[derive(Clone, Copy)]
 pub(super) struct Prior {
+    suite: Suite,
     log_id: [u8; 16],
     no: u32,
     /// It ended with a good *rotated* checkpoint.
     closed: bool,
-    /// Root and size of its tree, unless it had gaps.
+    /// Root and size of its tree, when it ended well and had no gaps.
     tree: Option<(Digest, u64)>,
+    /// Root and size of what there is of it, when it has no gaps.
+    found: Option<(Digest, u64)>,
+    /// How many of its frames its last good checkpoint vouches for.
+    attested: u64,
     /// The key that its last checkpoint names, if that was seen and good.
-    next_public: Option<[u8; PUBLIC_KEY_BYTES]>,
+    next_public: Option<PublicKey>,
 }
 
 impl Prior {
     /// What stands in for a segment that was not seen.
-    fn unknown(core: &Core) -> Option<Prior> {
+    fn unknown(suite: Suite, core: &Core) -> Option<Prior> {
         let no = core.segment_no.checked_sub(1)?;
         Some(Prior {
+            suite,
             log_id: core.log_id,
             no,
             closed: false,
             tree: None,
+            found: None,
+            attested: 0,
             next_public: None,
+        })
+    }
+}
+
+/// What was found of a log, for whoever recovers it.
+pub(crate) struct FoundLog {
+    pub(crate) suite: Suite,
+    pub(crate) log_id: LogId,
+    pub(crate) segment_no: u32,
+    pub(crate) root: Digest,
+    pub(crate) size: u64,
+    pub(crate) attested: u64,
+}
+
+impl Prior {
+    /// What a recovery stands on: at least the OPEN of the segment.
+    pub(super) fn found_log(&self) -> Option<FoundLog> {
+        let (root, size) = self.found.filter(|(_, size)| *size > 0)?;
+        Some(FoundLog {
+            suite: self.suite,
+            log_id: LogId(self.log_id),
+            segment_no: self.no,
+            root,
+            size,
+            attested: self.attested,
         })
     }
 }
@@ -74,9 +111,26 @@ pub(super) struct Segment {
     /// Something was skipped just before the next frame, and only what is authentic tells how much.
     lost: bool,
     /// The epoch key that signs next; unknown after a checkpoint was lost.
-    public: Option<[u8; PUBLIC_KEY_BYTES]>,
+    public: Option<PublicKey>,
     after_summary: bool,
+    /// How many frames the last good checkpoint vouches for.
+    attested: u64,
+    attestation_seen: bool,
     end: Option<CheckpointKind>,
+    /// The next frame may be any later one that proves itself.
+    jumped: bool,
+    /// Only a part of it is read, so its signatures cannot be checked.
+    excerpt: bool,
+    /// The frame whose key is to be kept, and the key once it is there.
+    pub(super) watch: Option<u64>,
+    pub(super) watched: Option<FrameSecret>,
+}
+
+/// What opens one frame and no other. Erased when dropped.
+pub(crate) struct FrameSecret {
+    pub(crate) key: FrameKey,
+    pub(crate) nonce: [u8; NONCE_BYTES],
+    pub(crate) frame: Vec<u8>,
 }
 
 /// A frame that is what must come next.
@@ -95,6 +149,8 @@ pub(super) enum Accepted {
     },
     /// A checkpoint.
     Checkpoint(CheckpointInfo),
+    /// What was found of a broken log.
+    Attestation(Attestation),
 }
 
 /// An accepted frame with what was missing before it.
@@ -143,15 +199,22 @@ impl Segment {
         preamble: (&[u8; PREAMBLE_BYTES], Preamble),
         core_bytes: &[u8],
         wraps: &[u8],
-        identities: &[Identity],
+        (identities, sidecars): (&[Identity], &[Sidecar]),
         prior: Option<Prior>,
         skip_allowed: bool,
         budget: Option<&mut u64>,
     ) -> Result<Opened, Fault> {
         let (preamble_bytes, preamble) = preamble;
-        let core = Core::parse(core_bytes)?;
+        let suite = preamble.suite;
+        let core = Core::parse(suite, core_bytes)?;
+        let recovered = core.previous_state == PreviousState::Recovered;
         let exact = match (&prior, &core.previous) {
             (None, None) => true,
+            (Some(prior), Some(previous)) if recovered => {
+                prior.log_id == core.log_id
+                    && prior.no.checked_add(1) == Some(core.segment_no)
+                    && prior.found.is_none_or(|found| found == *previous)
+            }
             (Some(prior), Some(previous)) => {
                 prior.log_id == core.log_id
                     && prior.no.checked_add(1) == Some(core.segment_no)
@@ -170,15 +233,22 @@ impl Segment {
         if !(exact || skip_allowed && later) {
             return Err(Fault::SegmentNotContinued);
         }
-        let prior = if exact { prior } else { Prior::unknown(&core) };
-        let stanzas = parse_all(wraps).ok_or(Fault::Wraps)?;
+        let prior = if exact {
+            prior
+        } else {
+            Prior::unknown(suite, &core)
+        };
+        let own = parse_all(suite, wraps).ok_or(Fault::Wraps)?;
+        let header_hash = header_hash(suite.hash(), preamble_bytes, core_bytes);
+        let mut stanzas = own.clone();
+        for sidecar in sidecars {
+            stanzas.extend(sidecar.stanzas(suite, &header_hash));
+        }
         if let Some(budget) = budget {
             let cost = trials(&stanzas, identities) * DECAPSULATION_STEPS;
             *budget = budget.checked_sub(cost).ok_or(Fault::Wraps)?;
         }
-        let header_hash = header_hash(preamble_bytes, core_bytes);
-        let (ratchet, decryption) =
-            unlock(preamble.suite, &stanzas, identities, &core, &header_hash);
+        let (ratchet, decryption) = unlock(suite, &stanzas, identities, &core, &header_hash);
         let strength = if stanzas.iter().all(Stanza::is_post_quantum) {
             Strength::PostQuantum
         } else {
@@ -187,7 +257,7 @@ impl Segment {
         let info = SegmentInfo {
             log_id: LogId(core.log_id),
             number: core.segment_no,
-            suite: preamble.suite,
+            suite,
             created_unix_ms: core.created_unix_ms,
             recipients: stanzas
                 .iter()
@@ -196,16 +266,22 @@ impl Segment {
                     key_id: stanza.key_id.to_vec(),
                 })
                 .collect(),
+            // Its place is the reader's to say.
+            offset: 0,
+            header_bytes: preamble.header_len() as u32,
+            signed_header: [preamble_bytes.get(..16).unwrap_or_default(), core_bytes].concat(),
         };
         let segment = Segment {
-            suite: preamble.suite,
-            recipients_match: recipients_digest(stanzas.iter().map(|stanza| stanza.key_id))
-                == core.recipients_digest,
+            suite,
+            recipients_match: recipients_digest(
+                suite.hash(),
+                own.iter().map(|stanza| stanza.key_id),
+            ) == core.recipients_digest,
             header_hash,
-            wraps_hash: Digest::of(&[wraps]),
+            wraps_hash: suite.hash().of(&[wraps]),
             prior,
             ratchet,
-            tree: Tree::default(),
+            tree: Tree::new(suite.hash()),
             next_seq: 0,
             epoch: 0,
             index: 0,
@@ -213,7 +289,13 @@ impl Segment {
             lost: false,
             public: Some(core.epoch0_public),
             after_summary: false,
+            attested: 0,
+            attestation_seen: false,
             end: None,
+            jumped: false,
+            excerpt: false,
+            watch: None,
+            watched: None,
             core,
         };
         Ok(Opened {
@@ -255,10 +337,13 @@ impl Segment {
     pub(super) fn as_prior(&self) -> Prior {
         let closed = self.end == Some(CheckpointKind::Rotated);
         Prior {
+            suite: self.suite,
             log_id: self.core.log_id,
             no: self.core.segment_no,
             closed,
             tree: (self.intact && closed).then(|| (self.tree.root(), self.tree.size())),
+            found: self.intact.then(|| (self.tree.root(), self.tree.size())),
+            attested: self.attested,
             next_public: self.public.filter(|_| closed),
         }
     }
@@ -292,6 +377,9 @@ impl Segment {
             FrameKind::Open => Ok(missing),
             _ if header.seq == 0 => Err(Fault::OpenMissing),
             FrameKind::Checkpoint => Ok(missing),
+            FrameKind::Attestation if header.seq != 1 || !self.is_recovered() => {
+                Err(Fault::Attestation)
+            }
             _ if self.after_summary => Err(Fault::Summary),
             _ => Ok(missing),
         }
@@ -309,7 +397,7 @@ impl Segment {
         let (head, body) = frame
             .split_first_chunk::<FRAME_HEADER_BYTES>()
             .ok_or(Fault::FrameLength)?;
-        let leaf = leaf(frame);
+        let leaf = leaf(self.suite.hash(), frame);
         if !self.may_trust_place(header, missing) {
             return Err(Fault::FramePlace);
         }
@@ -318,14 +406,12 @@ impl Segment {
             FrameKind::Checkpoint => {
                 Accepted::Checkpoint(self.check_checkpoint(header, body, missing)?)
             }
-            FrameKind::Attestation | FrameKind::Skippable(_) => Accepted::Opaque,
+            FrameKind::Attestation => Accepted::Attestation(self.check_attestation(body)?),
+            FrameKind::Skippable(_) => Accepted::Opaque,
             FrameKind::Data | FrameKind::Index | FrameKind::Summary => {
-                let content = self.decrypt(header, head, body, plain, budget)?;
-                match content {
-                    Some((t0_us, range)) if header.kind != FrameKind::Index => {
-                        Accepted::Content { t0_us, range }
-                    }
-                    _ => Accepted::Opaque,
+                match self.decrypt(header, head, body, plain, budget)? {
+                    Some((t0_us, range)) => Accepted::Content { t0_us, range },
+                    None => Accepted::Opaque,
                 }
             }
         };
@@ -333,11 +419,13 @@ impl Segment {
             self.intact = false;
         }
         self.lost = false;
+        self.jumped = false;
         if self.intact {
             self.tree.push(leaf);
         }
         self.next_seq = header.seq + 1;
         self.after_summary |= header.kind == FrameKind::Summary;
+        self.attestation_seen |= header.kind == FrameKind::Attestation;
         if header.epoch != self.epoch {
             self.epoch = header.epoch;
             self.index = 0;
@@ -375,14 +463,41 @@ impl Segment {
     fn finish_epoch(&mut self, info: &CheckpointInfo, body: &[u8]) {
         self.epoch = self.epoch.saturating_add(1);
         self.index = 0;
-        self.public = match (&info.statement, Checkpoint::parse(body)) {
-            (Some(_), Some((checkpoint, _))) => Some(checkpoint.next_public),
+        self.public = match (&info.statement, Checkpoint::parse(self.suite, body)) {
+            (Some(_), Some((checkpoint, _))) => checkpoint.next_public,
             _ => None,
         };
+        if info.statement.is_some() && self.intact {
+            self.attested = info.frames;
+        }
         let ends = info.kind.ends_log() || info.kind == CheckpointKind::Rotated;
-        if ends && info.statement.is_some() {
+        if ends && (info.statement.is_some() || self.excerpt) {
             self.end = Some(info.kind);
         }
+    }
+
+    /// Whether it can be read.
+    pub(super) fn has_key(&self) -> bool {
+        self.ratchet.is_some()
+    }
+
+    /// Whether it stands for a log that was found without its end.
+    pub(super) fn is_recovered(&self) -> bool {
+        self.core.previous_state == PreviousState::Recovered
+    }
+
+    /// Whether the next frame may be any later one.
+    pub(super) fn may_skip(&self) -> bool {
+        self.jumped
+    }
+
+    /// Forgets what comes next, so that any later frame that proves itself may.
+    pub(super) fn jump(&mut self) {
+        self.note_gap();
+        self.jumped = true;
+        self.excerpt = true;
+        self.public = None;
+        self.next_seq = self.next_seq.max(1);
     }
 
     /// Whether the predecessor names this segment's key, so that its signatures stand for the predecessor's signer.

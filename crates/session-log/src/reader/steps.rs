@@ -9,9 +9,9 @@ use super::verdict::{Authenticity, Decryption, Fault, Strength};
 use super::{ReadMode, Reader, Stage};
 use crate::checkpoint::{CheckpointKind, OpenKind};
 use crate::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, SYNC};
-use crate::header::{MAGIC, PREAMBLE_BYTES, Preamble};
+use crate::header::{Core, MAGIC, PREAMBLE_BYTES, Preamble, PreviousState};
+use crate::index::{Index, TRAILER_BYTES, Trailer};
 use crate::limits::MAX_SEGMENT_BYTES;
-use crate::signers::fingerprint;
 use crate::summary::Summary;
 
 impl Reader {
@@ -53,14 +53,14 @@ impl Reader {
             (preamble_bytes, preamble),
             core,
             wraps,
-            &self.config.identities,
+            (&self.config.identities, &self.config.sidecars),
             prior,
-            self.config.mode == ReadMode::Salvage,
+            self.config.mode == ReadMode::Salvage || self.jumped,
             searching.then_some(&mut self.budget),
         );
         let Opened {
-            segment,
-            info,
+            mut segment,
+            mut info,
             decryption,
             strength,
             follows,
@@ -71,10 +71,19 @@ impl Reader {
         self.close_scan(self.offset, 0);
         self.prior = prior;
         self.found.whole &= follows;
-        if !follows && !searching {
+        if !follows && !searching && !self.jumped {
             self.fault_at(Fault::SegmentNotContinued, self.offset);
         }
         self.segment_began = self.offset;
+        info.offset = self.offset;
+        self.index_offset = None;
+        segment.watch = self
+            .watch
+            .filter(|(number, _)| *number == segment.number())
+            .map(|(_, seq)| seq);
+        if segment.is_recovered() {
+            self.found.recovered = Some((self.found.attested_frames, self.found.frames));
+        }
         self.consume(preamble.header_len());
         self.segment = Some(segment);
         self.stage = Stage::Frames;
@@ -99,11 +108,26 @@ impl Reader {
         }
         let unread = self.input.get(self.at..).unwrap_or_default();
         let Some(head) = unread.first_chunk::<FRAME_HEADER_BYTES>() else {
-            if !SYNC.starts_with(unread.get(..unread.len().min(2)).unwrap_or_default()) {
+            let start = |mark: &[u8]| {
+                mark.starts_with(
+                    unread
+                        .get(..unread.len().min(mark.len()))
+                        .unwrap_or_default(),
+                )
+            };
+            if !start(&SYNC) && !start(&MAGIC) {
                 return self.fault(Fault::Sync);
             }
             return false;
         };
+        // Behind a gap it may be that no known key signed the end.
+        if !self.found.whole && Trailer::parse(head).is_some() {
+            self.stage = Stage::Trailer;
+            return true;
+        }
+        if head.starts_with(&MAGIC) {
+            return self.read_recovered_header();
+        }
         let Some(segment) = &self.segment else {
             return false;
         };
@@ -111,7 +135,10 @@ impl Reader {
             Ok(header) => header,
             Err(fault) => return self.fault(fault.into()),
         };
-        let missing = match segment.place(&header, self.config.mode == ReadMode::Salvage) {
+        let missing = match segment.place(
+            &header,
+            self.config.mode == ReadMode::Salvage || segment.may_skip(),
+        ) {
             Ok(missing) => missing,
             Err(fault) => return self.fault(fault),
         };
@@ -125,6 +152,52 @@ impl Reader {
             Ok(()) => true,
             Err(fault) => self.fault(fault),
         }
+    }
+
+    /// A header where a frame should be: the log was found broken here, or it is not whole.
+    fn read_recovered_header(&mut self) -> bool {
+        let unread = self.input.get(self.at..).unwrap_or_default();
+        let Some((preamble, rest)) = unread.split_first_chunk::<PREAMBLE_BYTES>() else {
+            return false;
+        };
+        let Ok(preamble) = Preamble::parse(preamble) else {
+            return self.fault(Fault::Sync);
+        };
+        let Some(core) = rest.get(..preamble.core_len as usize) else {
+            return self.cut_short();
+        };
+        let recovers = Core::parse(preamble.suite, core)
+            .is_ok_and(|core| core.previous_state == PreviousState::Recovered);
+        if !recovers {
+            return self.fault(Fault::Sync);
+        }
+        match self.try_header() {
+            Some(Ok(())) => true,
+            Some(Err(fault)) => self.fault(fault),
+            None => self.cut_short(),
+        }
+    }
+
+    /// The last bytes of a log with an index.
+    pub(super) fn read_trailer(&mut self) -> bool {
+        let unread = self.input.get(self.at..).unwrap_or_default();
+        let Some(trailer) = unread.get(..TRAILER_BYTES) else {
+            return false;
+        };
+        let expected = self.index_offset.map(|index_offset| Trailer {
+            segment_offset: self.segment_began,
+            index_offset,
+        });
+        let found = Trailer::parse(trailer);
+        self.stage = Stage::Ended;
+        // Behind a gap the index may be what is missing.
+        if found.is_none() || found != expected && self.found.whole {
+            self.fault_at(Fault::Trailer, self.offset);
+            return true;
+        }
+        self.consume(TRAILER_BYTES);
+        self.found.end = self.found.whole.then_some(CheckpointKind::Final);
+        true
     }
 
     /// Accepts the whole frame at the front of the unread bytes, or leaves everything as it was.
@@ -144,7 +217,7 @@ impl Reader {
         self.frame_offset = self.offset;
         self.consume(len);
         self.found.frames += 1;
-        if missing > 0 && self.scan.is_none() {
+        if missing > 0 && self.scan.is_none() && !self.jumped {
             self.fault_at(Fault::FramesMissing, self.frame_offset);
             self.scan = Some(Scan::new(self.frame_offset, Fault::FramesMissing, true));
         }
@@ -168,6 +241,9 @@ impl Reader {
             content_bytes,
             leaf,
         }));
+        if header.kind == FrameKind::Index {
+            self.index_offset = Some(self.frame_offset);
+        }
         self.take_accepted(header.kind, accepted);
         Ok(())
     }
@@ -178,6 +254,15 @@ impl Reader {
             Accepted::Content { t0_us, range } if kind == FrameKind::Data => {
                 self.t_us = t0_us;
                 self.records = range;
+            }
+            Accepted::Content { t0_us, range } if kind == FrameKind::Index => {
+                self.t_us = t0_us;
+                match Index::decode(self.plain.get(range).unwrap_or_default()) {
+                    Ok(index) if index.segment_offset == self.segment_began => {
+                        self.events.push_back(Event::Index(index));
+                    }
+                    _ => self.fault_at(Fault::Index, self.frame_offset),
+                }
             }
             Accepted::Content { range, .. } => {
                 match Summary::decode(self.plain.get(range).unwrap_or_default()) {
@@ -190,6 +275,12 @@ impl Reader {
                 self.events.push_back(Event::Open(statement));
             }
             Accepted::Checkpoint(info) => self.take_checkpoint(info),
+            Accepted::Attestation(attestation) => {
+                if self.found.whole && attestation.kept_bytes != self.segment_began {
+                    self.fault_at(Fault::Attestation, self.frame_offset);
+                }
+                self.events.push_back(Event::Attestation(attestation));
+            }
         }
     }
 
@@ -200,8 +291,16 @@ impl Reader {
         self.events.push_back(Event::Checkpoint(info));
         match self.segment.as_ref().and_then(Segment::end) {
             Some(CheckpointKind::Rotated) => {
+                self.watched = self
+                    .segment
+                    .as_mut()
+                    .and_then(|segment| segment.watched.take())
+                    .or(self.watched.take());
                 self.prior = self.segment.take().as_ref().map(Segment::as_prior);
                 self.stage = Stage::Preamble;
+            }
+            Some(CheckpointKind::Final) if self.index_offset.is_some() || !self.found.whole => {
+                self.stage = Stage::Trailer;
             }
             Some(kind) => {
                 // A signature over frames that are not all there does not make the log complete.
@@ -220,7 +319,7 @@ impl Reader {
                 return;
             }
             OpenKind::Continued => Authenticity::Unsigned,
-            OpenKind::Identity => {
+            OpenKind::Identity | OpenKind::Recovered => {
                 let principals = self
                     .config
                     .signers
@@ -231,13 +330,14 @@ impl Reader {
                         signer: String::from(signer),
                     },
                     None => Authenticity::UntrustedSigner {
-                        fingerprint: fingerprint(&statement.public),
+                        fingerprint: statement.fingerprint.clone(),
                     },
                 }
             }
         };
-        // A log is as trustworthy as its least trustworthy segment.
-        if first || matches!(self.found.authenticity, Authenticity::Verified { .. }) {
+        // A log is as trustworthy as its least trustworthy segment, and is named for who began it.
+        let both = matches!(judged, Authenticity::Verified { .. });
+        if first || !both && matches!(self.found.authenticity, Authenticity::Verified { .. }) {
             self.found.authenticity = judged;
         }
     }

@@ -11,6 +11,7 @@ use liar::{CONTENT_LOG2, Liar};
 mod forged;
 mod liar;
 mod salvage;
+mod testkit;
 
 fn identity(seed: u8) -> Identity {
     Identity::generate(Kem::X25519, &mut Generator::new([seed; 32]))
@@ -21,6 +22,7 @@ fn read(bytes: &[u8], identity: Identity, mode: ReadMode) -> (usize, Verdict) {
         identities: vec![identity],
         signers: None,
         mode,
+        ..ReaderConfig::default()
     });
     reader.push(bytes);
     reader.finish();
@@ -150,30 +152,39 @@ fn lengths_and_padding_that_no_writer_makes_are_named() {
         Liar::new(&[identity(1)], None).frame(FrameKind::Data, 0, &[&prefix[..], rest].concat())
     };
     assert_eq!(
-        fault_of(with(encode_prefix(10, 0), &RECORD)),
+        fault_of(with(encode_prefix(10, 10, 0), &RECORD)),
         Some(Fault::FrameContent),
         "longer than the frame"
     );
     assert_eq!(
-        fault_of(with(encode_prefix(u32::MAX, 0), &RECORD)),
+        fault_of(with(encode_prefix(u32::MAX, u32::MAX, 0), &RECORD)),
         Some(Fault::FrameContent),
         "4 GiB"
     );
     assert_eq!(
-        fault_of(with(encode_prefix(8, 0), &RECORD)),
+        fault_of(with(encode_prefix(8, 8, 0), &RECORD)),
         Some(Fault::FrameContent),
         "padding that is not zero"
     );
-    let mut inflated = encode_prefix(9, 0);
+    let mut inflated = encode_prefix(9, 9, 0);
     inflated[7] = 0xff;
     assert_eq!(
         fault_of(with(inflated, &RECORD)),
         Some(Fault::FrameContent),
         "a raw length of its own"
     );
-    let compressed = Liar::new(&[identity(1)], None).frame(FrameKind::Data, 1, &[0; 16]);
-    assert_eq!(fault_of(compressed), Some(Fault::FrameFlags));
-    let summary = [&encode_prefix(1, 0)[..], &[0xff]].concat();
+    let flags = |flags, plain: &[u8]| {
+        fault_of(Liar::new(&[identity(1)], None).frame(FrameKind::Data, flags, plain))
+    };
+    assert_eq!(flags(8, &[0; 16]), Some(Fault::FrameFlags));
+    assert_eq!(
+        flags(1, &[0; 16]),
+        Some(Fault::FrameContent),
+        "nothing is compressed to nothing"
+    );
+    let no_zstd = [&encode_prefix(4, 5_000, 0)[..], b"zstd"].concat();
+    assert_eq!(flags(1, &no_zstd), Some(Fault::FrameContent));
+    let summary = [&encode_prefix(1, 1, 0)[..], &[0xff]].concat();
     assert_eq!(
         fault_of(Liar::new(&[identity(1)], None).frame(FrameKind::Summary, 0, &summary)),
         Some(Fault::Record)
@@ -211,7 +222,7 @@ fn an_idle_log_of_many_heartbeats_costs_nothing_of_the_budget() {
 
 #[test]
 fn nothing_but_the_end_follows_a_summary() {
-    let summary = [&encode_prefix(1, 0)[..], &[0xa0]].concat();
+    let summary = [&encode_prefix(1, 1, 0)[..], &[0xa0]].concat();
     let liar = Liar::new(&[identity(1)], None)
         .frame(FrameKind::Summary, 0, &summary)
         .content(&RECORD);

@@ -3,23 +3,42 @@
 use subtle::ConstantTimeEq as _;
 
 use super::verdict::Decryption;
+use crate::hash::Digest;
 use crate::header::Core;
 use crate::keyfile::Identity;
 use crate::limits::MAX_IDENTITIES;
 use crate::ratchet::{Ratchet, commitment};
-use crate::suite::{Digest, Suite};
+use crate::secret::Secret;
+use crate::suite::Suite;
 use crate::wrap::Stanza;
 
 /// Tries each identity on each stanza that may be meant for it.
-pub(super) fn unlock(
+pub(crate) fn unlock(
     suite: Suite,
     stanzas: &[Stanza<'_>],
     identities: &[Identity],
     core: &Core,
     header_hash: &Digest,
 ) -> (Option<Ratchet>, Decryption) {
+    match secret(suite, stanzas, identities, core, header_hash) {
+        Ok(secret) => {
+            let ratchet = Ratchet::new(suite.hash(), &secret, header_hash);
+            (Some(ratchet), Decryption::Ok)
+        }
+        Err(why) => (None, why),
+    }
+}
+
+/// The segment secret that the header commits to.
+pub(crate) fn secret(
+    suite: Suite,
+    stanzas: &[Stanza<'_>],
+    identities: &[Identity],
+    core: &Core,
+    header_hash: &Digest,
+) -> Result<Secret, Decryption> {
     if identities.is_empty() {
-        return (None, Decryption::NotAttempted);
+        return Err(Decryption::NotAttempted);
     }
     let mut outcome = Decryption::NoMatchingIdentity;
     for identity in identities.iter().take(MAX_IDENTITIES) {
@@ -27,14 +46,14 @@ pub(super) fn unlock(
             let Some(secret) = stanza.open(suite, identity, header_hash) else {
                 continue;
             };
-            let committed = commitment(&secret, &core.log_id, core.segment_no);
+            let committed = commitment(suite.hash(), &secret, &core.log_id, core.segment_no);
             if bool::from(committed.ct_eq(&core.commitment)) {
-                return (Some(Ratchet::new(&secret, header_hash)), Decryption::Ok);
+                return Ok(secret);
             }
             outcome = Decryption::KeyCommitmentMismatch;
         }
     }
-    (None, outcome)
+    Err(outcome)
 }
 
 /// How many decapsulations [`unlock`] takes at worst.

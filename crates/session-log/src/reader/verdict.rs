@@ -38,6 +38,13 @@ pub enum Completeness {
         /// How many frames there are.
         frames: u64,
     },
+    /// No, and somebody who was trusted with it signed what was found.
+    Recovered {
+        /// How many of the frames found the last checkpoint of the log's own writer vouches for.
+        attested_frames: u64,
+        /// How many frames were found.
+        frames: u64,
+    },
     /// No: the file ends without a last signature, or something was skipped before it (salvage only).
     Truncated {
         /// How many frames the last good checkpoint with nothing skipped before it vouches for.
@@ -45,6 +52,8 @@ pub enum Completeness {
         /// How many frames there are.
         frames: u64,
     },
+    /// Only a part was read, from a place that an index led to.
+    Excerpt,
     /// The reader was not told yet that the input has ended.
     InProgress,
 }
@@ -214,6 +223,15 @@ pub enum Fault {
     /// The final checkpoint does not follow a summary, or something else does.
     #[error("the summary and the final checkpoint do not belong together")]
     Summary,
+    /// The index is malformed or leads elsewhere.
+    #[error("the index is malformed")]
+    Index,
+    /// The statement about a broken log is malformed, misplaced, or not about this one.
+    #[error("what is attested is not what is there")]
+    Attestation,
+    /// The last bytes do not lead to the index.
+    #[error("the trailer does not lead to the index")]
+    Trailer,
     /// Bytes follow the end.
     #[error("data follows the end of the log")]
     DataAfterEnd,
@@ -228,6 +246,7 @@ impl Fault {
                 | Fault::OpenSignature
                 | Fault::CheckpointSignature
                 | Fault::SegmentNotContinued
+                | Fault::Trailer
                 | Fault::DataAfterEnd
         )
     }

@@ -7,7 +7,7 @@ use minicbor::data::Type;
 
 use super::fields::{CLOSE, EOF};
 use super::{Clock, Record, SessionMeta, Side, kinds as k};
-use crate::cbor::{Malformed, check_item};
+use crate::cbor::{Malformed, check_item, head_len};
 use crate::error::RecordError;
 use crate::limits::{MAX_LIST_ENTRIES, MAX_TEXT_BYTES};
 
@@ -44,6 +44,10 @@ pub(crate) fn next_raw(content: &[u8]) -> Result<(RawRecord<'_>, usize), RecordE
     let dt_us = decoder.u64()?;
     let channel = decoder.u32()?;
     let body_start = decoder.position();
+    let heads = head_len(u64::from(kind)) + head_len(dt_us) + head_len(u64::from(channel));
+    if body_start != 1 + heads {
+        return Err(RecordError);
+    }
     check_item(&mut decoder)?;
     let body = content
         .get(body_start..decoder.position())
@@ -64,15 +68,14 @@ pub(crate) fn next_raw(content: &[u8]) -> Result<(RawRecord<'_>, usize), RecordE
 pub(crate) fn has_variant(kind: u16) -> bool {
     matches!(
         kind,
-        k::INPUT..=k::STDERR
+        k::INPUT..=k::OUTPUT_ELIDED
             | k::EOF_CLOSE..=k::OPEN_REPLY
-            | k::SESSION_META..=k::SUBSYSTEM
-            | k::RESIZE..=k::EXIT_SIGNAL
-            | k::POLICY_DECISION..=k::ANNOTATION
-            | k::REFUSED
-            | k::CLOCK_ANCHOR..=k::GAP
-            | k::WRITER_NOTICE
-            | k::END
+            | k::SESSION_META..=k::EXIT_SIGNAL
+            | k::FORWARD_OPEN..=k::FORWARD_REQUEST
+            | k::SFTP_OP..=k::RSYNC
+            | k::COMMAND..=k::PASTE
+            | k::POLICY_DECISION..=k::REFUSED
+            | k::CLOCK_ANCHOR..=k::END
     )
 }
 
@@ -207,6 +210,94 @@ impl<'a> RawRecord<'a> {
             },
             k::WRITER_NOTICE => Record::WriterNotice { text: f.text(1)? },
             k::END => Record::End { reason: f.text(1)? },
+            k::INPUT_REDACTED => Record::InputRedacted {
+                bucket_bytes: f.uint(1)?,
+                reason: f.text(2)?,
+            },
+            k::OUTPUT_ELIDED => Record::OutputElided {
+                bytes: f.uint(1)?,
+                reason: f.text(2)?,
+            },
+            k::AGENT => Record::Agent {
+                want_reply: f.bool(1)?,
+            },
+            k::X11 => Record::X11 {
+                single_connection: f.bool(1)?,
+                auth_protocol: f.text(2)?,
+                screen: f.u32(3)?,
+            },
+            k::FORWARD_OPEN => Record::ForwardOpen {
+                from: f.side(1)?,
+                kind: f.text(2)?,
+                host: f.text(3)?,
+                port: f.u32(4)?,
+                origin_host: f.text(5)?,
+                origin_port: f.u32(6)?,
+            },
+            k::FORWARD_DATA => Record::ForwardData {
+                from: f.side(1)?,
+                bytes: f.uint(2)?,
+                data: f.bytes(3)?,
+            },
+            k::FORWARD_CLOSE => Record::ForwardClose {
+                client_bytes: f.uint(1)?,
+                target_bytes: f.uint(2)?,
+            },
+            k::FORWARD_REQUEST => Record::ForwardRequest {
+                from: f.side(1)?,
+                kind: f.text(2)?,
+                host: f.text(3)?,
+                port: f.u32(4)?,
+            },
+            k::SFTP_OP => Record::SftpOp {
+                op: f.text(1)?,
+                path: f.bytes(2)?,
+                other_path: f.bytes(3)?,
+                flags: f.u32(4)?,
+                status: f.u32(5)?,
+            },
+            k::FILE_TRANSFER => Record::FileTransfer {
+                from: f.side(1)?,
+                path: f.bytes(2)?,
+                bytes: f.uint(3)?,
+                sha256: f.bytes(4)?,
+                complete: f.bool(5)?,
+                via: f.text(6)?,
+            },
+            k::SCP => Record::Scp {
+                from: f.side(1)?,
+                path: f.bytes(2)?,
+                recursive: f.bool(3)?,
+            },
+            k::RSYNC => Record::Rsync {
+                from: f.side(1)?,
+                command: f.bytes(2)?,
+            },
+            k::COMMAND => Record::Command {
+                text: f.text(1)?,
+                source: f.text(2)?,
+                confidence: f.u32(3)?,
+                directory: f.text(4)?,
+                exit: f.text(5)?,
+            },
+            k::APP_MODE => Record::AppMode {
+                full_screen: f.bool(1)?,
+                program: f.text(2)?,
+            },
+            k::HIDDEN_INPUT => Record::HiddenInput { hidden: f.bool(1)? },
+            k::PASTE => Record::Paste {
+                bytes: f.uint(1)?,
+                bracketed: f.bool(2)?,
+            },
+            k::OPERATOR => Record::Operator {
+                who: f.text(1)?,
+                action: f.text(2)?,
+                text: f.text(3)?,
+            },
+            k::KEYFRAME => Record::Keyframe {
+                format: f.text(1)?,
+                data: f.bytes(2)?,
+            },
             _ => return Err(RecordError),
         })
     }

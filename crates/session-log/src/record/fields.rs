@@ -97,6 +97,24 @@ impl Record<'_> {
             Record::Gap { .. } => k::GAP,
             Record::WriterNotice { .. } => k::WRITER_NOTICE,
             Record::End { .. } => k::END,
+            Record::InputRedacted { .. } => k::INPUT_REDACTED,
+            Record::OutputElided { .. } => k::OUTPUT_ELIDED,
+            Record::Agent { .. } => k::AGENT,
+            Record::X11 { .. } => k::X11,
+            Record::ForwardOpen { .. } => k::FORWARD_OPEN,
+            Record::ForwardData { .. } => k::FORWARD_DATA,
+            Record::ForwardClose { .. } => k::FORWARD_CLOSE,
+            Record::ForwardRequest { .. } => k::FORWARD_REQUEST,
+            Record::SftpOp { .. } => k::SFTP_OP,
+            Record::FileTransfer { .. } => k::FILE_TRANSFER,
+            Record::Scp { .. } => k::SCP,
+            Record::Rsync { .. } => k::RSYNC,
+            Record::Command { .. } => k::COMMAND,
+            Record::AppMode { .. } => k::APP_MODE,
+            Record::HiddenInput { .. } => k::HIDDEN_INPUT,
+            Record::Paste { .. } => k::PASTE,
+            Record::Operator { .. } => k::OPERATOR,
+            Record::Keyframe { .. } => k::KEYFRAME,
             Record::Other { kind, .. } => *kind,
         }
     }
@@ -261,6 +279,144 @@ impl Record<'_> {
                 each(2, "text", Text(text));
             }
             Record::End { reason } => each(1, "reason", Text(reason)),
+            Record::InputRedacted {
+                bucket_bytes,
+                reason,
+            } => {
+                each(1, "bucket_bytes", Uint(*bucket_bytes));
+                each(2, "reason", Text(reason));
+            }
+            Record::OutputElided { bytes, reason } => {
+                each(1, "bytes", Uint(*bytes));
+                each(2, "reason", Text(reason));
+            }
+            Record::Agent { want_reply } => {
+                each(1, "want_reply", Bool(*want_reply));
+            }
+            Record::X11 {
+                single_connection,
+                auth_protocol,
+                screen,
+            } => {
+                each(1, "single_connection", Bool(*single_connection));
+                each(2, "auth_protocol", Text(auth_protocol));
+                each(3, "screen", Uint(u64::from(*screen)));
+            }
+            Record::ForwardOpen {
+                from,
+                kind,
+                host,
+                port,
+                origin_host,
+                origin_port,
+            } => {
+                each(1, "from", Named(from.id(), from.name()));
+                each(2, "type", Text(kind));
+                each(3, "host", Text(host));
+                each(4, "port", Uint(u64::from(*port)));
+                each(5, "origin_host", Text(origin_host));
+                each(6, "origin_port", Uint(u64::from(*origin_port)));
+            }
+            Record::ForwardData { from, bytes, data } => {
+                each(1, "from", Named(from.id(), from.name()));
+                each(2, "bytes", Uint(*bytes));
+                each(3, "data", Bytes(data));
+            }
+            Record::ForwardClose {
+                client_bytes,
+                target_bytes,
+            } => {
+                each(1, "client_bytes", Uint(*client_bytes));
+                each(2, "target_bytes", Uint(*target_bytes));
+            }
+            Record::ForwardRequest {
+                from,
+                kind,
+                host,
+                port,
+            } => {
+                each(1, "from", Named(from.id(), from.name()));
+                each(2, "type", Text(kind));
+                each(3, "host", Text(host));
+                each(4, "port", Uint(u64::from(*port)));
+            }
+            Record::SftpOp {
+                op,
+                path,
+                other_path,
+                flags,
+                status,
+            } => {
+                each(1, "op", Text(op));
+                each(2, "path", Bytes(path));
+                each(3, "other_path", Bytes(other_path));
+                each(4, "flags", Uint(u64::from(*flags)));
+                each(5, "status", Uint(u64::from(*status)));
+            }
+            Record::FileTransfer {
+                from,
+                path,
+                bytes,
+                sha256,
+                complete,
+                via,
+            } => {
+                each(1, "from", Named(from.id(), from.name()));
+                each(2, "path", Bytes(path));
+                each(3, "bytes", Uint(*bytes));
+                each(4, "sha256", Bytes(sha256));
+                each(5, "complete", Bool(*complete));
+                each(6, "via", Text(via));
+            }
+            Record::Scp {
+                from,
+                path,
+                recursive,
+            } => {
+                each(1, "from", Named(from.id(), from.name()));
+                each(2, "path", Bytes(path));
+                each(3, "recursive", Bool(*recursive));
+            }
+            Record::Rsync { from, command } => {
+                each(1, "from", Named(from.id(), from.name()));
+                each(2, "command", Bytes(command));
+            }
+            Record::Command {
+                text,
+                source,
+                confidence,
+                directory,
+                exit,
+            } => {
+                each(1, "text", Text(text));
+                each(2, "source", Text(source));
+                each(3, "confidence", Uint(u64::from(*confidence)));
+                each(4, "directory", Text(directory));
+                each(5, "exit", Text(exit));
+            }
+            Record::AppMode {
+                full_screen,
+                program,
+            } => {
+                each(1, "full_screen", Bool(*full_screen));
+                each(2, "program", Text(program));
+            }
+            Record::HiddenInput { hidden } => {
+                each(1, "hidden", Bool(*hidden));
+            }
+            Record::Paste { bytes, bracketed } => {
+                each(1, "bytes", Uint(*bytes));
+                each(2, "bracketed", Bool(*bracketed));
+            }
+            Record::Operator { who, action, text } => {
+                each(1, "who", Text(who));
+                each(2, "action", Text(action));
+                each(3, "text", Text(text));
+            }
+            Record::Keyframe { format, data } => {
+                each(1, "format", Text(format));
+                each(2, "data", Bytes(data));
+            }
             Record::Other { body, .. } => each(0, "body", Cbor(CborItem(body))),
         }
     }
@@ -276,6 +432,8 @@ impl Record<'_> {
                 | k::COMMAND
                 | k::EXIT_STATUS
                 | k::EXIT_SIGNAL
+                | k::FILE_TRANSFER
+                | k::OPERATOR
                 | k::POLICY_DECISION
                 | k::ALERT
                 | k::REFUSED

@@ -3,6 +3,8 @@
 pub(crate) const INPUT: u16 = 0x01;
 pub(crate) const OUTPUT: u16 = 0x02;
 pub(crate) const STDERR: u16 = 0x03;
+pub(crate) const INPUT_REDACTED: u16 = 0x04;
+pub(crate) const OUTPUT_ELIDED: u16 = 0x05;
 pub(crate) const EOF_CLOSE: u16 = 0x08;
 pub(crate) const REQUEST: u16 = 0x09;
 pub(crate) const REPLY: u16 = 0x0a;
@@ -14,19 +16,34 @@ pub(crate) const ENV: u16 = 0x13;
 pub(crate) const EXEC: u16 = 0x14;
 pub(crate) const SHELL: u16 = 0x15;
 pub(crate) const SUBSYSTEM: u16 = 0x16;
+pub(crate) const AGENT: u16 = 0x17;
+pub(crate) const X11: u16 = 0x18;
 pub(crate) const RESIZE: u16 = 0x19;
 pub(crate) const SIGNAL: u16 = 0x1a;
 pub(crate) const BREAK: u16 = 0x1b;
 pub(crate) const EXIT_STATUS: u16 = 0x1c;
 pub(crate) const EXIT_SIGNAL: u16 = 0x1d;
+pub(crate) const FORWARD_OPEN: u16 = 0x20;
+pub(crate) const FORWARD_DATA: u16 = 0x21;
+pub(crate) const FORWARD_CLOSE: u16 = 0x22;
+pub(crate) const FORWARD_REQUEST: u16 = 0x23;
+pub(crate) const SFTP_OP: u16 = 0x30;
+pub(crate) const FILE_TRANSFER: u16 = 0x31;
+pub(crate) const SCP: u16 = 0x32;
+pub(crate) const RSYNC: u16 = 0x33;
 pub(crate) const COMMAND: u16 = 0x40;
+pub(crate) const APP_MODE: u16 = 0x41;
+pub(crate) const HIDDEN_INPUT: u16 = 0x42;
+pub(crate) const PASTE: u16 = 0x43;
 pub(crate) const POLICY_DECISION: u16 = 0x50;
 pub(crate) const ALERT: u16 = 0x51;
 pub(crate) const ANNOTATION: u16 = 0x52;
+pub(crate) const OPERATOR: u16 = 0x53;
 pub(crate) const REFUSED: u16 = 0x54;
 pub(crate) const CLOCK_ANCHOR: u16 = 0x60;
 pub(crate) const CLOCK_JUMP: u16 = 0x61;
 pub(crate) const GAP: u16 = 0x62;
+pub(crate) const KEYFRAME: u16 = 0x63;
 pub(crate) const WRITER_NOTICE: u16 = 0x64;
 pub(crate) const END: u16 = 0x65;
 /// From here on a reader that does not know a kind must stop.
@@ -37,8 +54,8 @@ const NAMES: [(u16, &str); 46] = [
     (INPUT, "input"),
     (OUTPUT, "output"),
     (STDERR, "stderr"),
-    (0x04, "input_redacted"),
-    (0x05, "output_elided"),
+    (INPUT_REDACTED, "input_redacted"),
+    (OUTPUT_ELIDED, "output_elided"),
     (EOF_CLOSE, "eof_close"),
     (REQUEST, "request"),
     (REPLY, "reply"),
@@ -50,34 +67,34 @@ const NAMES: [(u16, &str); 46] = [
     (EXEC, "exec"),
     (SHELL, "shell"),
     (SUBSYSTEM, "subsystem"),
-    (0x17, "agent"),
-    (0x18, "x11"),
+    (AGENT, "agent"),
+    (X11, "x11"),
     (RESIZE, "resize"),
     (SIGNAL, "signal"),
     (BREAK, "break"),
     (EXIT_STATUS, "exit_status"),
     (EXIT_SIGNAL, "exit_signal"),
-    (0x20, "forward_open"),
-    (0x21, "forward_data"),
-    (0x22, "forward_close"),
-    (0x23, "forward_request"),
-    (0x30, "sftp_op"),
-    (0x31, "file_transfer"),
-    (0x32, "scp"),
-    (0x33, "rsync"),
+    (FORWARD_OPEN, "forward_open"),
+    (FORWARD_DATA, "forward_data"),
+    (FORWARD_CLOSE, "forward_close"),
+    (FORWARD_REQUEST, "forward_request"),
+    (SFTP_OP, "sftp_op"),
+    (FILE_TRANSFER, "file_transfer"),
+    (SCP, "scp"),
+    (RSYNC, "rsync"),
     (COMMAND, "command"),
-    (0x41, "app_mode"),
-    (0x42, "hidden_input"),
-    (0x43, "paste"),
+    (APP_MODE, "app_mode"),
+    (HIDDEN_INPUT, "hidden_input"),
+    (PASTE, "paste"),
     (POLICY_DECISION, "policy_decision"),
     (ALERT, "alert"),
     (ANNOTATION, "annotation"),
-    (0x53, "operator"),
+    (OPERATOR, "operator"),
     (REFUSED, "refused"),
     (CLOCK_ANCHOR, "clock_anchor"),
     (CLOCK_JUMP, "clock_jump"),
     (GAP, "gap"),
-    (0x63, "keyframe"),
+    (KEYFRAME, "keyframe"),
     (WRITER_NOTICE, "writer_notice"),
     (END, "end"),
 ];

@@ -1,16 +1,20 @@
 //! The frame being filled: records go in, and it is sealed when it is full, urgent or due.
 
 use bytes::BytesMut;
+use zeroize::Zeroize as _;
 
-use super::{OpenFrame, Writer};
+use super::segment::Sealing;
+use super::{Compression, Content, OpenFrame, Writer};
 use crate::checkpoint::CheckpointKind;
+use crate::compress::compress;
 use crate::error::WriteError;
-use crate::frame::{FRAME_HEADER_BYTES, FrameKind, PREFIX_BYTES};
-use crate::limits::{MAX_CONTENT_BYTES, MAX_SEGMENT_FRAMES};
+use crate::frame::{FLAG_KEYFRAME, FLAG_ZSTD, FRAME_HEADER_BYTES, FrameKind, PREFIX_BYTES};
+use crate::limits::{MAX_CONTENT_BYTES, MAX_SEGMENT_FRAMES, MIN_COMPRESSED_BYTES};
+use crate::provider::CryptoFailed;
 use crate::record::{
     DataKind, Record, check_limits, data_overhead, encode_cold, encoded_len, write_data,
 };
-use crate::suite::{CryptoFailed, TAG_BYTES};
+use crate::suite::TAG_BYTES;
 
 /// Room in front of the content.
 const HEAD_BYTES: usize = FRAME_HEADER_BYTES + PREFIX_BYTES;
@@ -33,7 +37,10 @@ impl Writer {
         let dt_us = self.dt_us(t_us);
         encode_cold(BufferSink(&mut self.out), record, dt_us, channel);
         self.tally.record(t_us, channel, record);
-        self.note_record(t_us);
+        self.note_record(t_us, Content::Mixed);
+        if let (Some(frame), Record::Keyframe { .. }) = (&mut self.frame, record) {
+            frame.keyframe = true;
+        }
         self.seal_if_full()
     }
 
@@ -68,7 +75,11 @@ impl Writer {
             self.open_frame(t_us, piece.len() + MIN_PIECE_BYTES);
             write_data(BufferSink(&mut self.out), kind, dt_us, channel, piece);
             self.tally.data(t_us, channel, kind, piece);
-            self.note_record(t_us);
+            let content = match kind {
+                DataKind::Output | DataKind::Stderr => Content::OutputOf(channel),
+                DataKind::Input => Content::Mixed,
+            };
+            self.note_record(t_us, content);
             self.seal_if_full()?;
             rest = tail;
             if rest.is_empty() {
@@ -105,13 +116,20 @@ impl Writer {
             self.frame = Some(OpenFrame {
                 t0_us: t_us,
                 last_us: t_us,
+                keyframe: false,
+                content: Content::Nothing,
             });
         }
     }
 
-    pub(super) fn note_record(&mut self, t_us: u64) {
+    fn note_record(&mut self, t_us: u64, content: Content) {
         if let Some(frame) = &mut self.frame {
             frame.last_us = t_us;
+            frame.content = match frame.content {
+                Content::Nothing => content,
+                same if same == content => same,
+                _ => Content::Mixed,
+            };
         }
     }
 
@@ -142,26 +160,57 @@ impl Writer {
         }
     }
 
+    /// Seals a frame of one item that no record is part of.
+    pub(super) fn seal_whole(&mut self, kind: FrameKind, content: &[u8]) -> Result<(), WriteError> {
+        let t_us = self.clock.t_us();
+        self.open_frame(t_us, content.len());
+        self.out.extend_from_slice(content);
+        self.seal_as(kind, 0)
+    }
+
     pub(super) fn seal_as(&mut self, kind: FrameKind, flags: u8) -> Result<(), WriteError> {
-        let content_len = self.content_len();
-        let frame = self.frame.take().ok_or(WriteError::Closed)?;
-        let padded = self.policy.padding.pad(content_len as u32);
+        let mut frame = self.frame.take().ok_or(WriteError::Closed)?;
+        if self.policy.compression == Compression::Off {
+            frame.content = Content::Mixed;
+        }
+        let raw_len = match frame.content {
+            Content::OutputOf(_) => self.compress_pending(),
+            _ => None,
+        };
+        let content_len = self.out.len().saturating_sub(self.sealed + HEAD_BYTES);
+        let sealing = Sealing {
+            kind,
+            flags: flags
+                | if raw_len.is_some() { FLAG_ZSTD } else { 0 }
+                | if frame.keyframe { FLAG_KEYFRAME } else { 0 },
+            content_t_us: frame.t0_us,
+            raw_len,
+            padded: self.policy.padding.pad(content_len as u32),
+        };
         let segment = self.segment.as_mut().ok_or(WriteError::Closed)?;
         let t_us = self.clock.t_us();
-        let sealed = segment.seal(
-            kind,
-            flags,
-            (frame.t0_us, padded),
-            t_us,
-            &mut self.out,
-            self.sealed,
-        );
+        let sealed = segment.seal(&sealing, t_us, &mut self.out, self.sealed);
         if sealed == Err(CryptoFailed) {
             self.close_broken();
             return Err(WriteError::Crypto);
         }
         self.sealed = self.out.len();
         Ok(())
+    }
+
+    /// Compresses the content in place when that is worth it, and gives its length before.
+    fn compress_pending(&mut self) -> Option<u32> {
+        let start = self.sealed + HEAD_BYTES;
+        let content = self.out.get_mut(start..)?;
+        let raw_len = content.len();
+        if raw_len < MIN_COMPRESSED_BYTES {
+            return None;
+        }
+        let compressed = compress(content)?;
+        content.zeroize();
+        self.out.truncate(start);
+        self.out.extend_from_slice(&compressed);
+        Some(raw_len as u32)
     }
 }
 

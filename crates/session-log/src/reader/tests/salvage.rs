@@ -103,6 +103,7 @@ fn a_file_of_false_frames_costs_salvage_no_more_than_its_budget() {
         identities: vec![identity(1)],
         signers: None,
         mode: ReadMode::Salvage,
+        ..ReaderConfig::default()
     });
     // A smaller budget than the real one shows the same without the seconds.
     reader.budget = 1 << 16;
@@ -143,6 +144,7 @@ fn a_file_of_false_headers_costs_salvage_no_more_than_its_budget() {
         identities: vec![identity(1)],
         signers: None,
         mode: ReadMode::Salvage,
+        ..ReaderConfig::default()
     });
     reader.budget = 20 * 4 * DECAPSULATION_STEPS;
     reader.push(&bytes);
@@ -180,6 +182,7 @@ fn a_plausible_preamble_does_not_end_the_segment_that_is_being_read() {
                 identities: vec![identity(1)],
                 signers: None,
                 mode: ReadMode::Salvage,
+                ..ReaderConfig::default()
             });
             let mut records = 0;
             for piece in bytes.chunks(piece) {

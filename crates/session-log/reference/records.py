@@ -1,0 +1,97 @@
+"""The contents of frames: records (section 9), SUMMARY and INDEX (section 10)."""
+
+import dcbor
+from dcbor import Malformed
+from fault import Fault, is_uint
+
+# --- section 9: records ------------------------------------------------------------------------------------------------------------
+
+UINT, SIDE, TEXT, BYTES, BOOL, INT, TEXTS, U32, U16 = "uint side text bytes bool int texts u32 u16".split()
+BODIES = {
+    0x04: [UINT, TEXT], 0x05: [UINT, TEXT], 0x08: ["0/1", SIDE], 0x09: [SIDE, TEXT, BOOL], 0x0A: [SIDE, BOOL],
+    0x0B: [SIDE, BOOL, U32, TEXT],
+    0x10: [TEXT, UINT, TEXT, TEXTS, TEXT, TEXT, TEXT, TEXT, U16, TEXT, TEXT, TEXT, TEXT, TEXTS, TEXT, TEXT, UINT, TEXT, TEXT],
+    0x11: [SIDE, TEXT, U32, U32, BYTES], 0x12: [TEXT, U32, U32, U32, U32, BYTES], 0x13: [BYTES, BYTES], 0x14: [BYTES],
+    0x15: [], 0x16: [TEXT], 0x17: [BOOL], 0x18: [BOOL, TEXT, U32], 0x19: [U32, U32, U32, U32], 0x1A: [TEXT], 0x1B: [U32],
+    0x1C: [U32], 0x1D: [TEXT, BOOL, TEXT, TEXT],
+    0x20: [SIDE, TEXT, TEXT, U32, TEXT, U32], 0x21: [SIDE, UINT, BYTES], 0x22: [UINT, UINT], 0x23: [SIDE, TEXT, TEXT, U32],
+    0x30: [TEXT, BYTES, BYTES, U32, U32], 0x31: [SIDE, BYTES, UINT, BYTES, BOOL, TEXT], 0x32: [SIDE, BYTES, BOOL],
+    0x33: [SIDE, BYTES], 0x40: [TEXT, TEXT, U32, TEXT, TEXT], 0x41: [BOOL, TEXT], 0x42: [BOOL], 0x43: [UINT, BOOL],
+    0x50: [BOOL, TEXT, TEXT], 0x51: [TEXT, TEXT], 0x52: [TEXT], 0x53: [TEXT, TEXT, TEXT], 0x54: [SIDE, TEXT, TEXT],
+    0x60: [UINT], 0x61: ["0/1", INT], 0x62: [UINT, TEXT], 0x63: [TEXT, BYTES], 0x64: [TEXT], 0x65: [TEXT],
+}
+
+
+def is_text(value):
+    return isinstance(value, str) and len(value.encode()) <= 65536
+
+
+CHECKS = {
+    UINT: is_uint, U32: lambda v: is_uint(v, 32), U16: lambda v: is_uint(v, 16), TEXT: is_text,
+    SIDE: lambda v: is_uint(v) and v <= 1, "0/1": lambda v: is_uint(v) and v <= 1, BOOL: lambda v: isinstance(v, bool),
+    BYTES: lambda v: isinstance(v, bytes), INT: lambda v: isinstance(v, int) and not isinstance(v, bool) and -2**63 <= v < 2**63,
+    TEXTS: lambda v: isinstance(v, list) and len(v) <= 1024 and all(map(is_text, v)),
+}
+
+
+def records(content):
+    """Every record of a DATA frame as (kind, dt_us, channel, body); raises at the first that is malformed."""
+    at = 0
+    while at < len(content):
+        try:
+            length, at = dcbor.array_head(content, at)
+            if length not in (4, 5):
+                raise Malformed
+            fields = []
+            for _ in range(length):
+                item, at = dcbor.item(content, at)
+                fields.append(item)
+        except Malformed:
+            raise Fault("Record") from None
+        kind, dt_us, channel, body = fields[:4]
+        if not (is_uint(kind, 16) and is_uint(dt_us) and is_uint(channel, 32)):
+            raise Fault("Record")
+        if kind in (1, 2, 3):
+            if not isinstance(body, bytes):
+                raise Fault("Record")
+        elif kind in BODIES:
+            if not isinstance(body, dict):
+                raise Fault("Record")
+            for key, what in enumerate(BODIES[kind], 1):
+                if key not in body or not CHECKS[what](body[key]):
+                    raise Fault("Record")
+        elif kind >= 0x8000:
+            raise Fault("Record")
+        yield kind, dt_us, channel, body
+
+
+# --- section 10 --------------------------------------------------------------------------------------------------------------------
+
+def check_summary(content):
+    try:
+        summary = dcbor.whole(content)
+    except Malformed:
+        raise Fault("Record") from None
+    if not isinstance(summary, dict):
+        raise Fault("Record")
+    counters, channels = summary.get(3, {}), summary.get(4, [])
+    good = all(is_uint(summary.get(key, 0)) for key in (1, 2, 5))
+    good &= isinstance(counters, dict) and all(is_uint(k, 16) and is_uint(v) for k, v in counters.items())
+    good &= isinstance(channels, list) and len(channels) <= 256 and all(isinstance(c, dict) and 1 in c for c in channels)
+    if not good:
+        raise Fault("Record")
+
+
+def check_index(content, segment_offset):
+    try:
+        index = dcbor.whole(content)
+    except Malformed:
+        raise Fault("Index") from None
+    if not isinstance(index, dict) or not {1, 2, 3} <= set(index) or index[1] != segment_offset:
+        raise Fault("Index")
+    for key, length in ((2, 2), (3, 4)):
+        rows = index[key]
+        if not isinstance(rows, list) or len(rows) > 256:
+            raise Fault("Index")
+        if not all(isinstance(row, list) and len(row) == length and all(map(is_uint, row)) for row in rows):
+            raise Fault("Index")

@@ -1,0 +1,169 @@
+//! `sshlog recover` and `sshlog rewrap`: new files for logs that are there already.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use session_log::{Event, Grant, Now, Recipient, Recovery, SigningIdentity};
+use zeroize::Zeroizing;
+
+use super::keygen::create;
+use super::read::{read_identity, read_log, read_text};
+use super::{SshlogError, seed};
+
+#[derive(Debug, Args)]
+pub(super) struct RecoverArguments {
+    /// The OpenSSH private key of whoever says what was found
+    #[arg(long, value_name = "KEY")]
+    sign_with: PathBuf,
+    /// A recipient's public key, as in the broken log; may be given several times
+    #[arg(long, value_name = "KEY.pub", required = true)]
+    recipient: Vec<PathBuf>,
+    /// Where to write the recovered log
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// The broken log
+    log: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RewrapArguments {
+    /// A private key that reads the log
+    #[arg(short, long = "identity", value_name = "KEY", required = true)]
+    identity: Vec<PathBuf>,
+    /// Who may read it from now on; may be given several times
+    #[arg(long, value_name = "KEY.pub", required = true)]
+    recipient: Vec<PathBuf>,
+    /// The OpenSSH private key of whoever grants that
+    #[arg(long, value_name = "KEY")]
+    sign_with: PathBuf,
+    /// Where to write the sidecar
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// The log: a file
+    log: PathBuf,
+}
+
+pub(super) fn recover(
+    arguments: &RecoverArguments,
+    out: &mut dyn Write,
+) -> Result<(), SshlogError> {
+    let signer = read_signer(&arguments.sign_with)?;
+    let unreadable = |error| SshlogError::Read {
+        file: arguments.log.clone(),
+        error,
+    };
+    let mut file = File::open(&arguments.log).map_err(unreadable)?;
+    let mut recovery = Recovery::default();
+    let mut piece = vec![0; 64 << 10];
+    loop {
+        let got = file.read(&mut piece).map_err(unreadable)?;
+        if got == 0 {
+            break;
+        }
+        recovery.push(piece.get(..got).unwrap_or_default());
+    }
+    let recipients = read_recipients(&arguments.recipient)?;
+    let recovered = recovery
+        .begin(recipients, signer.public_key(), *seed()?, now())?
+        .sign(&signer)?;
+    file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+    let mut kept = file.take(recovered.keep_bytes);
+    let mut target = create(&arguments.out, 0o600, &[])?;
+    io::copy(&mut kept, &mut target)
+        .and_then(|_| target.write_all(&recovered.tail))
+        .and_then(|()| target.sync_all())
+        .map_err(|error| SshlogError::Write {
+            file: arguments.out.clone(),
+            error,
+        })?;
+    let found = recovered.attestation;
+    writeln!(
+        out,
+        "{}: {} of {} bytes kept; {} frames of the last segment, {} of them signed for by its writer",
+        arguments.out.display(),
+        found.kept_bytes,
+        found.found_bytes,
+        found.frames,
+        found.attested_frames
+    )?;
+    Ok(())
+}
+
+pub(super) fn rewrap(arguments: &RewrapArguments, out: &mut dyn Write) -> Result<(), SshlogError> {
+    let identities = arguments
+        .identity
+        .iter()
+        .map(|file| read_identity(file))
+        .collect::<Result<Vec<_>, _>>()?;
+    let signer = read_signer(&arguments.sign_with)?;
+    let mut places = Vec::new();
+    read_log(
+        &arguments.log,
+        session_log::ReaderConfig::default(),
+        |event| {
+            if let Event::Segment(segment) = event {
+                places.push((segment.offset, segment.header_bytes));
+            }
+            Ok(())
+        },
+    )?;
+    let mut grant = Grant::new(read_recipients(&arguments.recipient)?, *seed()?);
+    let unreadable = |error| SshlogError::Read {
+        file: arguments.log.clone(),
+        error,
+    };
+    let mut file = File::open(&arguments.log).map_err(unreadable)?;
+    for (offset, bytes) in &places {
+        let mut header = vec![0; *bytes as usize];
+        file.seek(SeekFrom::Start(*offset))
+            .and_then(|_| file.read_exact(&mut header))
+            .map_err(unreadable)?;
+        grant.add_header(&header, &identities)?;
+    }
+    let unix_ms = u64::try_from(now().unix.as_millis()).unwrap_or(u64::MAX);
+    let sidecar = grant.begin(signer.public_key(), unix_ms)?.sign(&signer)?;
+    create(&arguments.out, 0o644, &sidecar)?;
+    writeln!(
+        out,
+        "{}: {} segments for {} recipients; they read with --sidecar {0}",
+        arguments.out.display(),
+        places.len(),
+        arguments.recipient.len()
+    )?;
+    Ok(())
+}
+
+pub(super) fn read_signer(file: &Path) -> Result<SigningIdentity, SshlogError> {
+    let text = Zeroizing::new(read_text(file)?);
+    SigningIdentity::from_openssh(&text).map_err(|error| SshlogError::Key {
+        file: file.into(),
+        error,
+    })
+}
+
+pub(super) fn read_recipients(files: &[PathBuf]) -> Result<Vec<Recipient>, SshlogError> {
+    files
+        .iter()
+        .map(|file| {
+            let text = read_text(file)?;
+            Recipient::from_text(&text)
+                .or_else(|error| Recipient::from_cloudflare(&text).map_err(|_| error))
+                .map_err(|error| SshlogError::Key {
+                    file: file.into(),
+                    error,
+                })
+        })
+        .collect()
+}
+
+pub(super) fn now() -> Now {
+    Now {
+        mono: Duration::ZERO,
+        unix: SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default(),
+    }
+}

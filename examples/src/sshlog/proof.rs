@@ -1,0 +1,90 @@
+//! `sshlog prove` and `sshlog check-proof`: one frame for somebody who may see no other.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use session_log::{Prover, check_proof};
+
+use super::json::line;
+use super::keygen::create;
+use super::read::{read_bytes, read_pieces, read_signers, reader_config};
+use super::{Source, SshlogError};
+
+#[derive(Debug, Args)]
+pub(super) struct ProveArguments {
+    /// The number of the segment
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    segment: u32,
+    /// The number of the frame in the segment, as `sshlog records --frames` shows it
+    #[arg(long, value_name = "N")]
+    frame: u64,
+    /// Where to write the proof
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    source: Source,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArguments {
+    /// Who may sign: an OpenSSH allowed_signers file
+    #[arg(long, value_name = "FILE")]
+    signers: PathBuf,
+    /// The proof
+    proof: PathBuf,
+}
+
+/// Largest proof that is read, bytes. The check has a limit of its own below it.
+const MAX_PROOF_FILE_BYTES: u64 = 32 << 20;
+
+pub(super) fn prove(arguments: &ProveArguments, out: &mut dyn Write) -> Result<(), SshlogError> {
+    let config = reader_config(&arguments.source)?;
+    let mut prover = Prover::new(config, arguments.segment, arguments.frame);
+    read_pieces(&arguments.source.log, |bytes| {
+        prover.push(bytes);
+        Ok(!prover.is_covered())
+    })?;
+    let proof = prover.finish()?;
+    create(&arguments.out, 0o600, &proof)?;
+    writeln!(
+        out,
+        "{}: {} bytes; it opens this one frame of the log and no other",
+        arguments.out.display(),
+        proof.len()
+    )?;
+    Ok(())
+}
+
+pub(super) fn check(
+    arguments: &CheckArguments,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<bool, SshlogError> {
+    let signers = read_signers(&arguments.signers)?;
+    let bytes = read_bytes(&arguments.proof, MAX_PROOF_FILE_BYTES)?;
+    let proven = match check_proof(&bytes, &signers) {
+        Ok(proven) => proven,
+        Err(error) => {
+            writeln!(err, "sshlog: the proof does not hold: {error}")?;
+            return Ok(false);
+        }
+    };
+    let mut lines = Vec::new();
+    proven.records(|view| lines.push(line(view)))?;
+    for text in &lines {
+        writeln!(out, "{text}")?;
+    }
+    writeln!(
+        err,
+        "proven: frame {} of segment {} of log {}, opened by {}; signed with the first {} frames at {}.{:03} s since 1970",
+        proven.seq,
+        proven.segment,
+        proven.log_id,
+        proven.signer,
+        proven.covered_frames,
+        proven.signed_unix_ms / 1_000,
+        proven.signed_unix_ms % 1_000
+    )?;
+    Ok(true)
+}
