@@ -186,7 +186,7 @@ fn a_truncated_log_is_accepted_only_when_allowed() {
     let (status, stdout, _) = lab.sshlog(&["verify", "--signers", "signers", "log"]);
     assert_eq!(status, 1);
     assert!(
-        stdout.contains("TRUNCATED: the end is missing; 7 frames are there, 0 of them signed for"),
+        stdout.contains("TRUNCATED: the end is missing; 8 frames are there, 0 of them signed for"),
         "{stdout}"
     );
     assert_eq!(
@@ -379,7 +379,7 @@ fn salvage_skips_what_is_damaged_and_says_where() {
     let lab = Lab::new();
     let (_, whole, _) = lab.sshlog(&["records", "-i", "key", "log"]);
     lab.edit(|log| {
-        let at = log.len() - 169 - 568 - 300;
+        let at = log.len() - 24 - 169 - 2 * 568 - 300;
         log[at] ^= 1;
     });
     let (status, strict, _) = lab.sshlog(&["records", "-i", "key", "log"]);
@@ -403,7 +403,7 @@ fn inspect_shows_the_structure_without_a_key() {
         "suite 0x0002: SHA-256, AES-256-GCM, Ed25519",
         "recipient x-wing ",
         "opened by SHA256:",
-        "checkpoint final over 7 frames at 1800000000.100, signed",
+        "checkpoint final over 8 frames at 1800000000.100, signed",
         "data          5 frames, 2840 bytes",
         "verified: proxy@example",
     ] {

@@ -16,7 +16,7 @@ pub(super) struct ProveArguments {
     /// The number of the segment
     #[arg(long, value_name = "N", default_value_t = 0)]
     segment: u32,
-    /// The number of the frame in the segment, as `sshlog records --frames` shows it
+    /// The number of the frame in the segment
     #[arg(long, value_name = "N")]
     frame: u64,
     /// Where to write the proof
