@@ -6,8 +6,8 @@
 use std::sync::OnceLock;
 
 use ssh_transport::hostkeys::{
-    MAX_HOST_KEY_BYTES, MAX_HOST_KEYS, announcement, parse_announcement, parse_prove_request,
-    proofs, prove_data, prove_request, verify_proofs,
+    MAX_HOST_KEYS, announcement, parse_announcement, parse_prove_request, proofs, prove_data,
+    prove_request, verify_proofs,
 };
 
 const SESSION: &[u8] = &[5; 32];
@@ -44,7 +44,10 @@ pub(crate) fn play(data: &[u8]) -> bool {
 
 fn check(keys: &[&[u8]]) {
     assert!(keys.len() <= MAX_HOST_KEYS);
-    assert!(keys.iter().all(|key| key.len() <= MAX_HOST_KEY_BYTES));
+    assert!(
+        keys.iter()
+            .all(|key| key.len() <= ssh_transport::MAX_PUBLIC_KEY_BYTES)
+    );
 }
 
 /// The proof of the fuzz targets' host key.

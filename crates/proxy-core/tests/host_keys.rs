@@ -237,7 +237,7 @@ fn an_announcement_that_no_host_makes_is_ignored_and_recorded() {
         announcement(&many(65)),
         // Each of them becomes two.
         announcement(&many(40)),
-        announcement(&[vec![0; hostkeys::MAX_HOST_KEY_BYTES + 1]]),
+        announcement(&[vec![0; ssh_transport::MAX_PUBLIC_KEY_BYTES + 1]]),
         cut[..cut.len() - 1].to_vec(),
     ] {
         let mut world = World::logged_in(Setup::default());
@@ -292,7 +292,7 @@ fn only_what_was_announced_is_proven_and_not_for_ever() {
         (vec![blob(SHOWN)], true),
         (vec![told[0].clone(), blob(OTHER)], true),
         (derived(&[SHOWN], &[OLDER_SECRET]), true),
-        (vec![vec![0; hostkeys::MAX_HOST_KEY_BYTES + 1]], true),
+        (vec![vec![0; ssh_transport::MAX_PUBLIC_KEY_BYTES + 1]], true),
         (told.clone(), false),
     ] {
         let mut request = prove_request(&asked);

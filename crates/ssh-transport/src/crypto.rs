@@ -1,4 +1,4 @@
-//! The one place where cryptographic primitives are named.
+//! Where cryptographic primitives are named; signing in memory is in `signing`.
 //!
 //! Hashes, signatures, ciphers, MACs and elliptic curves are `aws-lc-rs`, whatever the [`Provider`]. What is random, and what
 //! is made of it, is the provider's.

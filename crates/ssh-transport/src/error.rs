@@ -1,6 +1,7 @@
 //! What can go wrong, split by who is to blame.
 
-use crate::hostkeys::{MAX_HOST_KEY_BYTES, MAX_HOST_KEYS};
+use crate::hostkeys::MAX_HOST_KEYS;
+use crate::limits::MAX_PUBLIC_KEY_BYTES;
 use crate::limits::{
     MAX_OPEN_PINGS, MAX_PACKET_BYTES, MAX_PAYLOAD_BYTES, MAX_PING_BYTES, MAX_PROMPTS,
 };
@@ -226,8 +227,8 @@ pub enum HostKeysError {
     /// More keys than [`MAX_HOST_KEYS`].
     #[error("more than {MAX_HOST_KEYS} host keys")]
     TooMany,
-    /// A key or signature is longer than [`MAX_HOST_KEY_BYTES`].
-    #[error("host key or signature of {got} bytes, at most {MAX_HOST_KEY_BYTES}")]
+    /// A key or signature is longer than [`MAX_PUBLIC_KEY_BYTES`].
+    #[error("host key or signature of {got} bytes, at most {MAX_PUBLIC_KEY_BYTES}")]
     TooLong {
         /// Its length in bytes.
         got: usize,

@@ -19,14 +19,12 @@ use alloc::vec::Vec;
 use crate::algorithms::HostKeyAlgorithm;
 use crate::crypto::verify::VerifyingKey;
 use crate::error::HostKeysError;
+use crate::limits::MAX_PUBLIC_KEY_BYTES;
 use crate::message::number;
 use crate::wire::{Put as _, Reader};
 
 /// Host keys in one message. A server has one of each kind, and two while it rotates them.
 pub const MAX_HOST_KEYS: usize = 64;
-
-/// Longest blob of a host key and longest proof, in bytes: an RSA key of 8192 bits takes 1 KiB.
-pub const MAX_HOST_KEY_BYTES: usize = 16 * 1024;
 
 const ANNOUNCEMENT: &[u8] = b"hostkeys-00@openssh.com";
 const PROVE: &[u8] = b"hostkeys-prove-00@openssh.com";
@@ -156,7 +154,7 @@ fn parse_request<'a>(payload: &'a [u8], name: &[u8]) -> Result<Vec<&'a [u8]>, Ho
 }
 
 fn bounded(field: &[u8]) -> Result<&[u8], HostKeysError> {
-    if field.len() > MAX_HOST_KEY_BYTES {
+    if field.len() > MAX_PUBLIC_KEY_BYTES {
         return Err(HostKeysError::TooLong { got: field.len() });
     }
     Ok(field)

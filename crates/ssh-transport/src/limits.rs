@@ -57,6 +57,10 @@ pub const MAX_PROMPT_BYTES: usize = 4 * 1024;
 /// Longest answer to a prompt, in bytes. A longer one fails to authenticate: PAM takes 512.
 pub const MAX_RESPONSE_BYTES: usize = 1024;
 
+/// Longest public key or certificate that a peer may show, in bytes, and longest proof of a host key: an RSA key of
+/// 8192 bits takes 1 KiB, and a hundred principals of a certificate a few.
+pub const MAX_PUBLIC_KEY_BYTES: usize = 16 * 1024;
+
 /// Longest EXT_INFO payload, in bytes (RFC 8308): the longest seen are below 1 KiB.
 pub const MAX_EXT_INFO_BYTES: usize = 32 * 1024;
 
@@ -71,7 +75,7 @@ pub const MAX_EXCHANGES_BEFORE_AUTH: u64 = 2;
 pub const MAX_WAITING_REPLY_BYTES: usize = 512 * 1024;
 
 /// Output buffer that is kept for reuse, in bytes: twice a full receive buffer, since buffers grow by doubling. A larger one,
-/// as a burst leaves it, goes back once it was written.
+/// as a burst leaves it, goes back once it was written; this one after a few small packets.
 pub(crate) const KEPT_OUTPUT_BYTES: usize = 1024 * 1024;
 
 /// Packets under one key in one direction after which the connection ends, when a peer withholds its part of a key

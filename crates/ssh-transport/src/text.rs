@@ -20,11 +20,16 @@ pub(crate) fn clean(bytes: &[u8], max_bytes: usize) -> String {
     out
 }
 
+/// Whether [`clean`] would leave all of a name, which is one line, as it is.
+pub(crate) fn is_clean_name(name: &str) -> bool {
+    name.chars().all(|c| is_harmless(c) && !c.is_control())
+}
+
 /// Escape sequences, and characters that reorder what is read, are how a peer would forge a terminal's or a log's lines.
 fn is_harmless(c: char) -> bool {
     matches!(c, '\n' | '\t')
         || !(c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'))
+            || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'))
 }
 
 #[cfg(test)]
@@ -34,7 +39,18 @@ mod tests {
     #[test]
     fn escapes_carriage_returns_and_direction_marks_are_dropped() {
         assert_eq!(clean(b"a\x1b]0;x\x07b\r\nc\xc2\x9bd", 100), "a]0;xb\ncd");
-        assert_eq!(clean("x\u{202e}y\u{2066}z\tü".as_bytes(), 100), "xyz\tü");
+        assert_eq!(
+            clean("x\u{202e}y\u{2066}z\u{061c}\tü".as_bytes(), 100),
+            "xyz\tü"
+        );
+    }
+
+    #[test]
+    fn a_name_is_one_line_of_harmless_characters() {
+        assert!(is_clean_name("jürgen.o'neill+x@example.com"));
+        for name in ["a\nb", "a\tb", "a\u{1b}b", "a\u{202e}b", "a\u{61c}b"] {
+            assert!(!is_clean_name(name), "{name:?}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use aws_lc_rs::signature::{
 };
 
 use crate::algorithms::{HostKeyAlgorithm, SignatureScheme, Wrapping};
+use crate::limits::MAX_PUBLIC_KEY_BYTES;
 use crate::wire::{Malformed, Reader};
 
 pub(crate) use security_key::SecurityKeySignature;
@@ -84,6 +85,9 @@ pub(crate) struct Verified<'a> {
 impl<'a> VerifyingKey<'a> {
     /// Reads a blob of `algorithm`. Of a certificate only the key is read: whether it is valid is the caller's question.
     pub(crate) fn parse(algorithm: HostKeyAlgorithm, blob: &'a [u8]) -> Result<Self, Malformed> {
+        if blob.len() > MAX_PUBLIC_KEY_BYTES {
+            return Err(Malformed);
+        }
         use SignatureScheme as S;
         let mut reader = Reader::new(blob);
         if reader.string()? != algorithm.blob_type().as_bytes() {

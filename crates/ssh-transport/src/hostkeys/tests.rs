@@ -50,7 +50,7 @@ fn keys_without_number_or_measure_are_refused() {
         Err(HostKeysError::TooMany)
     );
     assert!(parse_announcement(&announcement(&many[1..])).is_ok());
-    let long = vec![0; MAX_HOST_KEY_BYTES + 1];
+    let long = vec![0; MAX_PUBLIC_KEY_BYTES + 1];
     let too_long = HostKeysError::TooLong { got: long.len() };
     assert_eq!(parse_prove_request(&prove_request(&[&long])), Err(too_long));
     assert_eq!(

@@ -165,8 +165,8 @@ impl Server {
         let Ok(user) = core::str::from_utf8(user) else {
             return Ok(Request::Refuse);
         };
-        let is_plain = !user.chars().any(char::is_control);
-        if service != CONNECTION_SERVICE.as_bytes() || !is_plain || name.len() > MAX_NAME_BYTES {
+        let is_clean = text::is_clean_name(user);
+        if service != CONNECTION_SERVICE.as_bytes() || !is_clean || name.len() > MAX_NAME_BYTES {
             return Ok(Request::Refuse);
         }
         let user = user.to_string();

@@ -12,6 +12,8 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 use aws_lc_rs::iv::FixedLength;
 
+use zeroize::{Zeroize as _, Zeroizing};
+
 use super::{Keys, LENGTH_BYTES, NotAuthentic};
 use crate::algorithms::MacAlgorithm;
 use crate::error::Error;
@@ -27,7 +29,7 @@ pub(super) struct Ctr {
     mac: hmac::Key,
     is_encrypt_then_mac: bool,
     /// The first block of the packet that is being received, in plain text, which tells the packet's length.
-    first_block: Option<[u8; BLOCK_BYTES]>,
+    first_block: Option<Zeroizing<[u8; BLOCK_BYTES]>>,
 }
 
 impl Ctr {
@@ -64,6 +66,8 @@ impl Ctr {
                 return Err(Error::ProviderFailed);
             }
             part.copy_from_slice(update.written());
+            // What arrives is in clear here.
+            self.chunk.zeroize();
         }
         Ok(())
     }
@@ -107,18 +111,16 @@ impl Ctr {
         if self.is_encrypt_then_mac {
             return Ok(input.first_chunk().copied());
         }
-        let block = match self.first_block {
-            Some(block) => block,
-            None => {
-                let Some(mut block) = input.first_chunk::<BLOCK_BYTES>().copied() else {
-                    return Ok(None);
-                };
-                self.apply(&mut block)?;
-                self.first_block = Some(block);
-                block
-            }
-        };
-        Ok(block.first_chunk().copied())
+        if self.first_block.is_none() {
+            let Some(block) = input.first_chunk::<BLOCK_BYTES>() else {
+                return Ok(None);
+            };
+            let mut block = Zeroizing::new(*block);
+            self.apply(block.as_mut_slice())?;
+            self.first_block = Some(block);
+        }
+        let block = self.first_block.as_ref();
+        Ok(block.and_then(|block| block.first_chunk().copied()))
     }
 
     pub(super) fn open(
@@ -138,7 +140,7 @@ impl Ctr {
         let (first, rest) = packet
             .split_first_chunk_mut::<BLOCK_BYTES>()
             .ok_or(NotAuthentic)?;
-        *first = block;
+        *first = *block;
         self.apply(rest).map_err(|_| NotAuthentic)?;
         self.check(sequence, packet, tag)
     }

@@ -215,6 +215,40 @@ fn attempts_to_log_in_are_few_and_each_is_forgotten() {
 }
 
 #[test]
+fn keys_that_are_asked_about_are_not_long_and_are_forgotten() {
+    let user = "u";
+    let query = |len| {
+        let mut certificate = Vec::new();
+        certificate.put_string(b"ssh-ed25519-cert-v01@openssh.com");
+        certificate.put_string(&[0; 32]);
+        certificate.put_string(&[7; 32]);
+        certificate.resize(len, 0);
+        let mut key = Vec::from([0]);
+        key.put_string(b"ssh-ed25519-cert-v01@openssh.com");
+        key.put_string(&certificate);
+        request(user, "publickey", &key)
+    };
+    let said = |len| {
+        let mut payloads = alloc::vec![message::service(number::SERVICE_REQUEST, "ssh-userauth")];
+        for _ in 0..Limits::default().max_auth_attempts {
+            payloads.push(query(len));
+        }
+        client_says(Judge::Reject, &payloads)
+    };
+    let wire = said(MAX_PUBLIC_KEY_BYTES);
+    let (used, end) = hear(Judge::Accept, Peer::NeverReads, &wire);
+    assert_eq!(end, Ok(()));
+    check_stated(
+        "server: all keys asked about, no answer read",
+        used.bytes_max,
+    );
+    let wire = said(MAX_PUBLIC_KEY_BYTES + 1);
+    let (used, end) = hear(Judge::Accept, Peer::NeverReads, &wire);
+    assert_eq!(end, Ok(()));
+    assert!(used.bytes_max < quiet(Judge::Reject).bytes_max + 4096);
+}
+
+#[test]
 fn answers_that_are_never_read_stop_at_their_bound() {
     for (attack, payload) in [
         ("server: PINGs, no answer read", ping(30_000)),
