@@ -1,8 +1,9 @@
 //! What `sshlog` makes of logs: exports that other programs play, proofs, recovered logs, sidecars, and logs of Cloudflare's `ssh-log-cli`.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod common;
 
 use std::fs;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -124,16 +125,6 @@ impl Lab {
     }
 }
 
-fn is_there(program: &str) -> bool {
-    if Command::new(program).arg("--version").output().is_ok() {
-        return true;
-    }
-    let skipped = format!("SKIPPED: {program} is not there");
-    assert!(std::env::var_os("PORTREEVE_NO_SKIP").is_none(), "{skipped}");
-    writeln!(std::io::stderr(), "{skipped}").unwrap();
-    false
-}
-
 #[test]
 fn asciinema_plays_a_cast_and_nothing_of_it_reaches_the_clipboard() {
     let lab = Lab::new();
@@ -141,10 +132,10 @@ fn asciinema_plays_a_cast_and_nothing_of_it_reaches_the_clipboard() {
     assert!(cast.lines().next().unwrap().contains("\"width\":100"));
     let cast = lab.export("asciicast-v3");
     assert!(cast.lines().next().unwrap().contains("\"cols\":100"));
-    if !is_there("asciinema") {
+    let Some(asciinema) = common::tool("asciinema") else {
         return;
-    }
-    let output = Command::new("asciinema")
+    };
+    let output = Command::new(asciinema)
         .arg("cat")
         .arg(lab.path("asciicast-v2"))
         .output()
@@ -158,10 +149,10 @@ fn asciinema_plays_a_cast_and_nothing_of_it_reaches_the_clipboard() {
 fn scriptreplay_plays_a_typescript() {
     let lab = Lab::new();
     lab.export("typescript");
-    if !is_there("scriptreplay") {
+    let Some(scriptreplay) = common::tool("scriptreplay") else {
         return;
-    }
-    let output = Command::new("scriptreplay")
+    };
+    let output = Command::new(scriptreplay)
         .arg("--timing")
         .arg(lab.path("typescript.timing"))
         .arg(lab.path("typescript"))
