@@ -60,10 +60,13 @@ fn dropbear_as_server() {
     if let (Some(dropbear), Some(convert)) =
         (tools::find("dropbear"), tools::find("dropbearconvert"))
     {
-        if servers::has_mount_namespaces() {
-            check_server(&Dropbear::new(dropbear, &convert));
+        if let Some(namespace) = servers::mount_namespace() {
+            check_server(&Dropbear::new(dropbear, &convert, namespace));
         } else {
-            tools::missing("the right to a mount namespace");
+            tools::missing(
+                "the right to mount in a namespace, `unshare -m` for root with CAP_SYS_ADMIN or \
+                 `unshare -m --map-current-user --keep-caps` for others, that dropbear as server needs",
+            );
         }
     }
 }

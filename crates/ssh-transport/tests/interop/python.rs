@@ -111,7 +111,7 @@ impl ClientPeer for PythonClient {
         let file = keys::file_name(login);
         let answer = self.ask(json!({
             "port": port,
-            "key": self.folder.path().join(file),
+            "key": self.folder.path().join(file).display().to_string(),
             "key_kind": if file.starts_with('p') { "ecdsa" } else { file },
             "command": command,
         }));

@@ -102,22 +102,41 @@ impl ServerPeer for Sshd {
     }
 }
 
-/// Whether this user may have a mount namespace. In most containers not even root may.
-pub(crate) fn has_mount_namespaces() -> bool {
-    let tried = Command::new("unshare").args(["-m", "true"]).output();
-    tried.is_ok_and(|output| output.status.success())
+/// Options of `unshare` for a namespace in which this user may mount and stays who they are. `None` where nothing allows it, as in most containers.
+pub(crate) fn mount_namespace() -> Option<&'static [&'static str]> {
+    let alone: &[&str] = &["-m"];
+    // The right to mount comes with a user namespace. That is none for root: dropbear then sets groups, which is forbidden there.
+    let with_user: &[&str] = &["-m", "--map-current-user", "--keep-caps"];
+    let ways = if current_user() == "root" {
+        vec![alone]
+    } else {
+        vec![alone, with_user]
+    };
+    ways.into_iter().find(|options| {
+        let mut tried = Command::new("unshare");
+        tried
+            .args(*options)
+            .args(["--", "sh", "-c", "mount --bind ~ ~"]);
+        tried.output().is_ok_and(|output| output.status.success())
+    })
 }
 
 /// `dropbear`, in a mount namespace where the user's home is a folder with our keys: it reads them nowhere else.
 pub(crate) struct Dropbear {
     program: PathBuf,
+    /// What [`mount_namespace`] gave.
+    namespace: &'static [&'static str],
     folder: tempfile::TempDir,
     host_keys: Vec<PathBuf>,
     user: String,
 }
 
 impl Dropbear {
-    pub(crate) fn new(program: PathBuf, convert: &Path) -> Self {
+    pub(crate) fn new(
+        program: PathBuf,
+        convert: &Path,
+        namespace: &'static [&'static str],
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let host_keys = keys::make_files(folder.path());
         // It has one ECDSA key.
@@ -134,6 +153,7 @@ impl Dropbear {
         .unwrap();
         Self {
             program,
+            namespace,
             folder,
             host_keys,
             user: current_user(),
@@ -156,7 +176,7 @@ impl ServerPeer for Dropbear {
 
     fn connect(&self) -> TcpStream {
         let mut command = tools::bounded(Path::new("unshare"));
-        command.args(["-m", "--", "sh", "-c"]);
+        command.args(self.namespace).args(["--", "sh", "-c"]);
         command
             .arg("mount --bind \"$1\" ~ && shift && exec \"$@\"")
             .arg("sh");
