@@ -156,6 +156,14 @@ impl Holder {
     }
 }
 
+/// Whether `ssh` was let in by its exit status; it was refused only if it says so, and else something broke.
+fn verdict(code: Option<i32>, ssh_said: &str, all_said: &str) -> bool {
+    let is_in = code == Some(42);
+    let is_refused = code == Some(255) && ssh_said.contains("Permission denied");
+    assert!(is_in || is_refused, "{code:?}\n{all_said}");
+    is_in
+}
+
 /// Whether the real `sshd` lets `ssh` in, and what both said.
 fn sshd_verdict(ssh: &Path, target: &Target, holder: &Holder, asked: Asked) -> (bool, String) {
     let authorized = match asked.certificate_options() {
@@ -179,8 +187,9 @@ fn sshd_verdict(ssh: &Path, target: &Target, holder: &Holder, asked: Asked) -> (
         ));
     holder.configure(&mut command);
     let output = command.output().unwrap();
-    let said = format!("{}\n{}", text(&output.stderr), target.log());
-    (output.status.code() == Some(42), said)
+    let ssh_said = text(&output.stderr);
+    let said = format!("{ssh_said}\n{}", target.log());
+    (verdict(output.status.code(), &ssh_said, &said), said)
 }
 
 /// Whether our server lets `ssh` in, what `ssh` said, and the counters that the server saw.
@@ -234,11 +243,10 @@ fn our_verdict(
             _ => None,
         })
         .collect();
-    assert_eq!(
-        seen.end.authenticated,
-        seen.output.status.code() == Some(42)
-    );
-    (seen.end.authenticated, text(&seen.output.stderr), counters)
+    let said = text(&seen.output.stderr);
+    let is_in = verdict(seen.output.status.code(), &said, &said);
+    assert_eq!(seen.end.authenticated, is_in, "{said}");
+    (is_in, said, counters)
 }
 
 fn verdicts_agree(make: fn(&str) -> SecurityKey) {
@@ -253,8 +261,11 @@ fn verdicts_agree(make: fn(&str) -> SecurityKey) {
         let about = format!("row {number}: flags {} {:?}", row.flags, row.asked);
         let (theirs, said) = sshd_verdict(&ssh, &target, &holder, row.asked);
         assert_eq!(theirs, row.is_in, "sshd, {about}\n{said}");
+        // Each verdict is one on a signature.
+        assert_eq!(holder.agent.signatures(), 1, "sshd, {about}\n{said}");
         let (ours, said, counters) = our_verdict(&ssh, &target, &holder, row.asked);
         assert_eq!(ours, row.is_in, "our server, {about}\n{said}");
+        assert_eq!(holder.agent.signatures(), 2, "our server, {about}\n{said}");
         if ours {
             // The agent counts its signatures from 1; `sshd` had the first.
             assert_eq!(counters, [2], "{about}");
