@@ -15,9 +15,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use common::channel::SessionServer;
+use common::channel::{SessionServer, read_some};
 use common::sshd::Target;
 use common::wire::Message;
 use common::{ClientEnd, Login, ServerEnd, TestKey, tools};
@@ -32,8 +31,6 @@ const HOST_SEED: u8 = 7;
 
 /// Longest capture, in bytes: a seed is to be small.
 const MAX_CAPTURE_BYTES: usize = 12 * 1024;
-
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 fn server() -> ServerEnd {
     let mut config = ServerConfig {
@@ -86,7 +83,7 @@ struct Said {
 
 /// Serves one client until it hangs up.
 fn listen_to(mut stream: TcpStream) -> Said {
-    stream.set_read_timeout(Some(READ_TIMEOUT)).unwrap();
+    tools::bound(&stream);
     let (mut end, mut session) = (server(), SessionServer::default());
     let (mut bytes, mut packets, mut chunk) = (Vec::new(), Vec::new(), [0; 4096]);
     loop {
@@ -99,9 +96,10 @@ fn listen_to(mut stream: TcpStream) -> Said {
         while let Some(output) = end.machine.poll_output() {
             stream.write_all(&output).unwrap();
         }
-        let Ok(read @ 1..) = stream.read(&mut chunk) else {
+        let read = read_some(&mut stream, &mut chunk);
+        if read == 0 {
             break;
-        };
+        }
         bytes.extend_from_slice(&chunk[..read]);
         end.feed(&chunk[..read]).unwrap();
     }
@@ -123,7 +121,7 @@ fn capture_client(name: &str, arguments: impl FnOnce(&mut Command, u16)) {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let said = listen_to(listener.accept().unwrap().0);
+    let said = listen_to(tools::accept_within(&listener, tools::LIMIT));
     assert_eq!(child.wait().unwrap().code(), Some(3));
 
     for size in [usize::MAX, 1, 61] {
@@ -192,7 +190,7 @@ fn what_sshd_said_leads_to_the_same_end_again() {
     std::fs::write(&file, key.to_openssh(LineEnding::LF).unwrap().as_bytes()).unwrap();
 
     let (mut stream, mut child) = target.connect();
-    stream.set_read_timeout(Some(READ_TIMEOUT)).unwrap();
+    tools::bound(&stream);
     let mut end = client();
     let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
     while end.failures.is_empty() {

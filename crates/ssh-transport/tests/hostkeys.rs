@@ -119,9 +119,7 @@ fn ask_sshd(
 ) -> (ClientEnd, Vec<u8>, Vec<u8>) {
     use std::io::{Read as _, Write as _};
     let (mut stream, mut child) = target.connect();
-    stream
-        .set_read_timeout(Some(std::time::Duration::from_secs(30)))
-        .unwrap();
+    tools::bound(&stream);
     let mut end = ClientEnd::new(config, 3, target.key_login());
     end.user.clone_from(&target.user);
     let mut buffer = vec![0; 64 * 1024];

@@ -202,7 +202,9 @@ fn ssh_shows_a_key_and_then_answers_a_question() {
 const PARAMIKO: &str = "
 import socket, sys, paramiko
 transport = paramiko.Transport(socket.create_connection(('127.0.0.1', int(sys.argv[1]))))
-transport.start_client(timeout=30)
+limit = float(sys.argv[2])
+transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = limit
+transport.start_client(timeout=limit)
 asked = []
 def answer(title, instructions, prompts):
     asked.extend(prompts)
@@ -219,12 +221,13 @@ fn paramiko_answers_each_question() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
     let server = std::thread::spawn(move || {
-        let (stream, _) = listener.accept().unwrap();
+        let stream = tools::accept_within(&listener, tools::LIMIT);
         let mut end = server(password_and_code());
         let _ = serve(stream, &mut end, &mut SessionServer::default());
         end
     });
-    let output = tools::run(tools::bounded(&python).args(["-c", PARAMIKO, &port]));
+    let limit = tools::LIMIT.as_secs().to_string();
+    let output = tools::run(tools::bounded(&python).args(["-c", PARAMIKO, &port, &limit]));
     assert_eq!(
         text(&output.stdout).trim(),
         "[] [('Password: ', False), ('Code: ', True), ('Password again: ', False)] True"

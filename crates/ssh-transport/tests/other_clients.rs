@@ -24,7 +24,7 @@ fn served(
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let server = std::thread::spawn(move || {
-        let (stream, _) = listener.accept().unwrap();
+        let stream = tools::accept_within(&listener, tools::LIMIT);
         let mut end = ServerEnd::new(config, 5, vec![TestKey::ed25519(7)]);
         let result = serve(stream, &mut end, &mut SessionServer::default());
         (end, result)

@@ -2,15 +2,14 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
+use super::tools::bound;
 use super::wire::{Fields, Message};
 use super::{ClientEnd, ServerEnd};
 use ssh_transport::Error;
 
 const WINDOW: u32 = 1 << 20;
 const MAX_PACKET: u32 = 32 * 1024;
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The server's side of a session channel that runs one of a few commands:
 /// `exit N`, `cat` (sends back what it gets), `send N` (N bytes), `sink` (counts what it gets and says how many).
@@ -168,6 +167,38 @@ pub fn pattern(position: usize) -> u8 {
     (position % 251) as u8
 }
 
+/// Reads what has come. Nothing once the peer has gone; one that stays and is silent fails the test.
+pub fn read_some(stream: &mut TcpStream, buffer: &mut [u8]) -> usize {
+    loop {
+        match stream.read(buffer) {
+            Ok(len) => return len,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => {
+                assert!(is_gone(&error), "cannot read: {error}");
+                return 0;
+            }
+        }
+    }
+}
+
+/// Writes all and says whether the peer is still there.
+fn write_whole(stream: &mut TcpStream, bytes: &[u8]) -> bool {
+    match stream.write_all(bytes) {
+        Ok(()) => true,
+        Err(error) => {
+            assert!(is_gone(&error), "cannot write: {error}");
+            false
+        }
+    }
+}
+
+fn is_gone(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe
+    )
+}
+
 /// Serves one connection with a [`SessionServer`] until the peer closes.
 ///
 /// An error is what ended the connection.
@@ -176,20 +207,19 @@ pub fn serve(
     end: &mut ServerEnd,
     session: &mut SessionServer,
 ) -> Result<(), Error> {
-    stream.set_read_timeout(Some(READ_TIMEOUT)).unwrap();
+    bound(&stream);
     stream.set_nodelay(true).unwrap();
     let mut buffer = vec![0; 64 * 1024];
     loop {
         while let Some(bytes) = end.machine.poll_output() {
-            if stream.write_all(&bytes).is_err() {
+            if !write_whole(&mut stream, &bytes) {
                 return Ok(());
             }
         }
-        let len = match stream.read(&mut buffer) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Ok(0) | Err(_) => return Ok(()),
-            Ok(len) => len,
-        };
+        let len = read_some(&mut stream, &mut buffer);
+        if len == 0 {
+            return Ok(());
+        }
         if let Err(error) = end.feed(&buffer[..len]) {
             while let Some(bytes) = end.machine.poll_output() {
                 let _ = stream.write_all(&bytes);
@@ -224,7 +254,7 @@ pub struct Outcome {
 
 /// Logs in and runs one command with `input` as its standard input.
 pub fn exec(mut stream: TcpStream, end: &mut ClientEnd, command: &str, input: &[u8]) -> Outcome {
-    stream.set_read_timeout(Some(READ_TIMEOUT)).unwrap();
+    bound(&stream);
     let mut outcome = Outcome::default();
     let mut buffer = vec![0; 64 * 1024];
     let (mut opened, mut channel, mut window, mut sent, mut at_end) = (false, 0, 0usize, 0, false);

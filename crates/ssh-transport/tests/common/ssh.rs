@@ -45,7 +45,7 @@ pub fn run(
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
     let server = std::thread::spawn(move || {
-        let (stream, _) = listener.accept().unwrap();
+        let stream = tools::accept_within(&listener, tools::LIMIT);
         let mut session = SessionServer::default();
         serve(stream, &mut end, &mut session).unwrap();
         (end, session)

@@ -49,7 +49,7 @@ impl Target {
             .map(|(name, _)| format!("HostKey {}\n", path.join(name).display()))
             .collect();
         let config = format!(
-            "{extra}\n{host_keys}\
+            "{extra}\nLoginGraceTime 0\n{host_keys}\
              AuthorizedKeysFile {0}/authorized_keys\nTrustedUserCAKeys {0}/authority.pub\n\
              StrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPidFile none\nLogLevel DEBUG1\n",
             path.display()

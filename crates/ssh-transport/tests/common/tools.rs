@@ -1,8 +1,16 @@
 //! The programs that judge, and folders for them.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::time::Duration;
+
+/// The longest that a foreign process runs, or is waited for. On a loaded machine only what hangs comes near it.
+pub const LIMIT: Duration = Duration::from_secs(300);
+
+/// How long until it is asked again whether somebody has connected.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(5);
 
 /// Where a program is. Says `SKIPPED` when it is missing, or fails if nothing may be skipped.
 pub fn find(name: &str) -> Option<PathBuf> {
@@ -41,11 +49,37 @@ pub fn missing(what: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {what} is not here");
 }
 
-/// A command that is killed after a minute.
+/// A command that is killed after [`LIMIT`].
 pub fn bounded(program: &std::path::Path) -> Command {
     let mut command = Command::new("timeout");
-    command.args(["-k", "5", "60"]).arg(program);
+    let limit = LIMIT.as_secs().to_string();
+    command.args(["-k", "5", &limit]).arg(program);
     command
+}
+
+/// The next connection. Fails when nobody connects.
+pub fn accept_within(listener: &TcpListener, limit: Duration) -> TcpStream {
+    listener.set_nonblocking(true).unwrap();
+    for _ in 0..=limit.as_millis() / ACCEPT_PAUSE.as_millis() {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(false).unwrap();
+                return stream;
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                std::thread::sleep(ACCEPT_PAUSE);
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("nobody connected in {limit:?}");
+}
+
+/// Lets no read or write wait for more than [`LIMIT`].
+pub fn bound(stream: &TcpStream) {
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream.set_write_timeout(Some(LIMIT)).unwrap();
 }
 
 /// What a program said.

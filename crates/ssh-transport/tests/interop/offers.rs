@@ -2,8 +2,8 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
 
+use super::common::tools::bound;
 use super::common::wire::{Fields, clear_payloads};
 
 pub(crate) struct Offers {
@@ -18,9 +18,7 @@ pub(crate) struct Offers {
 impl Offers {
     /// Says an identification and reads the peer's first packet.
     pub(crate) fn ask(mut stream: TcpStream) -> Self {
-        stream
-            .set_read_timeout(Some(Duration::from_secs(30)))
-            .unwrap();
+        bound(&stream);
         stream.write_all(b"SSH-2.0-asking\r\n").unwrap();
         let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
         let kexinit = loop {

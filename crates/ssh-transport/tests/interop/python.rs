@@ -7,18 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
 use ssh_transport::HostKeyAlgorithm;
 
 use super::common::channel::pattern;
+use super::common::tools::LIMIT;
 use super::keys;
 use super::rows::{ClientPeer, DATA_BYTES, ServerPeer};
-
-/// The longest that one connection may take.
-const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -114,9 +111,10 @@ impl ClientPeer for PythonClient {
             "key": self.folder.path().join(file).display().to_string(),
             "key_kind": if file.starts_with('p') { "ecdsa" } else { file },
             "command": command,
+            "limit": LIMIT.as_secs(),
         }));
         let answer = answer
-            .recv_timeout(ANSWER_LIMIT)
+            .recv_timeout(LIMIT)
             .map_err(|_| "no answer".to_owned())?;
         if let Some(error) = answer["error"].as_str() {
             return Err(error.to_owned());
@@ -151,6 +149,7 @@ impl PythonServer {
         let folder = tempfile::tempdir().unwrap();
         let mut child = Command::new(python)
             .arg(script(&format!("{library}_server.py")))
+            .arg(LIMIT.as_secs().to_string())
             .args(keys::make_files(folder.path()))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -12,6 +12,7 @@ use ssh_transport::{
 };
 
 use super::common::channel::{SessionServer, exec, pattern, serve};
+use super::common::tools::{LIMIT, accept_within};
 use super::common::{ClientEnd, ServerEnd, TestKey, accept_keys};
 use super::keys;
 use super::offers::Offers;
@@ -233,7 +234,7 @@ pub(crate) fn check_client(peer: &dyn ClientPeer) {
     let mut offers = std::thread::scope(|scope| {
         // It fails when it has said what is asked for.
         scope.spawn(|| peer.run(port, &[], HostKeyAlgorithm::Ed25519, "true"));
-        Offers::ask(listener.accept().unwrap().0)
+        Offers::ask(accept_within(&listener, LIMIT))
     });
     if !peer.has_rsa() {
         offers.drop_rsa();
@@ -246,7 +247,7 @@ pub(crate) fn check_client(peer: &dyn ClientPeer) {
         let blob = key.blob.clone();
         let config = row.server_config();
         let server = std::thread::spawn(move || {
-            let (stream, _) = listener.accept().unwrap();
+            let stream = accept_within(&listener, LIMIT);
             let mut end = ServerEnd::new(config, 5, vec![key]);
             end.judge = accept_keys;
             let result = serve(stream, &mut end, &mut SessionServer::default());

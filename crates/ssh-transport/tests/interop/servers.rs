@@ -48,7 +48,7 @@ impl Sshd {
             std::fs::create_dir_all("/run/sshd").unwrap();
         }
         let mut config = format!(
-            "AuthorizedKeysFile {}/authorized_keys\nStrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\n\
+            "AuthorizedKeysFile {}/authorized_keys\nLoginGraceTime 0\nStrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\n\
              KbdInteractiveAuthentication no\nPidFile none\nRekeyLimit 100K\n",
             folder.path().display()
         );

@@ -32,10 +32,10 @@ async def run(task):
         server_host_key_algs=names(get_public_key_algs()),
         # Keys are exchanged again after this many bytes.
         rekey_bytes=100_000,
-        connect_timeout=30,
-        login_timeout=30,
+        connect_timeout=task["limit"],
+        login_timeout=task["limit"],
     ) as connection:
-        result = await connection.run(task["command"], encoding=None, timeout=30)
+        result = await connection.run(task["command"], encoding=None, timeout=task["limit"])
         digest = hashlib.sha256(result.stdout).hexdigest()
         return {"length": len(result.stdout), "sha256": digest, "status": result.exit_status}
 

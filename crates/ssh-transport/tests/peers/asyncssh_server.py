@@ -1,4 +1,4 @@
-"""asyncssh as a server that lets in whoever has a key and sends back what it gets. Arguments: host key files. Prints its port."""
+"""asyncssh as a server that lets in whoever has a key and sends back what it gets. Arguments: a limit in seconds, host key files. Prints its port."""
 
 import asyncio
 import sys
@@ -36,8 +36,9 @@ async def main():
         Server,
         "127.0.0.1",
         0,
-        server_host_keys=sys.argv[1:],
+        server_host_keys=sys.argv[2:],
         process_factory=echo,
+        login_timeout=int(sys.argv[1]),
         encoding=None,
         kex_algs=names(get_kex_algs()),
         encryption_algs=names(get_encryption_algs()),

@@ -15,15 +15,17 @@ def run(task):
         transport.get_security_options().kex = tuple(transport._kex_info)
         transport.get_security_options().ciphers = tuple(transport._cipher_info)
         transport.get_security_options().digests = tuple(transport._mac_info)
-        transport.start_client(timeout=30)
+        limit = task["limit"]
+        transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = limit
+        transport.start_client(timeout=limit)
         kind = {
             "ed25519": paramiko.Ed25519Key,
             "ecdsa": paramiko.ECDSAKey,
             "rsa": paramiko.RSAKey,
         }[task["key_kind"]]
         transport.auth_publickey("alice", kind.from_private_key_file(task["key"]))
-        channel = transport.open_session(timeout=30)
-        channel.settimeout(30)
+        channel = transport.open_session(timeout=limit)
+        channel.settimeout(limit)
         channel.exec_command(task["command"])
         digest, length = hashlib.sha256(), 0
         while data := channel.recv(65536):

@@ -1,4 +1,4 @@
-"""paramiko as a server that lets in whoever has a key and sends back what it gets. Arguments: host key files. Prints its port."""
+"""paramiko as a server that lets in whoever has a key and sends back what it gets. Arguments: a limit in seconds, host key files. Prints its port."""
 
 import socket
 import sys
@@ -48,6 +48,7 @@ def echo(channel):
 
 def serve(connection, keys):
     transport = paramiko.Transport(connection)
+    transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = float(sys.argv[1])
     transport.get_security_options().kex = tuple(name for name in transport._kex_info if HAS_GROUPS or "exchange" not in name)
     transport.get_security_options().ciphers = tuple(transport._cipher_info)
     transport.get_security_options().digests = tuple(transport._mac_info)
@@ -62,7 +63,7 @@ def serve(connection, keys):
 
 listener = socket.create_server(("127.0.0.1", 0), backlog=64)
 print(listener.getsockname()[1], flush=True)
-host_keys = [load(file) for file in sys.argv[1:]]
+host_keys = [load(file) for file in sys.argv[2:]]
 while True:
     accepted, _ = listener.accept()
     threading.Thread(target=serve, args=(accepted, host_keys), daemon=True).start()
