@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use e2e::client::{Client, Door};
-use e2e::house::{House, through_the_proxy_with};
+use e2e::house::{House, Plan, through_the_proxy_with};
 use e2e::need;
 use e2e::process::wait_until;
 use e2e::proxy::{Proxy, ProxyPlan};
@@ -149,25 +149,47 @@ fn a_client_that_learnt_all_keys_is_not_warned_when_the_target_drops_one() {
     );
 }
 
+/// Has the proxy certify the keys that it shows.
+fn certify(plan: &mut Plan) {
+    plan.room.key("host_ca", "ed25519");
+    plan.proxy.account = vec!["host_ca_key_file = \"../host_ca\"".to_owned()];
+}
+
+/// A client that knows no host but the authority of all.
+fn trusting(house: &House) -> Client {
+    let line = format!(
+        "@cert-authority target-* {}\n",
+        house.room.public_key("host_ca")
+    );
+    let trusted = house.room.write("trusted_hosts", line);
+    let file = format!("UserKnownHostsFile={}", trusted.display());
+    house.ssh().option(STRICT).option(file)
+}
+
+#[test]
+fn a_key_that_nothing_vouches_for_is_not_certified() {
+    need!("ssh", "sshd");
+    through_the_proxy_with(certify, |house| {
+        let client = trusting(house).option("HostKeyAlias=target-1");
+        let refused = client.run("true").expect_code(255);
+        assert!(
+            refused.err().contains("Host key verification failed"),
+            "{refused:?}"
+        );
+    });
+}
+
 #[test]
 fn a_client_that_trusts_the_host_authority_is_never_asked() {
     need!("ssh", "sshd");
     through_the_proxy_with(
         |plan| {
-            plan.room.key("host_ca", "ed25519");
-            plan.proxy.account = vec!["host_ca_key_file = \"../host_ca\"".to_owned()];
+            certify(plan);
+            let pin = "host_keys = [\"../target/host_ed25519.pub\"]";
+            plan.proxy.target_lines.push(pin.to_owned());
         },
         |house| {
-            let line = format!(
-                "@cert-authority target-* {}\n",
-                house.room.public_key("host_ca")
-            );
-            let trusted = house.room.write("trusted_hosts", line);
-            let strict = || {
-                let file = format!("UserKnownHostsFile={}", trusted.display());
-                house.ssh().option(STRICT).option(file)
-            };
-            let named = |name: &str| strict().option(format!("HostKeyAlias={name}"));
+            let named = |name: &str| trusting(house).option(format!("HostKeyAlias={name}"));
             for algorithm in ["ssh-ed25519", "ecdsa-sha2-nistp256"] {
                 let algorithm = format!("HostKeyAlgorithms={algorithm}-cert-v01@openssh.com");
                 let came = named("target-1").option(algorithm).run("echo in");

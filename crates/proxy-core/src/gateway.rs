@@ -44,7 +44,7 @@ pub struct Gateway {
     pub secrets: SecretRing,
     /// Of which algorithms keys are derived for the client, one of each, the preferred first. Ed25519 and ECDSA on P-256.
     pub host_key_algorithms: Vec<Algorithm>,
-    /// Who certifies the client's host keys; `None` shows bare keys only.
+    /// Who certifies the client's host keys, of targets with pins or authorities; `None` shows bare keys only.
     pub host_ca: Option<Ca>,
     /// Who signs the certificates.
     pub ca: Ca,

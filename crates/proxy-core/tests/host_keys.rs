@@ -374,12 +374,29 @@ fn i5_an_announced_key_is_a_function_of_account_secret_and_target_key() {
     assert_eq!(one, other.person.announcements);
 }
 
+fn pins_of_shown() -> Pins {
+    Pins::new([Pin::from_blob(&blob(SHOWN)).unwrap()]).unwrap()
+}
+
+#[test]
+fn a_key_that_nothing_vouches_for_is_not_certified() {
+    let world = World::logged_in(Setup {
+        host_ca: true,
+        ..Setup::default()
+    });
+    assert_eq!(
+        world.person.host_keys,
+        [derived(&[SHOWN], &[SECRET])[0].clone()]
+    );
+}
+
 #[test]
 fn host_certificates_name_the_target_and_certify_the_derived_key() {
     for remote_ca in [false, true] {
         let world = World::logged_in(Setup {
             host_ca: true,
             remote_ca,
+            host_keys: Some(pins_of_shown()),
             ..Setup::default()
         });
         let asked = world
@@ -414,6 +431,7 @@ fn without_the_host_authority_nobody_gets_in() {
         host_ca: true,
         remote_ca: true,
         signer_fails: true,
+        host_keys: Some(pins_of_shown()),
         ..Setup::default()
     });
     world.run();

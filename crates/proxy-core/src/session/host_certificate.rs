@@ -26,7 +26,7 @@ const DEFAULT_PORT: u16 = 22;
 impl Session {
     /// Shows the client its host keys, certified first where there is an authority.
     pub(super) fn serve_client(&mut self, now: Now) -> Result<(), Denied> {
-        let certificates = match &self.gateway.host_ca {
+        let certificates = match self.host_ca() {
             None => Vec::new(),
             Some(Ca::Local(key)) => self
                 .prepare_host_certificates(now)?
@@ -49,8 +49,15 @@ impl Session {
         self.start_client(certificates, now)
     }
 
+    /// The authority for this target. A key that nothing vouches for is not certified: a client that trusts the authority
+    /// would not be warned when it changes.
+    fn host_ca(&self) -> Option<&Ca> {
+        let host_ca = self.gateway.host_ca.as_ref();
+        host_ca.filter(|_| self.expects_host_key())
+    }
+
     fn prepare_host_certificates(&self, now: Now) -> Result<Vec<Prepared>, Denied> {
-        let (Some(ca), Some(identity)) = (&self.gateway.host_ca, &self.identity) else {
+        let (Some(ca), Some(identity)) = (self.host_ca(), &self.identity) else {
             return Ok(Vec::new());
         };
         let names = Principals::new(self.names_of_target()).map_err(|e| denied(e.to_string()))?;
