@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
 use russh::keys::{PrivateKey, PublicKey};
+use rustix::process::Signal;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
@@ -378,13 +379,15 @@ async fn signals_reach_the_whole_process_group() {
         return;
     };
     let client = russh_client(&bench).await;
-    let hangup = (!common::ignores_hangup()).then_some((russh::Sig::HUP, "HUP"));
-    let others = [
-        (russh::Sig::INT, "INT"),
-        (russh::Sig::TERM, "TERM"),
-        (russh::Sig::KILL, "KILL"),
-    ];
-    for (signal, name) in hangup.into_iter().chain(others) {
+    for (signal, name, number) in [
+        (russh::Sig::INT, "INT", Signal::INT),
+        (russh::Sig::TERM, "TERM", Signal::TERM),
+        (russh::Sig::HUP, "HUP", Signal::HUP),
+        (russh::Sig::KILL, "KILL", Signal::KILL),
+    ] {
+        if common::ignores(number) {
+            continue;
+        }
         let mut channel = client.channel_open_session().await.unwrap();
         // A pipeline: `sh` and both its children must go.
         channel

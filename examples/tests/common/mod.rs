@@ -93,12 +93,13 @@ pub(crate) async fn bounded<T>(future: impl Future<Output = T>) -> T {
         .expect("it took longer than a minute")
 }
 
-/// Whether this process was started to outlive its terminal (`nohup`), which all that it starts inherits.
-pub(crate) fn ignores_hangup() -> bool {
+/// Whether this process was started with a signal ignored, which all that it starts inherits: hangups by `nohup`,
+/// interrupts by a shell that puts it into the background.
+pub(crate) fn ignores(signal: rustix::process::Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status
         .lines()
         .find_map(|line| line.strip_prefix("SigIgn:"))
         .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    ignored.is_some_and(|mask| mask & 1 == 1)
+    ignored.is_some_and(|mask| mask >> (signal.as_raw() - 1) & 1 == 1)
 }
