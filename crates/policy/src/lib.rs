@@ -3,6 +3,7 @@
 
 extern crate alloc;
 
+mod change;
 mod closest;
 mod constraints;
 mod decide;
@@ -20,6 +21,7 @@ mod load;
 mod permissions;
 mod reach;
 mod request;
+mod revocations;
 mod rules;
 mod schema;
 mod selector;
@@ -28,6 +30,7 @@ mod target;
 mod unix_user;
 mod window;
 
+pub use change::next_change;
 pub use closest::{Closest, Unmet};
 pub use constraints::{
     CommandRules, Constraints, Destinations, Direction, FileRule, HiddenInput, OnLoss, PathRules,
@@ -43,6 +46,7 @@ pub use load::{Imported, Strictness};
 pub use permissions::{NamePatterns, NameSet, Permissions};
 pub use reach::{Access, Change, Person, Say, access, changes, sample_targets, users, who_can};
 pub use request::{Device, Group, Identity, IdentityKind, Network, PostureResult, Request, Target};
+pub use revocations::{Revocation, Revocations};
 pub use rules::List;
 pub use schema::schema;
 pub use selector::RuleOutcome;

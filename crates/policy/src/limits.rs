@@ -49,6 +49,9 @@ pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 /// The longest duration that a document may name. A longer one is a slip of the pen.
 pub const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
+/// Entries of one list of revocations. Every decision looks at each of them, so that a hundred thousand cost it about a millisecond.
+pub const MAX_REVOCATIONS: usize = 100_000;
+
 /// Problems that one [`LoadError`](crate::LoadError) lists; further ones are counted.
 pub const MAX_PROBLEMS: usize = 100;
 

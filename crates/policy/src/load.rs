@@ -9,6 +9,7 @@ mod groups;
 mod permissions;
 mod policies;
 mod reader;
+mod revocations;
 mod rules;
 mod targets;
 mod values;
@@ -22,6 +23,7 @@ use crate::document::{Item, SyntaxFault, Table, Value, parse_json, parse_toml};
 use crate::error::{LoadError, Problem};
 use crate::index::{Index, place};
 use crate::limits::MAX_DOCUMENT_BYTES;
+use crate::revocations::Revocations;
 use crate::set::PolicySet;
 use groups::GroupNames;
 use policies::Durations;
@@ -37,6 +39,9 @@ pub(crate) const DOCUMENT_FIELDS: &[&str] = &[
 
 const TOML_EXAMPLE: &str =
     "write TOML: `name = \"text\"`, `names = [\"a\", \"b\"]`, `[[application]]`";
+
+/// What an entry of a list of revocations looks like.
+const TOML_REVOCATION: &str = "name an `identity`, `device`, `session` or `target`: `[[revocation]]`, `identity = \"ann@example.com\"`, `reason = \"…\"`";
 
 const JSON_EXAMPLE: &str = "write JSON: `{\"name\": \"text\", \"names\": [\"a\", \"b\"]}`";
 
@@ -64,6 +69,22 @@ pub(crate) fn from_toml(text: &str) -> Result<PolicySet, LoadError> {
         return Err(reader.into_error());
     }
     finish(reader, &document)
+}
+
+pub(crate) fn revocations_from_toml(text: &str) -> Result<Revocations, LoadError> {
+    let mut reader = open(text)?;
+    let (document, faults) = parse_toml(text);
+    for fault in &faults {
+        reader.syntax(fault, TOML_REVOCATION);
+    }
+    if !faults.is_empty() {
+        return Err(reader.into_error());
+    }
+    let revocations = revocations::read(&mut reader, &document);
+    if reader.has_problems() {
+        return Err(reader.into_error());
+    }
+    Ok(revocations)
 }
 
 pub(crate) fn from_json(text: &str) -> Result<PolicySet, LoadError> {

@@ -6,7 +6,7 @@ use core::fmt::{self, Write as _};
 use core::time::Duration;
 
 use jiff::Timestamp;
-use jiff::civil::Weekday;
+use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 
 /// Minutes of a day; also the end of its last one.
@@ -72,6 +72,37 @@ impl Window {
         Some((today && minute >= self.from) || (yesterday && minute < self.to))
     }
 
+    /// The first moment after `now` at which the clocks there may come into the window or leave it. It may be one at which they do neither.
+    pub(crate) fn next_change(&self, now: Duration) -> Option<Duration> {
+        let seconds = i64::try_from(now.as_secs()).ok()?;
+        let now_there = Timestamp::from_second(seconds).ok()?;
+        let today = self.zone.rules.to_datetime(now_there).date();
+        let days = [Some(today), today.tomorrow().ok()];
+        let minutes = [0, self.from, self.to % MINUTES_PER_DAY];
+        let clock_times = days.into_iter().flatten().flat_map(|day| {
+            let times = minutes.into_iter().filter_map(|minutes| {
+                let hour = i8::try_from(minutes / 60).ok()?;
+                let minute = i8::try_from(minutes % 60).ok()?;
+                Time::new(hour, minute, 0, 0).ok()
+            });
+            times.map(move |time| day.to_datetime(time))
+        });
+        // Clocks that are set back show a time twice.
+        let moments = clock_times.flat_map(|time| {
+            let moment = self.zone.rules.to_ambiguous_timestamp(time);
+            [moment.earlier().ok(), moment.later().ok()]
+        });
+        let set = self.zone.rules.following(now_there).next();
+        let set = set.map(|transition| transition.timestamp());
+        moments
+            .flatten()
+            .chain(set)
+            .filter(|moment| *moment > now_there)
+            .filter_map(|moment| u64::try_from(moment.as_second()).ok())
+            .min()
+            .map(Duration::from_secs)
+    }
+
     fn includes(&self, day: Weekday) -> bool {
         let bit = 1_u8.checked_shl(u32::from(day.to_monday_zero_offset().unsigned_abs()));
         bit.is_some_and(|bit| self.days & bit != 0)
@@ -114,6 +145,12 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    /// The next end of the span after `now`.
+    pub(crate) fn next_change(&self, now: Duration) -> Option<Duration> {
+        let ends = [self.from, self.until].into_iter().flatten();
+        ends.filter(|end| *end > now).min()
+    }
+
     pub(crate) fn contains(&self, now: Duration) -> bool {
         self.from.is_none_or(|from| from <= now) && self.until.is_none_or(|until| now < until)
     }

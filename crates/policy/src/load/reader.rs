@@ -148,6 +148,11 @@ impl<'t> Reader<'t> {
         self.problem_at(fault.at, "", &fault.what, help);
     }
 
+    /// The line of a place, counted from 1.
+    pub(super) fn line_of(&self, node: &Node<'_>) -> usize {
+        self.lines.partition_point(|start| *start <= node.at).max(1)
+    }
+
     fn locate(
         &self,
         offset: usize,

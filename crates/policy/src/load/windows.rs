@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::reader::{Listed, Node, Quoted, Reader};
 use crate::window::{DAYS, MINUTES_PER_DAY, Span, Window, Zone, parse_moment};
@@ -103,18 +104,7 @@ fn parse_minute(text: &str) -> Option<u16> {
 pub(super) fn span(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Span> {
     let fields = reader.table(node, &["from", "until"])?;
     let mut moment = |name| match fields.get(name) {
-        Some(node) => {
-            let text = reader.string(&node)?;
-            let moment = parse_moment(text);
-            if moment.is_none() {
-                reader.problem(
-                    &node,
-                    format_args!("{} is no point in time", Quoted(text)),
-                    "write it as RFC 3339 does, as in `\"2027-01-31T08:00:00Z\"`",
-                );
-            }
-            Some(Some(moment?))
-        }
+        Some(node) => Some(Some(self::moment(reader, &node)?)),
         None => Some(None),
     };
     let (from, until) = (moment("from")?, moment("until")?);
@@ -128,4 +118,18 @@ pub(super) fn span(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Span> {
         return None;
     }
     Some(Span { from, until })
+}
+
+/// A point in time, since the Unix epoch.
+pub(super) fn moment(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Duration> {
+    let text = reader.string(node)?;
+    let moment = parse_moment(text);
+    if moment.is_none() {
+        reader.problem(
+            node,
+            format_args!("{} is no point in time", Quoted(text)),
+            "write it as RFC 3339 does, as in `\"2027-01-31T08:00:00Z\"`",
+        );
+    }
+    moment
 }
