@@ -292,9 +292,9 @@ where
 fn is_accepted(verdict: &Verdict, signers_given: bool, allow: &Allow) -> bool {
     let complete = match verdict.completeness {
         Completeness::Complete => true,
-        Completeness::Truncated { .. } | Completeness::Aborted { .. } => {
-            allow.allow.contains(&Allowance::Truncated)
-        }
+        Completeness::Truncated { .. }
+        | Completeness::TrailerMissing
+        | Completeness::Aborted { .. } => allow.allow.contains(&Allowance::Truncated),
         Completeness::Recovered { .. } => allow.allow.contains(&Allowance::Recovered),
         _ => false,
     };

@@ -72,14 +72,52 @@ def check_summary(content):
         summary = dcbor.whole(content)
     except Malformed:
         raise Fault("Record") from None
-    if not isinstance(summary, dict):
+    if not isinstance(summary, dict) or not all(is_uint(key) for key in summary) or not {1, 2, 3, 4, 5} <= set(summary):
         raise Fault("Record")
-    counters, channels = summary.get(3, {}), summary.get(4, [])
-    good = all(is_uint(summary.get(key, 0)) for key in (1, 2, 5))
-    good &= isinstance(counters, dict) and all(is_uint(k, 16) and is_uint(v) for k, v in counters.items())
-    good &= isinstance(channels, list) and len(channels) <= 256 and all(isinstance(c, dict) and 1 in c for c in channels)
-    if not good:
+    counters, channels = summary[3], summary[4]
+    good = all(is_uint(summary[key]) for key in (1, 2, 5))
+    good = good and isinstance(counters, dict) and all(is_uint(k, 16) and is_uint(v) for k, v in counters.items())
+    good = good and isinstance(channels, list) and len(channels) <= 256 and all(map(is_channel, channels))
+    if not good or any(a[1] >= b[1] for a, b in zip(channels, channels[1:])):
         raise Fault("Record")
+    return summary
+
+
+def is_channel(entry):
+    if not isinstance(entry, dict) or not {1, 2, 3, 4} <= set(entry) or not all(is_uint(key) for key in entry):
+        return False
+    exit_is_good = 5 not in entry or is_uint(entry[5], 32) or is_text(entry[5])
+    hash_is_good = 6 not in entry or isinstance(entry[6], bytes) and len(entry[6]) == 32
+    return is_uint(entry[1], 32) and all(is_uint(entry[key]) for key in (2, 3, 4)) and exit_is_good and hash_is_good
+
+
+class Tally:
+    """What SUMMARY must say of the records."""
+
+    def __init__(self):
+        self.first = self.last = self.elsewhere = 0
+        self.counters, self.channels = {}, {}
+
+    def add(self, t_us, channel, kind, body):
+        if not self.counters:
+            self.first = t_us
+        self.last = t_us
+        self.counters[kind] = self.counters.get(kind, 0) + 1
+        if channel not in self.channels and len(self.channels) == 256:
+            self.elsewhere += 1
+            return
+        entry = self.channels.setdefault(channel, {1: channel, 2: 0, 3: 0, 4: 0})
+        if kind in (0x01, 0x02, 0x03):
+            entry[kind + 1] += len(body)
+        elif kind == 0x1C:
+            entry[5] = body[1]
+        elif kind == 0x1D:
+            entry[5] = body[1].encode()[:32].decode(errors="ignore")
+
+    def agrees(self, said):
+        channels = [{key: entry[key] for key in entry if key <= 5} for entry in said[4]]
+        mine = [self.channels[number] for number in sorted(self.channels)]
+        return (said[1], said[2], said[3], channels, said[5]) == (self.first, self.last, self.counters, mine, self.elsewhere)
 
 
 def check_index(content, segment_offset):
@@ -87,7 +125,9 @@ def check_index(content, segment_offset):
         index = dcbor.whole(content)
     except Malformed:
         raise Fault("Index") from None
-    if not isinstance(index, dict) or not {1, 2, 3} <= set(index) or index[1] != segment_offset:
+    if not isinstance(index, dict) or not all(is_uint(key) for key in index) or not {1, 2, 3} <= set(index):
+        raise Fault("Index")
+    if index[1] != segment_offset:
         raise Fault("Index")
     for key, length in ((2, 2), (3, 4)):
         rows = index[key]
@@ -95,3 +135,9 @@ def check_index(content, segment_offset):
             raise Fault("Index")
         if not all(isinstance(row, list) and len(row) == length and all(map(is_uint, row)) for row in rows):
             raise Fault("Index")
+    places, segments = index[2], index[3]
+    good = all(a[0] <= b[0] and a[1] < b[1] for a, b in zip(places, places[1:]))
+    good = good and all(row[0] < 1 << 32 for row in segments)
+    good = good and all(a[0] < b[0] and a[1] <= b[1] for a, b in zip(segments, segments[1:]))
+    if not good:
+        raise Fault("Index")

@@ -22,7 +22,7 @@ import dcbor
 import hpke_base
 from dcbor import Malformed
 from fault import Cut, Fault, is_uint
-from records import check_index, check_summary, records
+from records import Tally, check_index, check_summary, records
 from signatures import SUITES, key_blob, parse_sshsig, verifies
 
 MAGIC = b"\x89SSLG\r\n\x1a"
@@ -172,6 +172,10 @@ PERIODIC, HEARTBEAT, FINAL, ABORT, ROTATED, RECOVERED = range(6)
 CLEAR = 0xFFFFFFFF
 
 
+class TrailerMissing(Exception):
+    """Nothing follows the final checkpoint but a part of the trailer."""
+
+
 class Segment:
     """A segment whose header was read."""
 
@@ -185,7 +189,7 @@ class Segment:
         self.leaves = []
         self.epoch = self.index = 0
         self.public = core[7][1]
-        self.after_summary = self.attestation_seen = False
+        self.after_index = self.after_summary = self.attestation_seen = False
         self.attested = 0
         self.index_offset = None
         self.end = None
@@ -201,6 +205,7 @@ class Reader:
         self.frames = self.attested = self.records = 0
         self.found = None
         self.data = hashlib.sha256()
+        self.tally = Tally()
 
     def read(self):
         try:
@@ -210,6 +215,8 @@ class Reader:
                 raise Fault("DataAfterEnd")
         except Cut:
             pass
+        except TrailerMissing:
+            self.completeness = "trailer missing"
         except Fault as fault:
             self.integrity = str(fault)
             if self.integrity in ("OpenSignature", "CheckpointSignature"):
@@ -238,8 +245,11 @@ class Reader:
                 self.read_header()
             elif end == FINAL and self.segment.index_offset is not None:
                 trailer = b"SSLGIDX1" + struct.pack(">QQ", self.segment.start, self.segment.index_offset)
-                if self.peek(24) != trailer:
+                there = self.log[self.at:self.at + 24]
+                if not trailer.startswith(there):
                     raise Fault("Trailer")
+                if len(there) < 24:
+                    raise TrailerMissing
                 self.at += 24
                 return end
             elif end is not None:
@@ -339,6 +349,7 @@ class Reader:
             segment.index += 1
         if kind >= 0x80 and encrypted and segment.keys:
             segment.keys.next()
+        segment.after_index = kind == INDEX
         segment.after_summary |= kind == SUMMARY
         segment.attestation_seen |= kind == ATTESTATION
         if kind == INDEX:
@@ -352,7 +363,7 @@ class Reader:
             if end in (FINAL, ABORT, ROTATED, RECOVERED):
                 segment.end = end
         if plain is not None:
-            self.take_content(kind, plain)
+            self.take_content(kind, *plain)
 
     def recovers(self):
         """Whether a header stands here that says what was found of this log (section 14)."""
@@ -384,8 +395,14 @@ class Reader:
             raise Fault("OpenMissing")
         elif kind == ATTESTATION and (seq != 1 or not segment.recovered):
             raise Fault("Attestation")
-        elif kind != CHECKPOINT and segment.after_summary:
+        elif kind in (CHECKPOINT, ATTESTATION):
+            return
+        elif segment.recovered:
+            raise Fault("Attestation")
+        elif segment.after_summary:
             raise Fault("Summary")
+        elif segment.after_index and kind != SUMMARY:
+            raise Fault("Index")
 
     # section 8
     def check_open(self, body):
@@ -432,6 +449,8 @@ class Reader:
             raise Fault("RootMismatch")
         if (kind == FINAL) != segment.after_summary:
             raise Fault("Summary")
+        if segment.after_index and kind != ROTATED:
+            raise Fault("Index")
         return kind, next_public
 
     # section 14
@@ -441,7 +460,7 @@ class Reader:
             said = dcbor.whole(body)
         except Malformed:
             raise Fault("Attestation") from None
-        if not isinstance(said, dict) or not set(range(1, 7)) <= set(said):
+        if not isinstance(said, dict) or not all(map(is_uint, said)) or not set(range(1, 7)) <= set(said):
             raise Fault("Attestation")
         if said[5] != segment.core[4] or said[4] != segment.before.attested or said[2] != segment.start:
             raise Fault("Attestation")
@@ -463,16 +482,21 @@ class Reader:
         content, padding = plain[16:16 + content_len], plain[16 + content_len:]
         if any(padding):
             raise Fault("FrameContent")
-        return decompress(content, raw_len) if compressed else content
+        t0_us = struct.unpack(">Q", plain[8:16])[0]
+        return t0_us, decompress(content, raw_len) if compressed else content
 
-    def take_content(self, kind, content):
+    def take_content(self, kind, t_us, content):
         if kind == SUMMARY:
-            check_summary(content)
+            said = check_summary(content)
+            if self.decryption == "ok" and not self.tally.agrees(said):
+                raise Fault("SummaryMismatch")
         elif kind == INDEX:
             check_index(content, self.segment.start)
         else:
-            for record_kind, _, _, body in records(content):
+            for record_kind, dt_us, channel, body in records(content):
                 self.records += 1
+                t_us = min(t_us + dt_us, 2**64 - 1)
+                self.tally.add(t_us, channel, record_kind, body)
                 if record_kind in (1, 2, 3):
                     self.data.update(body)
 

@@ -202,6 +202,12 @@ impl Trailer {
     /// Length of the trailer, bytes.
     pub const BYTES: usize = TRAILER_BYTES;
 
+    /// Whether bytes are those of some trailer, as far as they go.
+    pub(crate) fn may_begin(bytes: &[u8]) -> bool {
+        let mark = bytes.get(..TRAILER_MARK.len()).unwrap_or(bytes);
+        TRAILER_MARK.starts_with(mark)
+    }
+
     pub(crate) fn encode(&self) -> [u8; TRAILER_BYTES] {
         let mut out = [0; TRAILER_BYTES];
         let (mark, rest) = out.split_at_mut(8);

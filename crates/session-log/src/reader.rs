@@ -31,6 +31,7 @@ use crate::keyfile::Identity;
 use crate::limits::MAX_SALVAGE_STEPS;
 use crate::record::{RecordView, next_raw};
 use crate::signers::Signers;
+use crate::summary::Tally;
 use scan::Scan;
 pub(crate) use segment::{FoundLog, FrameSecret};
 use segment::{Prior, Segment};
@@ -79,6 +80,8 @@ pub struct Reader {
     records: Range<usize>,
     t_us: u64,
     frame_offset: u64,
+    /// What SUMMARY must say, as long as every record of the log was read.
+    tally: Tally,
     /// Where the last INDEX frame of the segment is.
     index_offset: Option<u64>,
     /// The segment and frame whose key is to be kept.
@@ -144,6 +147,7 @@ impl Reader {
             records: 0..0,
             t_us: 0,
             frame_offset: 0,
+            tally: Tally::new(false),
             index_offset: None,
             watch: None,
             watched: None,
@@ -212,6 +216,9 @@ impl Reader {
                 }
             }
             Some(_) => Completeness::Aborted { frames },
+            None if self.ended && self.found.whole && self.stage == Stage::Trailer => {
+                Completeness::TrailerMissing
+            }
             None if self.ended || self.stage == Stage::Stopped => Completeness::Truncated {
                 attested_frames: self.found.attested_frames,
                 frames,
@@ -327,10 +334,10 @@ impl Reader {
     fn next_record(&mut self) -> Option<RecordAt> {
         let start = self.records.start;
         let content = self.plain.get(self.records.clone()).unwrap_or_default();
-        let checked =
-            next_raw(content).and_then(|(raw, len)| raw.decode().map(|_| (raw.dt_us, len)));
-        if let Ok((dt_us, len)) = checked {
-            self.t_us = self.t_us.saturating_add(dt_us);
+        let checked = next_raw(content).and_then(|(raw, len)| Ok((raw.decode()?, raw, len)));
+        if let Ok((record, raw, len)) = checked {
+            self.t_us = self.t_us.saturating_add(raw.dt_us);
+            self.tally.add(self.t_us, raw.channel, &record);
             self.records.start = start + len;
             return Some(RecordAt {
                 range: start..start + len,

@@ -10,6 +10,7 @@ use crate::attestation::Attestation;
 use crate::checkpoint::CheckpointKind;
 use crate::error::CreateError;
 use crate::frame::FrameKind;
+use crate::index::Trailer;
 use crate::keyfile::Recipient;
 use crate::reader::{Completeness, Event, Reader, ReaderConfig};
 use crate::secret::Generator;
@@ -51,12 +52,31 @@ impl Recovery {
         }
     }
 
+    /// After the last byte: the end of a log that lost its trailer and nothing else ([`Completeness::TrailerMissing`]); `None` for every other
+    /// log. It needs no key, since the signatures of the log reach to its end already: with it the log is what its writer wrote.
+    pub fn missing_trailer(&mut self) -> Option<MissingTrailer> {
+        self.end();
+        let trailer = match self.reader.verdict().completeness {
+            Completeness::TrailerMissing => self.reader.expected_trailer()?,
+            _ => return None,
+        };
+        Some(MissingTrailer {
+            keep_bytes: self.kept_bytes,
+            tail: trailer.encode(),
+        })
+    }
+
+    fn end(&mut self) {
+        self.reader.finish();
+        while self.reader.poll().is_some() {}
+    }
+
     /// After the last byte: makes the segment that says what was found, and asks the identity key for its signature.
     ///
     /// `recipients` are named in its header; nothing in it is encrypted.
     ///
     /// # Errors
-    /// When the log has its end, or nothing of it was found; as [`crate::Writer::create`] for the recipients.
+    /// When the log has its end, with or without its trailer, or nothing of it was found; as [`crate::Writer::create`] for the recipients.
     pub fn begin(
         mut self,
         recipients: Vec<Recipient>,
@@ -64,8 +84,7 @@ impl Recovery {
         seed: [u8; 32],
         now: Now,
     ) -> Result<OpeningRecovery, CreateError> {
-        self.reader.finish();
-        while self.reader.poll().is_some() {}
+        self.end();
         if !matches!(
             self.reader.verdict().completeness,
             Completeness::Truncated { .. }
@@ -131,6 +150,15 @@ pub struct RecoveredLog {
     pub tail: Bytes,
     /// What it says.
     pub attestation: Attestation,
+}
+
+/// What completes a log that lost its trailer: its first `keep_bytes`, then `tail`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MissingTrailer {
+    /// How much of the log is kept, bytes: up to its final checkpoint.
+    pub keep_bytes: u64,
+    /// The trailer.
+    pub tail: [u8; Trailer::BYTES],
 }
 
 impl OpeningRecovery {

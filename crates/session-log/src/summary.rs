@@ -36,6 +36,18 @@ pub struct ChannelSummary {
     pub output_sha256: Option<[u8; 32]>,
 }
 
+impl ChannelSummary {
+    fn counts_as(&self, counted: &ChannelSummary) -> bool {
+        (self.input_bytes, self.output_bytes, self.stderr_bytes)
+            == (
+                counted.input_bytes,
+                counted.output_bytes,
+                counted.stderr_bytes,
+            )
+            && self.exit == counted.exit
+    }
+}
+
 /// What a log amounts to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
@@ -54,7 +66,8 @@ pub struct Summary {
 /// Longest signal name kept, bytes: RFC 4254 names have at most 4.
 const MAX_SIGNAL_BYTES: usize = 32;
 
-/// Counts while the log is written.
+/// Counts while the log is written, and again while it is read.
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Tally {
     summary: Summary,
     hashes: Option<BTreeMap<u32, Sha256>>,
@@ -118,6 +131,14 @@ impl Tally {
         }
     }
 
+    /// Counts any record.
+    pub(crate) fn add(&mut self, t_us: u64, channel: u32, record: &Record<'_>) {
+        match DataKind::of(record) {
+            Some((kind, data)) => self.data(t_us, channel, kind, data),
+            None => self.record(t_us, channel, record),
+        }
+    }
+
     /// The content of the SUMMARY frame. Its size is bounded by the limits on channels and kinds.
     pub(crate) fn finish(&mut self) -> Vec<u8> {
         for (channel, hash) in core::mem::take(&mut self.hashes).into_iter().flatten() {
@@ -130,6 +151,19 @@ impl Tally {
 }
 
 impl Summary {
+    /// Whether it says what was counted. The hashes of the output are not compared: a reader does not make them.
+    pub(crate) fn counts_as(&self, tally: &Tally) -> bool {
+        let counted = &tally.summary;
+        let same_channels = self.channels.len() == counted.channels.len()
+            && self.channels.iter().zip(&counted.channels).all(
+                |((channel, said), (number, found))| channel == number && said.counts_as(found),
+            );
+        (self.first_us, self.last_us, self.omitted_records)
+            == (counted.first_us, counted.last_us, counted.omitted_records)
+            && self.counters == counted.counters
+            && same_channels
+    }
+
     fn encode(&self) -> Vec<u8> {
         cbor::encode_vec(|e| {
             e.map(5)?;
@@ -166,8 +200,11 @@ impl Summary {
         check_whole(content)?;
         let mut d = Decoder::new(content);
         let mut summary = Summary::default();
+        let mut seen = 0;
         for _ in 0..d.map()?.ok_or(RecordError)? {
-            match d.u64()? {
+            let key = d.u64()?;
+            seen += u8::from((1..=5).contains(&key));
+            match key {
                 1 => summary.first_us = d.u64()?,
                 2 => summary.last_us = d.u64()?,
                 3 => {
@@ -182,6 +219,10 @@ impl Summary {
                     }
                     for _ in 0..count {
                         let (channel, entry) = decode_channel(&mut d)?;
+                        let ascends = summary.channels.last_key_value();
+                        if ascends.is_some_and(|(last, _)| *last >= channel) {
+                            return Err(RecordError);
+                        }
                         summary.channels.insert(channel, entry);
                     }
                 }
@@ -189,16 +230,23 @@ impl Summary {
                 _ => check_item(&mut d)?,
             }
         }
-        Ok(summary)
+        if seen == 5 {
+            Ok(summary)
+        } else {
+            Err(RecordError)
+        }
     }
 }
 
 fn decode_channel(d: &mut Decoder<'_>) -> Result<(u32, ChannelSummary), RecordError> {
-    let mut channel = None;
+    let mut channel = 0;
     let mut entry = ChannelSummary::default();
+    let mut seen = 0;
     for _ in 0..d.map()?.ok_or(RecordError)? {
-        match d.u64()? {
-            1 => channel = Some(d.u32()?),
+        let key = d.u64()?;
+        seen += u8::from((1..=4).contains(&key));
+        match key {
+            1 => channel = d.u32()?,
             2 => entry.input_bytes = d.u64()?,
             3 => entry.output_bytes = d.u64()?,
             4 => entry.stderr_bytes = d.u64()?,
@@ -218,5 +266,9 @@ fn decode_channel(d: &mut Decoder<'_>) -> Result<(u32, ChannelSummary), RecordEr
             _ => check_item(d)?,
         }
     }
-    Ok((channel.ok_or(RecordError)?, entry))
+    if seen == 4 {
+        Ok((channel, entry))
+    } else {
+        Err(RecordError)
+    }
 }

@@ -30,7 +30,7 @@ fn recover(broken: &[u8], signer: &SigningIdentity) -> Result<Vec<u8>, CreateErr
 fn a_log_cut_anywhere_is_recovered_with_everything_that_was_sealed_and_never_called_complete() {
     for log in [small_log(), rotated_log()] {
         let header = read(&log).0.frames[0].offset as usize;
-        for len in (0..log.len()).step_by(211).chain([header + 400]) {
+        for len in (0..log.len() - 24).step_by(211).chain([header + 400]) {
             let broken = &log[..len];
             let before = read(broken).0;
             let recovered = match recover(broken, &signer()) {
@@ -70,6 +70,32 @@ fn a_recovered_log_is_as_trustworthy_as_whoever_recovered_it_and_a_whole_one_is_
     assert_eq!(recover(&log, &signer()), Err(CreateError::Ended));
     let twice = recover(&log[..3_000], &signer()).unwrap();
     assert_eq!(recover(&twice, &signer()), Err(CreateError::Ended));
+}
+
+#[test]
+fn a_log_that_lost_only_its_trailer_gets_the_same_one_again_and_no_other_log_does() {
+    for log in [small_log(), rotated_log()] {
+        let end = log.len() - 24;
+        for len in (end - 60..=log.len()).chain([0, 10, 3_000]) {
+            let cut = &log[..len];
+            let mut recovery = Recovery::default();
+            recovery.push(cut);
+            let missing = recovery.missing_trailer();
+            if (end..log.len()).contains(&len) {
+                let missing = missing.unwrap();
+                let keep = usize::try_from(missing.keep_bytes).unwrap();
+                assert_eq!([&cut[..keep], &missing.tail].concat(), log, "{len}");
+                assert_eq!(verify(cut).completeness, Completeness::TrailerMissing);
+                assert!(!verify(cut).is_good());
+                assert_eq!(recover(cut, &signer()), Err(CreateError::Ended));
+            } else {
+                assert_eq!(missing, None, "{len}");
+            }
+        }
+        let mut recovery = Recovery::default();
+        recovery.push(&[&log[..end], b"SSLGIDX2"].concat());
+        assert_eq!(recovery.missing_trailer(), None, "another trailer");
+    }
 }
 
 fn grant(log: &[u8], to: &Identity) -> Result<Vec<u8>, GrantError> {

@@ -65,20 +65,20 @@ pub(super) fn recover(
         }
         recovery.push(piece.get(..got).unwrap_or_default());
     }
+    if let Some(missing) = recovery.missing_trailer() {
+        write_recovered(arguments, file, missing.keep_bytes, &missing.tail)?;
+        writeln!(
+            out,
+            "{}: nothing but the trailer was missing; the log is complete, and needed no signature",
+            arguments.out.display()
+        )?;
+        return Ok(());
+    }
     let recipients = read_recipients(&arguments.recipient)?;
     let recovered = recovery
         .begin(recipients, signer.public_key(), *seed()?, now())?
         .sign(&signer)?;
-    file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
-    let mut kept = file.take(recovered.keep_bytes);
-    let mut target = create(&arguments.out, 0o600, &[])?;
-    io::copy(&mut kept, &mut target)
-        .and_then(|_| target.write_all(&recovered.tail))
-        .and_then(|()| target.sync_all())
-        .map_err(|error| SshlogError::Write {
-            file: arguments.out.clone(),
-            error,
-        })?;
+    write_recovered(arguments, file, recovered.keep_bytes, &recovered.tail)?;
     let found = recovered.attestation;
     writeln!(
         out,
@@ -90,6 +90,30 @@ pub(super) fn recover(
         found.attested_frames
     )?;
     Ok(())
+}
+
+/// Writes what is kept of the broken log, then what was missing.
+fn write_recovered(
+    arguments: &RecoverArguments,
+    mut broken: File,
+    keep_bytes: u64,
+    tail: &[u8],
+) -> Result<(), SshlogError> {
+    broken
+        .seek(SeekFrom::Start(0))
+        .map_err(|error| SshlogError::Read {
+            file: arguments.log.clone(),
+            error,
+        })?;
+    let mut kept = broken.take(keep_bytes);
+    let mut target = create(&arguments.out, 0o600, &[])?;
+    io::copy(&mut kept, &mut target)
+        .and_then(|_| target.write_all(tail))
+        .and_then(|()| target.sync_all())
+        .map_err(|error| SshlogError::Write {
+            file: arguments.out.clone(),
+            error,
+        })
 }
 
 pub(super) fn rewrap(arguments: &RewrapArguments, out: &mut dyn Write) -> Result<(), SshlogError> {

@@ -169,6 +169,9 @@ pub(super) fn print_verdict(verdict: &Verdict, to: &mut dyn Write) -> io::Result
                 "RECOVERED: found without its end; {frames} frames were there, {attested_frames} of them signed for by the writer"
             )
         }
+        Completeness::TrailerMissing => {
+            "TRAILER MISSING: every frame is there and signed for, the hint behind them is not; `recover` puts it back".to_owned()
+        }
         Completeness::Excerpt => "EXCERPT: only a part was read".to_owned(),
         _ => "in progress".to_owned(),
     };

@@ -1,97 +1,27 @@
 //! One segment being read: what must come next, and whether a frame is that.
 
 mod checks;
+mod opening;
+mod prior;
+
+pub(super) use opening::Opened;
+pub(crate) use prior::FoundLog;
+pub(super) use prior::Prior;
 
 use alloc::vec::Vec;
 
-use super::event::{CheckpointInfo, RecipientInfo, SegmentInfo, Statement};
-use super::unlock::{trials, unlock};
-use super::verdict::{Decryption, Fault, Strength};
+use super::event::{CheckpointInfo, Statement};
+use super::verdict::Fault;
 use crate::attestation::Attestation;
 use crate::checkpoint::{Checkpoint, CheckpointKind, OpenKind};
 use crate::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, HeaderFault, NO_INDEX};
-use crate::grant::Sidecar;
 use crate::hash::Digest;
-use crate::header::{
-    Core, CoreFault, LogId, PREAMBLE_BYTES, Preamble, PreambleFault, PreviousState, header_hash,
-};
-use crate::keyfile::Identity;
-use crate::limits::{DECAPSULATION_STEPS, MAX_SEGMENT_FRAMES};
+use crate::header::{Core, PreviousState};
+use crate::limits::MAX_SEGMENT_FRAMES;
 use crate::ratchet::{FrameKey, Ratchet};
 use crate::sign::PublicKey;
 use crate::suite::{NONCE_BYTES, Suite};
 use crate::tree::{Tree, leaf};
-use crate::wrap::{Stanza, parse_all, recipients_digest};
-
-/// What the next segment must refer to.
-#[derive(Clone, Copy)]
-pub(super) struct Prior {
-    suite: Suite,
-    log_id: [u8; 16],
-    no: u32,
-    /// It ended with a good *rotated* checkpoint.
-    closed: bool,
-    /// Root and size of its tree, when it ended well and had no gaps.
-    tree: Option<(Digest, u64)>,
-    /// Root and size of what there is of it, when it has no gaps.
-    found: Option<(Digest, u64)>,
-    /// How many of its frames its last good checkpoint vouches for.
-    attested: u64,
-    /// The key that its last checkpoint names, if that was seen and good.
-    next_public: Option<PublicKey>,
-}
-
-impl Prior {
-    /// What stands in for a segment that was not seen.
-    fn unknown(suite: Suite, core: &Core) -> Option<Prior> {
-        let no = core.segment_no.checked_sub(1)?;
-        Some(Prior {
-            suite,
-            log_id: core.log_id,
-            no,
-            closed: false,
-            tree: None,
-            found: None,
-            attested: 0,
-            next_public: None,
-        })
-    }
-}
-
-/// What was found of a log, for whoever recovers it.
-pub(crate) struct FoundLog {
-    pub(crate) suite: Suite,
-    pub(crate) log_id: LogId,
-    pub(crate) segment_no: u32,
-    pub(crate) root: Digest,
-    pub(crate) size: u64,
-    pub(crate) attested: u64,
-}
-
-impl Prior {
-    /// What a recovery stands on: at least the OPEN of the segment.
-    pub(super) fn found_log(&self) -> Option<FoundLog> {
-        let (root, size) = self.found.filter(|(_, size)| *size > 0)?;
-        Some(FoundLog {
-            suite: self.suite,
-            log_id: LogId(self.log_id),
-            segment_no: self.no,
-            root,
-            size,
-            attested: self.attested,
-        })
-    }
-}
-
-/// A segment whose header was read.
-pub(super) struct Opened {
-    pub(super) segment: Segment,
-    pub(super) info: SegmentInfo,
-    pub(super) decryption: Decryption,
-    pub(super) strength: Strength,
-    /// No segment is missing before it.
-    pub(super) follows: bool,
-}
 
 /// A segment being read.
 pub(super) struct Segment {
@@ -112,6 +42,7 @@ pub(super) struct Segment {
     lost: bool,
     /// The epoch key that signs next; unknown after a checkpoint was lost.
     public: Option<PublicKey>,
+    after_index: bool,
     after_summary: bool,
     /// How many frames the last good checkpoint vouches for.
     attested: u64,
@@ -160,26 +91,6 @@ pub(super) struct Acceptance {
     pub(super) leaf: Digest,
 }
 
-impl From<CoreFault> for Fault {
-    fn from(fault: CoreFault) -> Fault {
-        match fault {
-            CoreFault::Malformed => Fault::Header,
-            CoreFault::UnknownCritical => Fault::CriticalExtension,
-        }
-    }
-}
-
-impl From<PreambleFault> for Fault {
-    fn from(fault: PreambleFault) -> Fault {
-        match fault {
-            PreambleFault::Magic => Fault::Magic,
-            PreambleFault::Version(version) => Fault::Version(version),
-            PreambleFault::Suite(suite) => Fault::Suite(suite),
-            PreambleFault::Limit => Fault::HeaderLimit,
-        }
-    }
-}
-
 impl From<HeaderFault> for Fault {
     fn from(fault: HeaderFault) -> Fault {
         match fault {
@@ -193,120 +104,6 @@ impl From<HeaderFault> for Fault {
 }
 
 impl Segment {
-    /// Reads the header that follows a parsed preamble, and unlocks the segment when one of the identities is a recipient. A search pays for the
-    /// decapsulations from its budget, and finds no segment once that is spent.
-    pub(super) fn open(
-        preamble: (&[u8; PREAMBLE_BYTES], Preamble),
-        core_bytes: &[u8],
-        wraps: &[u8],
-        (identities, sidecars): (&[Identity], &[Sidecar]),
-        prior: Option<Prior>,
-        skip_allowed: bool,
-        budget: Option<&mut u64>,
-    ) -> Result<Opened, Fault> {
-        let (preamble_bytes, preamble) = preamble;
-        let suite = preamble.suite;
-        let core = Core::parse(suite, core_bytes)?;
-        let recovered = core.previous_state == PreviousState::Recovered;
-        let exact = match (&prior, &core.previous) {
-            (None, None) => true,
-            (Some(prior), Some(previous)) if recovered => {
-                prior.log_id == core.log_id
-                    && prior.no.checked_add(1) == Some(core.segment_no)
-                    && prior.found.is_none_or(|found| found == *previous)
-            }
-            (Some(prior), Some(previous)) => {
-                prior.log_id == core.log_id
-                    && prior.no.checked_add(1) == Some(core.segment_no)
-                    && prior.tree.is_none_or(|tree| tree == *previous)
-                    && prior
-                        .next_public
-                        .is_none_or(|public| public == core.epoch0_public)
-                    && (!prior.closed || core.previous_state == PreviousState::Rotated)
-            }
-            _ => false,
-        };
-        // Behind a segment that is lost, nothing ties this one to the ones before but its name and number.
-        let later = prior.is_none_or(|prior| {
-            prior.log_id == core.log_id && prior.no.saturating_add(1) < core.segment_no
-        });
-        if !(exact || skip_allowed && later) {
-            return Err(Fault::SegmentNotContinued);
-        }
-        let prior = if exact {
-            prior
-        } else {
-            Prior::unknown(suite, &core)
-        };
-        let own = parse_all(suite, wraps).ok_or(Fault::Wraps)?;
-        let header_hash = header_hash(suite.hash(), preamble_bytes, core_bytes);
-        let mut stanzas = own.clone();
-        for sidecar in sidecars {
-            stanzas.extend(sidecar.stanzas(suite, &header_hash));
-        }
-        if let Some(budget) = budget {
-            let cost = trials(&stanzas, identities) * DECAPSULATION_STEPS;
-            *budget = budget.checked_sub(cost).ok_or(Fault::Wraps)?;
-        }
-        let (ratchet, decryption) = unlock(suite, &stanzas, identities, &core, &header_hash);
-        let strength = if stanzas.iter().all(Stanza::is_post_quantum) {
-            Strength::PostQuantum
-        } else {
-            Strength::Classical
-        };
-        let info = SegmentInfo {
-            log_id: LogId(core.log_id),
-            number: core.segment_no,
-            suite,
-            created_unix_ms: core.created_unix_ms,
-            recipients: stanzas
-                .iter()
-                .map(|stanza| RecipientInfo {
-                    kem_id: stanza.kem_id,
-                    key_id: stanza.key_id.to_vec(),
-                })
-                .collect(),
-            // Its place is the reader's to say.
-            offset: 0,
-            header_bytes: preamble.header_len() as u32,
-            signed_header: [preamble_bytes.get(..16).unwrap_or_default(), core_bytes].concat(),
-        };
-        let segment = Segment {
-            suite,
-            recipients_match: recipients_digest(
-                suite.hash(),
-                own.iter().map(|stanza| stanza.key_id),
-            ) == core.recipients_digest,
-            header_hash,
-            wraps_hash: suite.hash().of(&[wraps]),
-            prior,
-            ratchet,
-            tree: Tree::new(suite.hash()),
-            next_seq: 0,
-            epoch: 0,
-            index: 0,
-            intact: true,
-            lost: false,
-            public: Some(core.epoch0_public),
-            after_summary: false,
-            attested: 0,
-            attestation_seen: false,
-            end: None,
-            jumped: false,
-            excerpt: false,
-            watch: None,
-            watched: None,
-            core,
-        };
-        Ok(Opened {
-            segment,
-            info,
-            decryption,
-            strength,
-            follows: exact,
-        })
-    }
-
     /// Its number.
     pub(super) fn number(&self) -> u32 {
         self.core.segment_no
@@ -380,7 +177,12 @@ impl Segment {
             FrameKind::Attestation if header.seq != 1 || !self.is_recovered() => {
                 Err(Fault::Attestation)
             }
+            FrameKind::Attestation => Ok(missing),
+            // A recovered segment holds what was found and the signature over it, nothing else.
+            _ if self.is_recovered() => Err(Fault::Attestation),
             _ if self.after_summary => Err(Fault::Summary),
+            FrameKind::Summary => Ok(missing),
+            _ if self.after_index && missing == 0 => Err(Fault::Index),
             _ => Ok(missing),
         }
     }
@@ -424,6 +226,7 @@ impl Segment {
             self.tree.push(leaf);
         }
         self.next_seq = header.seq + 1;
+        self.after_index = header.kind == FrameKind::Index;
         self.after_summary |= header.kind == FrameKind::Summary;
         self.attestation_seen |= header.kind == FrameKind::Attestation;
         if header.epoch != self.epoch {

@@ -5,7 +5,7 @@ use alloc::string::String;
 use super::event::{CheckpointInfo, Event, FrameInfo, Statement};
 use super::scan::Scan;
 use super::segment::{Acceptance, Accepted, Opened, Segment};
-use super::verdict::{Authenticity, Decryption, Fault, Strength};
+use super::verdict::{Authenticity, Decryption, Fault, Integrity, Strength};
 use super::{ReadMode, Reader, Stage};
 use crate::checkpoint::{CheckpointKind, OpenKind};
 use crate::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, SYNC};
@@ -180,24 +180,34 @@ impl Reader {
 
     /// The last bytes of a log with an index.
     pub(super) fn read_trailer(&mut self) -> bool {
-        let unread = self.input.get(self.at..).unwrap_or_default();
-        let Some(trailer) = unread.get(..TRAILER_BYTES) else {
-            return false;
+        let unread = self.unread();
+        let there = unread.get(..TRAILER_BYTES).unwrap_or(unread);
+        let fits = match self.expected_trailer() {
+            Some(expected) => expected.encode().starts_with(there),
+            // Behind a gap the index may be what is missing.
+            None => Trailer::may_begin(there),
         };
-        let expected = self.index_offset.map(|index_offset| Trailer {
-            segment_offset: self.segment_began,
-            index_offset,
-        });
-        let found = Trailer::parse(trailer);
+        let is_cut = there.len() < TRAILER_BYTES;
+        if fits && is_cut {
+            return false;
+        }
         self.stage = Stage::Ended;
-        // Behind a gap the index may be what is missing.
-        if found.is_none() || found != expected && self.found.whole {
+        if !fits {
             self.fault_at(Fault::Trailer, self.offset);
             return true;
         }
         self.consume(TRAILER_BYTES);
         self.found.end = self.found.whole.then_some(CheckpointKind::Final);
         true
+    }
+
+    /// What must stand behind the final checkpoint. `None` when too little was read to tell.
+    pub(crate) fn expected_trailer(&self) -> Option<Trailer> {
+        let index_offset = self.index_offset.filter(|_| self.found.whole)?;
+        Some(Trailer {
+            segment_offset: self.segment_began,
+            index_offset,
+        })
     }
 
     /// Accepts the whole frame at the front of the unread bytes, or leaves everything as it was.
@@ -266,7 +276,12 @@ impl Reader {
             }
             Accepted::Content { range, .. } => {
                 match Summary::decode(self.plain.get(range).unwrap_or_default()) {
-                    Ok(summary) => self.events.push_back(Event::Summary(summary)),
+                    Ok(summary) => {
+                        if self.has_read_all() && !summary.counts_as(&self.tally) {
+                            self.fault_at(Fault::SummaryMismatch, self.frame_offset);
+                        }
+                        self.events.push_back(Event::Summary(summary));
+                    }
                     Err(_) => self.fault_at(Fault::Record, self.frame_offset),
                 }
             }
@@ -282,6 +297,14 @@ impl Reader {
                 self.events.push_back(Event::Attestation(attestation));
             }
         }
+    }
+
+    /// Every record of the log so far was handed out.
+    fn has_read_all(&self) -> bool {
+        self.found.whole
+            && !self.jumped
+            && self.found.integrity == Integrity::Intact
+            && self.found.decryption == Some(Decryption::Ok)
     }
 
     pub(super) fn take_checkpoint(&mut self, info: CheckpointInfo) {

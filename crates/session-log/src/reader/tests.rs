@@ -222,10 +222,9 @@ fn an_idle_log_of_many_heartbeats_costs_nothing_of_the_budget() {
 
 #[test]
 fn nothing_but_the_end_follows_a_summary() {
-    let summary = [&encode_prefix(1, 1, 0)[..], &[0xa0]].concat();
-    let liar = Liar::new(&[identity(1)], None)
-        .frame(FrameKind::Summary, 0, &summary)
-        .content(&RECORD);
+    let liar = Liar::new(&[identity(1)], None);
+    let summary = liar.summary();
+    let liar = liar.summed(&summary).content(&RECORD);
     assert_eq!(fault_of(liar), Some(Fault::Summary));
 }
 

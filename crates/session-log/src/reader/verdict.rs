@@ -52,6 +52,9 @@ pub enum Completeness {
         /// How many frames there are.
         frames: u64,
     },
+    /// All frames are there and signed to the end, but not the last 24 bytes: the hint where the index is, which nothing vouches for. Nothing
+    /// that was recorded is missing, and [`crate::Recovery::missing_trailer`] makes them again without a key.
+    TrailerMissing,
     /// Only a part was read, from a place that an index led to.
     Excerpt,
     /// The reader was not told yet that the input has ended.
@@ -223,8 +226,11 @@ pub enum Fault {
     /// The final checkpoint does not follow a summary, or something else does.
     #[error("the summary and the final checkpoint do not belong together")]
     Summary,
-    /// The index is malformed or leads elsewhere.
-    #[error("the index is malformed")]
+    /// The summary says other than the records before it.
+    #[error("the summary is not that of the records")]
+    SummaryMismatch,
+    /// The index is malformed, leads elsewhere, or stands where none belongs.
+    #[error("the index is malformed or misplaced")]
     Index,
     /// The statement about a broken log is malformed, misplaced, or not about this one.
     #[error("what is attested is not what is there")]
@@ -246,6 +252,7 @@ impl Fault {
                 | Fault::OpenSignature
                 | Fault::CheckpointSignature
                 | Fault::SegmentNotContinued
+                | Fault::SummaryMismatch
                 | Fault::Trailer
                 | Fault::DataAfterEnd
         )

@@ -66,7 +66,6 @@ impl Segment {
             return Err(Fault::Checkpoint);
         }
         let whole = self.intact && missing == 0;
-        // A recovered segment holds what was found and the signature over it, nothing else.
         let recovers = checkpoint.kind == CheckpointKind::Recovered;
         if recovers != self.is_recovered() || whole && recovers && !self.attestation_seen {
             return Err(Fault::Attestation);
@@ -76,6 +75,9 @@ impl Segment {
         }
         if whole && (checkpoint.kind == CheckpointKind::Final) != self.after_summary {
             return Err(Fault::Summary);
+        }
+        if whole && self.after_index && checkpoint.kind != CheckpointKind::Rotated {
+            return Err(Fault::Index);
         }
         Ok(CheckpointInfo {
             kind: checkpoint.kind,

@@ -4,16 +4,21 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::checkpoint::{Checkpoint, CheckpointKind, Open, OpenKind};
-use crate::frame::{Aad, FLAG_URGENT, FrameHeader, FrameKind, NO_INDEX, encode_prefix};
+use crate::compress::decompress;
+use crate::frame::{
+    Aad, FLAG_URGENT, FLAG_ZSTD, FrameHeader, FrameKind, NO_INDEX, encode_prefix, open_prefix,
+};
 use crate::hash::{Digest, Hash};
 use crate::header::{Core, Preamble, PreviousState, header_hash};
 use crate::keyfile::Identity;
 use crate::ratchet::{Ratchet, commitment};
+use crate::record::next_raw;
 use crate::secret::{Generator, Secret};
 use crate::sign::{SignatureAlgorithm, SigningKey};
 use crate::signer::SigningIdentity;
 use crate::sshsig;
 use crate::suite::Suite;
+use crate::summary::Tally;
 use crate::tree::{Tree, leaf};
 use crate::wrap::{recipients_digest, seal_all};
 
@@ -42,6 +47,8 @@ pub(super) struct Liar {
     /// What the next segment will say of this one's end.
     pub(super) state: PreviousState,
     tree: Tree,
+    /// What an honest summary says.
+    tally: Tally,
 }
 
 impl Liar {
@@ -132,6 +139,7 @@ impl Liar {
             segment_no,
             state: PreviousState::Rotated,
             tree: Tree::new(HASH),
+            tally: before.map_or_else(|| Tally::new(false), |before| before.tally.clone()),
         }
         .clear(FrameKind::Open, &open)
     }
@@ -173,6 +181,9 @@ impl Liar {
     }
 
     pub(super) fn frame(mut self, kind: FrameKind, flags: u8, plain: &[u8]) -> Liar {
+        if kind == FrameKind::Data {
+            self.count(flags, plain);
+        }
         let seq = self.tree.size();
         let header = FrameHeader {
             kind,
@@ -208,11 +219,40 @@ impl Liar {
         self.frame(FrameKind::Data, FLAG_URGENT, &plain)
     }
 
-    /// An empty summary and the final checkpoint.
+    /// Counts the records of a frame, as far as they are well formed.
+    fn count(&mut self, flags: u8, plain: &[u8]) {
+        let Some(opened) = open_prefix(plain, flags) else {
+            return;
+        };
+        let content = match flags & FLAG_ZSTD {
+            0 => opened.content.to_vec(),
+            _ => decompress(opened.content, opened.raw_len).unwrap_or_default(),
+        };
+        let (mut rest, mut t_us) = (&content[..], opened.t0_us);
+        while let Ok((raw, len)) = next_raw(rest) {
+            let Ok(record) = raw.decode() else { return };
+            t_us = t_us.saturating_add(raw.dt_us);
+            self.tally.add(t_us, raw.channel, &record);
+            rest = &rest[len..];
+        }
+    }
+
+    /// The summary of the records so far.
+    pub(super) fn summary(&self) -> Vec<u8> {
+        self.tally.clone().finish()
+    }
+
+    /// A summary of the caller's making.
+    pub(super) fn summed(self, summary: &[u8]) -> Liar {
+        let len = summary.len() as u32;
+        let plain = [&encode_prefix(len, len, 0)[..], summary].concat();
+        self.frame(FrameKind::Summary, 0, &plain)
+    }
+
+    /// An honest summary and the final checkpoint.
     pub(super) fn end(self) -> Liar {
-        let summary = [&encode_prefix(1, 1, 0)[..], &[0xa0]].concat();
-        self.frame(FrameKind::Summary, 0, &summary)
-            .checkpoint(CheckpointKind::Final, 0)
+        let summary = self.summary();
+        self.summed(&summary).checkpoint(CheckpointKind::Final, 0)
     }
 
     fn push(&mut self, frame: &[u8]) {

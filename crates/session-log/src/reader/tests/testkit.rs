@@ -33,6 +33,8 @@ enum Expect {
     Good,
     /// Intact, and cut off.
     Truncated,
+    /// Intact, and without its trailer.
+    TrailerMissing,
     Aborted,
     Recovered,
     /// Good but for its signer.
@@ -121,6 +123,7 @@ fn judge(log: &[u8]) -> (Verdict, String) {
         Completeness::Truncated {
             attested_frames, ..
         } => ("truncated", Some(attested_frames)),
+        Completeness::TrailerMissing => ("trailer missing", None),
         _ => ("other", None),
     };
     let integrity = match verdict.integrity {
@@ -168,6 +171,9 @@ fn meets(verdict: &Verdict, expect: Expect) -> bool {
         Expect::Good => verdict.is_good() && verdict.decryption == Decryption::Ok,
         Expect::Truncated => {
             intact && matches!(verdict.completeness, Completeness::Truncated { .. })
+        }
+        Expect::TrailerMissing => {
+            intact && verified && verdict.completeness == Completeness::TrailerMissing
         }
         Expect::Aborted => {
             intact && verified && matches!(verdict.completeness, Completeness::Aborted { .. })

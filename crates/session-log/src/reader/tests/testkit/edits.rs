@@ -512,12 +512,18 @@ fn ends(kit: &mut Kit, log: &[u8]) {
     kit.add(
         "end-trailer-removed",
         log[..end].to_vec(),
-        Expect::Truncated,
+        Expect::TrailerMissing,
     );
-    kit.add(
-        "end-trailer-cut",
-        log[..end + 9].to_vec(),
-        Expect::Truncated,
+    for (name, len) in [("cut", 9), ("cut-in-mark", 3), ("last-byte-missing", 23)] {
+        let cut = log[..end + len].to_vec();
+        kit.add(&format!("end-trailer-{name}"), cut, Expect::TrailerMissing);
+    }
+    let other = [&log[..end], b"SSLGIDX1\0\x01"].concat();
+    kit.fault("end-trailer-of-another-cut", other, Fault::Trailer);
+    kit.fault(
+        "end-byte-for-trailer",
+        [&log[..end], b"x"].concat(),
+        Fault::Trailer,
     );
 }
 

@@ -6,6 +6,9 @@ use crate::checkpoint::{CheckpointKind, OpenKind};
 use crate::compress::compress;
 use crate::header::PreviousState;
 
+/// `[output, 0, 1, h'6f']`
+const OUTPUT: [u8; 6] = [0x84, 0x02, 0, 1, 0x41, b'o'];
+
 fn begin() -> Liar {
     Liar::new(&[kit_identity(Kem::X25519)], None)
 }
@@ -66,6 +69,40 @@ pub(super) fn add(kit: &mut Kit) {
         join(unattested),
         Fault::Attestation,
     );
+    let attested = || {
+        let attestation = crate::attestation::Attestation {
+            found_bytes: first.bytes.len() as u64,
+            kept_bytes: first.bytes.len() as u64,
+            found_sha256: [0; 32],
+            attested_frames: 2,
+            frames: 3,
+            unix_ms: 0,
+        };
+        found
+            .next(&identities, OpenKind::Recovered, 5)
+            .clear(FrameKind::Attestation, &attestation.encode())
+    };
+    let closed = |liar: Liar| join(liar.checkpoint(CheckpointKind::Recovered, 0));
+    kit.add(
+        "lie-recovered-honest",
+        closed(attested()),
+        Expect::Recovered,
+    );
+    kit.fault(
+        "lie-recovered-with-data",
+        closed(attested().content(&RECORD)),
+        Fault::Attestation,
+    );
+    kit.fault(
+        "lie-recovered-with-skippable",
+        closed(attested().clear(FrameKind::Skippable(0x90), b"")),
+        Fault::Attestation,
+    );
+    kit.fault(
+        "lie-recovered-attested-twice",
+        closed(attested().clear(FrameKind::Attestation, b"")),
+        Fault::Attestation,
+    );
     let finished = found.next(&identities, OpenKind::Recovered, 5).end();
     kit.fault("lie-recovered-final", join(finished), Fault::Attestation);
     let forged = found.next(&identities, OpenKind::Continued, 9).end();
@@ -81,6 +118,19 @@ fn records(kit: &mut Kit) {
         );
     };
     let bad = Expect::Fault(Fault::Record);
+    let unknown = [
+        (
+            "largest-skipped-kind",
+            &[0x84, 0x19, 0x7f, 0xff, 0, 0, 0x80][..],
+        ),
+        (
+            "unknown-kind-with-any-body",
+            &[0x85, 0x18, 0x70, 0, 0, 0x61, b'x', 0xa1, 0x20, 0xf4],
+        ),
+    ];
+    for (name, record) in unknown {
+        case(name, record, Expect::Good);
+    }
     case(
         "unknown-kind",
         &[0x84, 0x18, 0x70, 0, 0, 0xa0],
@@ -96,6 +146,52 @@ fn records(kit: &mut Kit) {
         &[0x84, 0x18, 0x52, 0, 0, 0xa2, 1, 0x61, b'x', 0x18, 99, 0],
         Expect::Good,
     );
+    let body = |body: &[u8]| [&[0x84, 0x18, 0x52, 0, 0][..], body].concat();
+    let further = [
+        ("text-key", &[0xa2, 1, 0x61, b'x', 0x61, b'k', 0][..]),
+        ("negative-key", &[0xa2, 1, 0x61, b'x', 0x20, 0]),
+        ("array-key", &[0xa2, 1, 0x61, b'x', 0x81, 0, 0]),
+    ];
+    for (name, map) in further {
+        case(name, &body(map), Expect::Good);
+    }
+    case("keys-descending", &body(&[0xa2, 2, 0, 1, 0x61, b'x']), bad);
+    case(
+        "key-twice",
+        &body(&[0xa2, 1, 0x61, b'x', 1, 0x61, b'x']),
+        bad,
+    );
+    let resize = |columns: &[u8]| {
+        [
+            &[0x84, 0x18, 0x19, 0, 0, 0xa4, 1][..],
+            columns,
+            &[2, 0, 3, 0, 4, 0],
+        ]
+        .concat()
+    };
+    case(
+        "uint-of-32-bits",
+        &resize(&[0x1a, 0xff, 0xff, 0xff, 0xff]),
+        Expect::Good,
+    );
+    case(
+        "uint-of-33-bits",
+        &resize(&[0x1b, 0, 0, 0, 1, 0, 0, 0, 0]),
+        bad,
+    );
+    let jump = |ms: &[u8]| [&[0x84, 0x18, 0x61, 0, 0, 0xa2, 1, 0, 2][..], ms].concat();
+    case(
+        "int-lowest",
+        &jump(&[0x3b, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]),
+        Expect::Good,
+    );
+    case(
+        "int-too-low",
+        &jump(&[0x3b, 0x80, 0, 0, 0, 0, 0, 0, 0]),
+        bad,
+    );
+    let late = [&[0x84, 0x02, 0x1b][..], &[0xff; 8], &[0, 0x41, b'o']].concat();
+    case("times-beyond-all", &late.repeat(2), Expect::Good);
     case("none", &[], Expect::Good);
     case("critical-kind", &[0x84, 0x19, 0x80, 0, 0, 0, 0xa0], bad);
     case("three-entries", &[0x83, 0x02, 0, 0], bad);
@@ -187,8 +283,8 @@ fn contents(kit: &mut Kit) {
 
 fn signed(kit: &mut Kit) {
     let data = || begin().content(&RECORD);
-    let summary = plain(1, 1, &[0xa0]);
-    let summed = || data().frame(FrameKind::Summary, 0, &summary);
+    let summary = data().summary();
+    let summed = || data().summed(&summary);
     let mut case = |name: &str, log: Liar, expect| {
         kit.add(&format!("signed-{name}"), log.bytes, expect);
     };
@@ -215,7 +311,7 @@ fn signed(kit: &mut Kit) {
     );
     case(
         "summary-twice",
-        summed().frame(FrameKind::Summary, 0, &summary),
+        summed().summed(&summary),
         fault(Fault::Summary),
     );
     case(
@@ -228,9 +324,73 @@ fn signed(kit: &mut Kit) {
         data().checkpoint(CheckpointKind::Recovered, 0),
         fault(Fault::Attestation),
     );
-    let bad_summary = plain(1, 1, &[0xff]);
-    let log = data().frame(FrameKind::Summary, 0, &bad_summary);
-    case("summary-malformed", log, fault(Fault::Record));
+    case(
+        "summary-malformed",
+        data().summed(&[0xff]),
+        fault(Fault::Record),
+    );
+    case(
+        "summary-empty",
+        data().summed(&[0xa0]),
+        fault(Fault::Record),
+    );
+    let without_5 = [0xa4, 1, 0, 2, 0, 3, 0xa0, 4, 0x80];
+    case(
+        "summary-key-missing",
+        data().summed(&without_5),
+        fault(Fault::Record),
+    );
+    let channel = [0xa4, 1, 0, 2, 0, 3, 0, 4, 0];
+    let twice = [
+        &[0xa5, 1, 0, 2, 0, 3, 0xa0, 4, 0x82][..],
+        &channel,
+        &channel,
+        &[5, 0],
+    ]
+    .concat();
+    case(
+        "summary-channel-twice",
+        data().summed(&twice),
+        fault(Fault::Record),
+    );
+    let further = [&[0xa6][..], &summary[1..], &[6, 0xf6]].concat();
+    case(
+        "summary-further-key",
+        data().summed(&further).checkpoint(CheckpointKind::Final, 0),
+        Expect::Good,
+    );
+    let text_key = [&[0xa6][..], &summary[1..], &[0x61, b'k', 0]].concat();
+    case(
+        "summary-text-key",
+        data().summed(&text_key),
+        fault(Fault::Record),
+    );
+    let fewer = begin().summary();
+    case(
+        "summary-of-fewer-records",
+        data().summed(&fewer),
+        fault(Fault::SummaryMismatch),
+    );
+    let elsewhere = begin().content(&OUTPUT).summary();
+    let output = || begin().content(&OUTPUT);
+    let bytes = elsewhere
+        .iter()
+        .rposition(|byte| *byte == 1)
+        .expect("one byte of output");
+    let mut longer = elsewhere.clone();
+    longer[bytes] = 2;
+    case(
+        "summary-of-more-bytes",
+        output().summed(&longer),
+        fault(Fault::SummaryMismatch),
+    );
+    case(
+        "summary-honest",
+        output()
+            .summed(&elsewhere)
+            .checkpoint(CheckpointKind::Final, 0),
+        Expect::Good,
+    );
     let bad_index = plain(1, 1, &[0xa0]);
     case(
         "index-malformed",
@@ -239,6 +399,78 @@ fn signed(kit: &mut Kit) {
     );
     let elsewhere = [0xa3, 1, 5, 2, 0x80, 3, 0x80];
     let index = plain(7, 7, &elsewhere);
+    let here = plain(7, 7, &[0xa3, 1, 0, 2, 0x80, 3, 0x80]);
+    let indexed = || data().frame(FrameKind::Index, 0, &here);
+    case(
+        "index-without-trailer",
+        indexed().end(),
+        Expect::TrailerMissing,
+    );
+    case(
+        "index-then-data",
+        indexed().content(&RECORD),
+        fault(Fault::Index),
+    );
+    case(
+        "index-twice",
+        indexed().frame(FrameKind::Index, 0, &here),
+        fault(Fault::Index),
+    );
+    case(
+        "index-then-skippable",
+        indexed().clear(FrameKind::Skippable(0x90), b""),
+        fault(Fault::Index),
+    );
+    case(
+        "index-then-periodic",
+        indexed().checkpoint(CheckpointKind::Periodic, 6),
+        fault(Fault::Index),
+    );
+    case(
+        "index-then-abort",
+        indexed().checkpoint(CheckpointKind::Abort, 0),
+        fault(Fault::Index),
+    );
+    let rows = |rows: &[u8]| {
+        let map = [&[0xa3, 1, 0, 2][..], rows, &[3, 0x80]].concat();
+        data().frame(
+            FrameKind::Index,
+            0,
+            &plain(map.len() as u32, map.len() as u32, &map),
+        )
+    };
+    case(
+        "index-descending",
+        rows(&[0x82, 0x82, 0, 9, 0x82, 0, 8]),
+        fault(Fault::Index),
+    );
+    case(
+        "index-times-descending",
+        rows(&[0x82, 0x82, 1, 8, 0x82, 0, 9]),
+        fault(Fault::Index),
+    );
+    let many = [&[0x99, 1, 1][..], &[0x82, 0, 0].repeat(257)].concat();
+    let further = [0xa4, 1, 0, 2, 0x80, 3, 0x80, 4, 0];
+    let text_key = [0xa4, 1, 0, 2, 0x80, 3, 0x80, 0x61, b'k', 0];
+    let indexed = |map: &[u8]| {
+        data().frame(
+            FrameKind::Index,
+            0,
+            &plain(map.len() as u32, map.len() as u32, map),
+        )
+    };
+    case(
+        "index-further-key",
+        indexed(&further).end(),
+        Expect::TrailerMissing,
+    );
+    case("index-text-key", indexed(&text_key), fault(Fault::Index));
+    case("index-257-places", rows(&many), fault(Fault::Index));
+    case(
+        "index-row-of-three",
+        rows(&[0x81, 0x83, 0, 8, 9]),
+        fault(Fault::Index),
+    );
     case(
         "index-elsewhere",
         data().frame(FrameKind::Index, 0, &index),
