@@ -1,6 +1,7 @@
 //! A parsed document, whichever notation it was written in: values with the place where they stand.
 
 mod json;
+mod pieces;
 mod table;
 mod toml;
 mod write;
@@ -10,6 +11,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 pub(crate) use json::{parse as parse_json, parse_from as parse_json_from};
+pub(crate) use pieces::{Pieces, Texts};
 pub(crate) use table::{Entry, Table, TableKind};
 pub(crate) use toml::parse as parse_toml;
 pub(crate) use write::to_toml;
@@ -83,6 +85,16 @@ impl<'t> Item<'t> {
         }
         let value = Value::Table(table);
         Self { at, value }
+    }
+}
+
+impl List<'_> {
+    /// Most lists hold one item.
+    fn with_room_for_one() -> Self {
+        Self {
+            items: Vec::with_capacity(1),
+            is_open: false,
+        }
     }
 }
 

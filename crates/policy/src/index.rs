@@ -94,7 +94,7 @@ impl<'s, 'c> View<'s, 'c> {
     pub(crate) fn policies(self) -> impl Iterator<Item = &'s Attached> {
         let all = match self.picked {
             Some(_) => &[],
-            None => self.application.policies.as_slice(),
+            None => &*self.application.policies,
         };
         let picked = self.picked.unwrap_or_default().iter();
         let policies = &self.application.policies;

@@ -19,13 +19,14 @@ use alloc::format;
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
-use crate::document::{Item, SyntaxFault, Table, Value, parse_json, parse_toml};
+use crate::document::{Item, Pieces, SyntaxFault, Table, Value, parse_json, parse_toml};
 use crate::error::{LoadError, Problem};
 use crate::index::{Index, place};
 use crate::limits::MAX_DOCUMENT_BYTES;
 use crate::revocations::Revocations;
 use crate::set::PolicySet;
-use groups::GroupNames;
+use applications::{Applications, NoGood};
+use groups::{GroupNames, Groups};
 use policies::Durations;
 use reader::Reader;
 
@@ -60,6 +61,9 @@ pub use cloudflare::{Imported, Strictness};
 
 pub(crate) fn from_toml(text: &str) -> Result<PolicySet, LoadError> {
     let mut reader = open(text)?;
+    if let Some(result) = Pieces::of_toml(text).and_then(|pieces| in_pieces(text, pieces)) {
+        return result;
+    }
     let (document, faults) = parse_toml(text);
     for fault in &faults {
         reader.syntax(fault, TOML_EXAMPLE);
@@ -89,6 +93,9 @@ pub(crate) fn revocations_from_toml(text: &str) -> Result<Revocations, LoadError
 
 pub(crate) fn from_json(text: &str) -> Result<PolicySet, LoadError> {
     let mut reader = open(text)?;
+    if let Some(result) = Pieces::of_json(text).and_then(|pieces| in_pieces(text, pieces)) {
+        return result;
+    }
     match parse_json(text) {
         Ok(Item {
             value: Value::Table(document),
@@ -125,8 +132,25 @@ fn open(text: &str) -> Result<Reader<'_>, LoadError> {
     Err(LoadError::new(alloc::vec![problem], 0))
 }
 
+/// Nothing if an application is no good; then the whole document must be read to say what is wrong.
+fn in_pieces(text: &str, pieces: Pieces<'_>) -> Option<Result<PolicySet, LoadError>> {
+    let mut reader = Reader::new(text);
+    let source = if pieces.applications.len() == 0 {
+        Applications::InDocument
+    } else {
+        Applications::AsText(pieces.applications)
+    };
+    let set = read(&mut reader, &pieces.head, source).ok()?;
+    Some(conclude(reader, set))
+}
+
 fn finish(mut reader: Reader<'_>, document: &Table<'_>) -> Result<PolicySet, LoadError> {
-    match read(&mut reader, document) {
+    let set = read(&mut reader, document, Applications::InDocument);
+    conclude(reader, set.ok().flatten())
+}
+
+fn conclude(reader: Reader<'_>, set: Option<PolicySet>) -> Result<PolicySet, LoadError> {
+    match set {
         Some(mut set) if !reader.has_problems() => {
             (set.warnings, set.demands) = reader.into_warnings_and_demands();
             Ok(set)
@@ -135,14 +159,23 @@ fn finish(mut reader: Reader<'_>, document: &Table<'_>) -> Result<PolicySet, Loa
     }
 }
 
-/// Nothing only where a problem was reported.
-fn read(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<PolicySet> {
+/// No set only where a problem was reported.
+fn read(
+    reader: &mut Reader<'_>,
+    table: &Table<'_>,
+    source: Applications<'_>,
+) -> Result<Option<PolicySet>, NoGood> {
     let document = reader.document(table, DOCUMENT_FIELDS);
     let mut names = GroupNames::read(reader, &document);
     let groups = names.load(reader, &document);
     let durations = Durations::read(reader, &document);
     let mut policies = policies::load_reusable(reader, &document, &mut names);
-    let applications = applications::load(reader, &document, &mut names, &mut policies, durations);
+    let mut loader = applications::Loader {
+        names: &mut names,
+        reusable: &mut policies,
+        durations,
+    };
+    let applications = loader.load(reader, &document, source)?;
     if let Some(groups) = &groups {
         groups::check_steps(reader, &document, &groups.steps, &applications);
     }
@@ -155,12 +188,11 @@ fn read(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<PolicySet> {
             "add an `[[application]]`",
         );
     }
-    let groups = groups?.groups;
-    Some(PolicySet {
+    Ok(groups.map(|Groups { groups, .. }| PolicySet {
         index: Index::new(&applications, &groups),
         applications,
         groups,
         warnings: Vec::new(),
         demands: Vec::new(),
-    })
+    }))
 }

@@ -19,12 +19,12 @@ pub struct Revocations {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Revocation {
     /// In lower case: e-mail addresses, subjects and service tokens are all looked for, ASCII case aside.
-    pub(crate) identities: Vec<Box<str>>,
-    pub(crate) devices: Vec<Box<str>>,
+    pub(crate) identities: Box<[Box<str>]>,
+    pub(crate) devices: Box<[Box<str>]>,
     /// 32 hex digits in lower case.
-    pub(crate) sessions: Vec<Box<str>>,
+    pub(crate) sessions: Box<[Box<str>]>,
     /// In lower case; ids and host names.
-    pub(crate) targets: Vec<Box<str>>,
+    pub(crate) targets: Box<[Box<str>]>,
     /// Since the Unix epoch; nothing where it always held.
     pub(crate) from: Option<Duration>,
     pub(crate) reason: Box<str>,
@@ -118,7 +118,7 @@ impl fmt::Display for Revocation {
         ];
         f.write_str("revoked: ")?;
         for (name, list) in lists {
-            match list.as_slice() {
+            match &**list {
                 [] => {}
                 [only] => write!(f, "{name} {only:?}, ")?,
                 [first, others @ ..] => write!(f, "{name} {first:?} or {} others, ", others.len())?,

@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
 
 use crate::facts::Facts;
@@ -127,11 +126,11 @@ pub(crate) struct RuleGroup {
 /// The three lists. `include` is never empty.
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
-    pub(crate) include: Vec<Rule>,
-    pub(crate) require: Vec<Rule>,
-    pub(crate) exclude: Vec<Rule>,
+    pub(crate) include: Box<[Rule]>,
+    pub(crate) require: Box<[Rule]>,
+    pub(crate) exclude: Box<[Rule]>,
     /// Where `include` is long, which of its rules a request can meet.
-    pub(crate) include_index: Option<RuleIndex>,
+    pub(crate) include_index: Option<Box<RuleIndex>>,
 }
 
 impl Rules {

@@ -1,7 +1,6 @@
 //! Selectors: each asks one attribute of a request one question.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
@@ -91,21 +90,21 @@ pub(crate) struct PostureCheck {
 pub(crate) enum Selector {
     Everyone,
     /// Lower case.
-    Email(Vec<Box<str>>),
+    Email(Box<[Box<str>]>),
     /// Lower case.
-    EmailDomain(Vec<Box<str>>),
-    Ip(Vec<IpNet>),
+    EmailDomain(Box<[Box<str>]>),
+    Ip(Box<[IpNet]>),
     /// Upper case.
-    Country(Vec<[u8; 2]>),
-    AuthenticationMethod(Vec<Box<str>>),
+    Country(Box<[[u8; 2]]>),
+    AuthenticationMethod(Box<[Box<str>]>),
     AuthenticatedWithin(Duration),
-    LoginMethod(Vec<Box<str>>),
-    Group(Vec<Group>),
-    DevicePosture(Vec<PostureCheck>),
+    LoginMethod(Box<[Box<str>]>),
+    Group(Box<[Group]>),
+    DevicePosture(Box<[PostureCheck]>),
     ManagedDevice,
-    ServiceToken(Vec<Box<str>>),
+    ServiceToken(Box<[Box<str>]>),
     AnyServiceToken,
-    Time(Vec<Window>),
+    Time(Box<[Window]>),
     Date(Span),
 }
 

@@ -1,5 +1,6 @@
 //! A loaded document: types that cannot hold nonsense.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -22,7 +23,7 @@ use crate::unix_user::Users;
 /// A complete policy. It never changes; share it in an [`Arc`] and swap in a new one whole.
 #[derive(Debug)]
 pub struct PolicySet {
-    pub(crate) applications: Vec<Application>,
+    pub(crate) applications: Box<[Application]>,
     pub(crate) groups: Vec<RuleGroup>,
     pub(crate) index: Index,
     pub(crate) warnings: Vec<Problem>,
@@ -85,9 +86,9 @@ impl PolicySet {
 pub(crate) struct Application {
     pub(crate) name: Arc<str>,
     /// The targets that any of these covers.
-    pub(crate) criteria: Vec<Criterion>,
+    pub(crate) criteria: Box<[Criterion]>,
     pub(crate) evaluation: Evaluation,
-    pub(crate) policies: Vec<Attached>,
+    pub(crate) policies: Box<[Attached]>,
 }
 
 impl Application {

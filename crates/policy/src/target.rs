@@ -1,7 +1,6 @@
 //! Which targets an application is about (rules T1 to T5 of SPEC.md).
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 use crate::email::cmp_folded;
 use crate::request::Target;
@@ -11,10 +10,10 @@ use crate::request::Target;
 pub(crate) struct Criterion {
     pub(crate) ports: Ports,
     /// Never empty.
-    pub(crate) include: Vec<TargetSelector>,
+    pub(crate) include: Box<[TargetSelector]>,
     /// Each of one value.
-    pub(crate) require: Vec<TargetSelector>,
-    pub(crate) exclude: Vec<TargetSelector>,
+    pub(crate) require: Box<[TargetSelector]>,
+    pub(crate) exclude: Box<[TargetSelector]>,
 }
 
 /// The ports that a criterion is about.
@@ -22,19 +21,19 @@ pub(crate) struct Criterion {
 pub(crate) enum Ports {
     Any,
     /// Never empty.
-    These(Vec<u16>),
+    These(Box<[u16]>),
 }
 
 /// A question to a target. Lists are never empty; names are sorted.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum TargetSelector {
     AnyTarget,
-    Id(Vec<Box<str>>),
+    Id(Box<[Box<str>]>),
     /// Lower case.
-    Hostname(Vec<Box<str>>),
+    Hostname(Box<[Box<str>]>),
     Tag {
         key: Box<str>,
-        values: Vec<Box<str>>,
+        values: Box<[Box<str>]>,
     },
 }
 

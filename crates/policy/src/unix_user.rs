@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use crate::email::Email;
 use crate::limits::MAX_UNIX_USER_BYTES;
@@ -126,7 +125,7 @@ pub(crate) fn check(name: &str) -> Result<(), UserFault> {
 #[derive(Debug, Default)]
 pub(crate) struct Users {
     /// Sorted, without duplicates.
-    pub(crate) names: Vec<Box<str>>,
+    pub(crate) names: Box<[Box<str>]>,
     pub(crate) email_alias: bool,
 }
 

@@ -1,4 +1,4 @@
-//! A decision that allows allocates nothing, however many policies there are.
+//! A decision that allows allocates nothing, however many policies there are, and loading these takes memory in proportion.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,6 +7,7 @@
 )]
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::time::Duration;
 
 use policy::{Decision, Device, Group, Identity, Network, PolicySet, Request, Target, decide};
@@ -71,4 +72,41 @@ fn a_decision_that_allows_allocates_nothing() {
     let (decision, allocations) = ask("root");
     assert!(matches!(decision, Decision::Deny(_)));
     assert!(allocations > 0, "the counter counts");
+}
+
+/// What 10000 applications of one policy each may take, while they load and afterwards.
+const LOADING_BYTES: u64 = 8 << 20;
+
+#[test]
+fn ten_thousand_applications_load_in_eight_mebibytes() {
+    let (mut toml, mut json) = (String::new(), String::from("{\"application\": ["));
+    for number in 0..10_000 {
+        let _ = writeln!(
+            toml,
+            "[[application]]\nname = \"a{number}\"\ntarget = {{ include = [{{ hostname = \"web-{number}\" }}] }}\n\
+             [[application.policy]]\nname = \"p{number}\"\naction = \"allow\"\ninclude = [{{ email = \"user-{number}@example.com\" }}]\nusernames = [\"deploy\"]"
+        );
+        let _ = write!(
+            json,
+            "{}{{\"name\": \"a{number}\", \"target\": {{\"include\": [{{\"hostname\": \"web-{number}\"}}]}}, \"policy\": [{{\
+             \"name\": \"p{number}\", \"action\": \"allow\", \"include\": [{{\"email\": \"user-{number}@example.com\"}}], \"usernames\": [\"deploy\"]}}]}}",
+            if number == 0 { "" } else { ", " }
+        );
+    }
+    json.push_str("]}");
+    for load in [&|| PolicySet::from_toml(&toml) as Result<_, _>, &|| {
+        PolicySet::from_json(&json) as Result<_, _>
+    }] as [&dyn Fn() -> Result<PolicySet, policy::LoadError>; 2]
+    {
+        let mut set = None;
+        let counted = allocation_counter::measure(|| set = Some(load()));
+        let kept = u64::try_from(counted.bytes_current).unwrap();
+        let _ = writeln!(
+            std::io::stderr(),
+            "kept {kept} bytes, at most {} at once",
+            counted.bytes_max
+        );
+        assert!(counted.bytes_max <= LOADING_BYTES && kept <= LOADING_BYTES);
+        set.unwrap().unwrap();
+    }
 }

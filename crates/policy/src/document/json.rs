@@ -4,9 +4,11 @@ use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
 
+use super::pieces::{KEY, Outline, placeholder};
 use super::table::{KeyFault, MAX_KEYS};
-use super::{Entry, Item, List, MAX_DEPTH, SyntaxFault, Table, TableKind, Value, offset};
+use super::{Entry, Item, List, MAX_DEPTH, SyntaxFault, Table, Value, offset};
 
 /// Parses the whole of `text` as one value.
 pub(crate) fn parse(text: &str) -> Result<Item<'_>, SyntaxFault> {
@@ -15,25 +17,47 @@ pub(crate) fn parse(text: &str) -> Result<Item<'_>, SyntaxFault> {
 
 /// Parses all of `text` from `start` on as one value; places are counted from the beginning of `text`.
 pub(crate) fn parse_from(text: &str, start: usize) -> Result<Item<'_>, SyntaxFault> {
-    let mut parser = Parser { text, at: start };
-    parser.skip_space();
-    let item = parser.value(0)?;
-    let Some(item) = item else {
-        return Err(parser.fault("the document is `null`"));
+    let mut parser = Parser {
+        text,
+        at: start,
+        passed_over: None,
     };
-    parser.skip_space();
-    match parser.peek() {
-        None => Ok(item),
-        Some(_) => Err(parser.fault("there is more after the end of the document")),
+    parser.document()
+}
+
+/// All but the applications, and where these are; nothing if the text does not come in pieces.
+pub(super) fn outline(text: &str) -> Option<Outline<'_>> {
+    let mut parser = Parser {
+        text,
+        at: 0,
+        passed_over: Some(Vec::new()),
+    };
+    match (parser.document().ok()?.value, parser.passed_over) {
+        (Value::Table(head), Some(applications)) => Some((head, applications)),
+        _ => None,
     }
 }
 
 struct Parser<'t> {
     text: &'t str,
     at: usize,
+    /// Where the applications are, if they are not to be read but passed over.
+    passed_over: Option<Vec<Range<u32>>>,
 }
 
 impl<'t> Parser<'t> {
+    fn document(&mut self) -> Result<Item<'t>, SyntaxFault> {
+        self.skip_space();
+        let Some(item) = self.value(0)? else {
+            return Err(self.fault("the document is `null`"));
+        };
+        self.skip_space();
+        match self.peek() {
+            None => Ok(item),
+            Some(_) => Err(self.fault("there is more after the end of the document")),
+        }
+    }
+
     fn fault(&self, what: &str) -> SyntaxFault {
         self.fault_at(self.at, what)
     }
@@ -99,7 +123,7 @@ impl<'t> Parser<'t> {
     }
 
     fn object(&mut self, depth: u32) -> Result<Table<'t>, SyntaxFault> {
-        let mut table = Table::new(TableKind::Inline);
+        let mut table = Table::with_room_for_one();
         // A member that is `null` is not in the table, yet its key is taken.
         let mut nulls: Vec<Cow<'t, str>> = Vec::new();
         self.skip(1);
@@ -119,7 +143,11 @@ impl<'t> Parser<'t> {
                 return Err(self.fault("a `:` is expected here"));
             }
             self.skip_space();
-            let value = self.value(depth.saturating_add(1))?;
+            let value = if depth == 0 && key == KEY && self.peek() == Some(b'[') {
+                Some(self.applications()?)
+            } else {
+                self.value(depth.saturating_add(1))?
+            };
             let added = match value {
                 _ if nulls.contains(&key) => Err(KeyFault::Repeated),
                 _ if nulls.len() >= MAX_KEYS => Err(KeyFault::TooMany),
@@ -145,8 +173,62 @@ impl<'t> Parser<'t> {
         }
     }
 
+    /// The list of applications, as it is or passed over.
+    fn applications(&mut self) -> Result<Item<'t>, SyntaxFault> {
+        let at = offset(self.at);
+        let Some(mut passed_over) = self.passed_over.take() else {
+            let value = Value::List(self.array(1)?);
+            return Ok(Item { at, value });
+        };
+        self.skip(1);
+        self.skip_space();
+        let mut is_complete = self.take(b']');
+        while !is_complete {
+            self.skip_space();
+            let start = offset(self.at);
+            self.pass_over()?;
+            passed_over.push(start..offset(self.at));
+            self.skip_space();
+            is_complete = self.take(b']');
+            if !is_complete && !self.take(b',') {
+                return Err(self.fault("a `,` or `]` is expected here"));
+            }
+        }
+        self.passed_over = Some(passed_over);
+        Ok(placeholder(at))
+    }
+
+    /// Goes behind an object. Whether it is one is seen by whoever reads it.
+    fn pass_over(&mut self) -> Result<(), SyntaxFault> {
+        if self.peek() != Some(b'{') {
+            return Err(self.fault("an object is expected here"));
+        }
+        let mut depth = 0_usize;
+        loop {
+            let stops = |byte: &u8| matches!(byte, b'"' | b'{' | b'}' | b'[' | b']');
+            let Some(length) = self.rest().bytes().position(|byte| stops(&byte)) else {
+                return Err(self.fault("the object has no end"));
+            };
+            self.skip(length);
+            match self.peek() {
+                Some(b'"') => drop(self.string()?),
+                Some(b'{' | b'[') => {
+                    depth = depth.saturating_add(1);
+                    self.skip(1);
+                }
+                _ => {
+                    depth = depth.saturating_sub(1);
+                    self.skip(1);
+                }
+            }
+            if depth == 0 {
+                return Ok(());
+            }
+        }
+    }
+
     fn array(&mut self, depth: u32) -> Result<List<'t>, SyntaxFault> {
-        let mut list = List::default();
+        let mut list = List::with_room_for_one();
         self.skip(1);
         self.skip_space();
         if self.take(b']') {

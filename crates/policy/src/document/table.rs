@@ -53,6 +53,14 @@ impl<'t> Table<'t> {
         }
     }
 
+    /// Written whole. Most that are hold one key, as a rule does.
+    pub(super) fn with_room_for_one() -> Self {
+        Self {
+            entries: Vec::with_capacity(1),
+            kind: TableKind::Inline,
+        }
+    }
+
     /// Adds a key that a program chose; where it is there already, nothing changes.
     pub(crate) fn put(&mut self, key: &'t str, item: Item<'t>) {
         self.put_under(Cow::Borrowed(key), item);

@@ -1,30 +1,30 @@
 //! TOML: the events of the parser, put together into tables.
 
+mod pieces;
+
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use toml_parser::decoder::{Encoding, ScalarKind};
+use toml_parser::lexer::Token;
 use toml_parser::parser::{EventReceiver, RecursionGuard, ValidateWhitespace, parse_document};
 use toml_parser::{ErrorSink, Expected, ParseError, Raw, Source, Span};
 
 use super::table::{KeyFault, MAX_KEYS};
 use super::{Entry, Item, List, MAX_DEPTH, SyntaxFault, Table, TableKind, Value, offset};
 
+pub(crate) use pieces::{application, outline};
+
 const REPEATED: &str = "duplicate key";
 
 /// Parses `text`. Where there are faults, the table is what could be read.
 pub(crate) fn parse(text: &str) -> (Table<'_>, Vec<SyntaxFault>) {
-    let source = Source::new(text);
-    let tokens = source.lex().into_vec();
     let mut errors: Vec<ParseError> = Vec::new();
-    let mut builder = Builder::new(text);
-    {
-        let mut checked = ValidateWhitespace::new(&mut builder, source);
-        let mut bounded = RecursionGuard::new(&mut checked, MAX_DEPTH);
-        parse_document(&tokens, &mut bounded, &mut errors);
-    }
+    let mut builder = Builder::new(text, 0);
+    builder.read(&mut Vec::new(), &mut errors);
     let root = builder.finish(&mut errors);
     (root, errors.iter().map(fault).collect())
 }
@@ -48,16 +48,18 @@ fn fault(error: &ParseError) -> SyntaxFault {
 }
 
 /// A key and where it stands.
-type Key<'t> = (Cow<'t, str>, Span);
+type Key<'t> = (Cow<'t, str>, u32);
 
 /// Puts events together. What a table header opens is kept apart until the next header, and then put in its place.
 struct Builder<'t> {
     text: &'t str,
+    /// Where the text begins in the document that it is a piece of.
+    start: usize,
     root: Table<'t>,
     header: Header<'t>,
     /// The table that key-value lines go into.
     open: Table<'t>,
-    /// The parts of the key that is being read.
+    /// The parts of the keys that are being read: of each frame, and at last of the value that comes.
     keys: Vec<Key<'t>>,
     /// The inline values that are being read, the outermost first.
     frames: Vec<Frame<'t>>,
@@ -75,7 +77,8 @@ struct Header<'t> {
 /// A value that is being read, and the key that it will stand under.
 struct Frame<'t> {
     at: u32,
-    keys: Vec<Key<'t>>,
+    /// Which of the keys are its own.
+    keys: Range<usize>,
     value: Open<'t>,
 }
 
@@ -85,15 +88,31 @@ enum Open<'t> {
 }
 
 impl<'t> Builder<'t> {
-    fn new(text: &'t str) -> Self {
+    fn new(text: &'t str, start: usize) -> Self {
         Self {
             text,
+            start,
             root: Table::new(TableKind::Header),
             header: Header::default(),
             open: Table::new(TableKind::Header),
             keys: Vec::new(),
             frames: Vec::new(),
         }
+    }
+
+    /// Puts together what the text holds; `tokens` is room for its tokens.
+    fn read(&mut self, tokens: &mut Vec<Token>, errors: &mut dyn ErrorSink) {
+        let source = Source::new(self.text);
+        tokens.clear();
+        tokens.extend(source.lex());
+        let mut checked = ValidateWhitespace::new(self, source);
+        let mut bounded = RecursionGuard::new(&mut checked, MAX_DEPTH);
+        parse_document(tokens, &mut bounded, errors);
+    }
+
+    /// The place in the document.
+    fn place(&self, span: Span) -> u32 {
+        offset(self.start.saturating_add(span.start()))
     }
 
     fn raw(&self, span: Span, encoding: Option<Encoding>) -> Raw<'t> {
@@ -112,7 +131,7 @@ impl<'t> Builder<'t> {
         self.header = Header {
             path: Vec::new(),
             is_array,
-            at: offset(span.start()),
+            at: self.place(span),
         };
         self.keys.clear();
     }
@@ -133,40 +152,40 @@ impl<'t> Builder<'t> {
             return;
         };
         let mut parent = &mut self.root;
-        for (key, span) in path {
-            match descend(parent, key, span, TableKind::Implicit) {
+        for (key, at) in path {
+            match descend(parent, key, at, TableKind::Implicit) {
                 Ok(table) => parent = table,
-                Err(fault) => return report(fault, span, errors),
+                Err(fault) => return report(fault, at, errors),
             }
         }
-        let span = last.1;
+        let at = last.1;
         if let Err(fault) = place(parent, last, table, header.is_array, header.at) {
-            report(fault, span, errors);
+            report(fault, at, errors);
         }
     }
 
     /// Puts a finished value where it belongs.
-    fn put(&mut self, keys: Vec<Key<'t>>, item: Item<'t>, errors: &mut dyn ErrorSink) {
+    fn put(&mut self, keys: usize, item: Item<'t>, errors: &mut dyn ErrorSink) {
+        let keys = self.keys.drain(keys.min(self.keys.len())..);
         let table = match self.frames.last_mut().map(|frame| &mut frame.value) {
             Some(Open::List(list)) => return list.items.push(item),
             Some(Open::Table(table)) => table,
             None => &mut self.open,
         };
-        let Some((_, span)) = keys.last().cloned() else {
-            return;
-        };
-        if let Err(fault) = put_dotted(table, keys, item) {
-            report(fault, span, errors);
+        if let Err((fault, at)) = put_dotted(table, keys, item) {
+            report(fault, at, errors);
         }
     }
 
+    /// Where in `keys` those begin that the next value will stand under.
+    fn next_keys(&self) -> usize {
+        self.frames.last().map_or(0, |frame| frame.keys.end)
+    }
+
     fn begin(&mut self, span: Span, value: Open<'t>) {
-        let keys = core::mem::take(&mut self.keys);
-        self.frames.push(Frame {
-            at: offset(span.start()),
-            keys,
-            value,
-        });
+        let keys = self.next_keys()..self.keys.len();
+        let at = self.place(span);
+        self.frames.push(Frame { at, keys, value });
     }
 
     fn end(&mut self, errors: &mut dyn ErrorSink) {
@@ -177,7 +196,7 @@ impl<'t> Builder<'t> {
             Open::List(list) => Value::List(list),
             Open::Table(table) => Value::Table(table),
         };
-        self.put(keys, Item { at, value }, errors);
+        self.put(keys.start, Item { at, value }, errors);
     }
 }
 
@@ -185,13 +204,12 @@ impl<'t> Builder<'t> {
 fn descend<'p, 't>(
     table: &'p mut Table<'t>,
     key: Cow<'t, str>,
-    span: Span,
+    at: u32,
     kind: TableKind,
 ) -> Result<&'p mut Table<'t>, KeyFault> {
     let position = match table.position(&key) {
         Some(position) => position,
         None => {
-            let at = offset(span.start());
             let value = Value::Table(Table::new(kind));
             table.insert(Entry {
                 key,
@@ -217,7 +235,7 @@ fn descend<'p, 't>(
 /// Puts the table of a header under its last key.
 fn place<'t>(
     parent: &mut Table<'t>,
-    (key, span): Key<'t>,
+    (key, key_at): Key<'t>,
     table: Table<'t>,
     is_array: bool,
     at: u32,
@@ -231,7 +249,7 @@ fn place<'t>(
     match found.map(|entry| &mut entry.item.value) {
         None => parent.insert(Entry {
             key,
-            key_at: offset(span.start()),
+            key_at,
             item: if is_array {
                 let list = List {
                     items: alloc::vec![item],
@@ -266,29 +284,28 @@ fn place<'t>(
 /// Puts a value under a key such as `a.b.c`.
 fn put_dotted<'t>(
     table: &mut Table<'t>,
-    keys: Vec<Key<'t>>,
+    mut keys: impl DoubleEndedIterator<Item = Key<'t>>,
     item: Item<'t>,
-) -> Result<(), KeyFault> {
-    let mut keys = keys.into_iter();
-    let Some((key, span)) = keys.next_back() else {
+) -> Result<(), (KeyFault, u32)> {
+    let Some((key, key_at)) = keys.next_back() else {
         return Ok(());
     };
+    let at_key = |fault| (fault, key_at);
     let mut table = table;
-    for (key, span) in keys {
-        table = descend(table, key, span, TableKind::Dotted)?;
+    for (key, at) in keys {
+        table = descend(table, key, at, TableKind::Dotted).map_err(at_key)?;
     }
-    table.insert(Entry {
-        key,
-        key_at: offset(span.start()),
-        item,
-    })
+    let entry = Entry { key, key_at, item };
+    table.insert(entry).map_err(at_key)
 }
 
-fn report(fault: KeyFault, span: Span, errors: &mut dyn ErrorSink) {
+fn report(fault: KeyFault, at: u32, errors: &mut dyn ErrorSink) {
     let what = match fault {
         KeyFault::Repeated => Cow::Borrowed(REPEATED),
         KeyFault::TooMany => format!("a table has more than {MAX_KEYS} keys").into(),
     };
+    let at = usize::try_from(at).unwrap_or(usize::MAX);
+    let span = Span::new_unchecked(at, at);
     errors.report_error(ParseError::new(what).with_unexpected(span));
 }
 
@@ -310,7 +327,7 @@ impl EventReceiver for Builder<'_> {
     }
 
     fn inline_table_open(&mut self, span: Span, _: &mut dyn ErrorSink) -> bool {
-        self.begin(span, Open::Table(Table::new(TableKind::Inline)));
+        self.begin(span, Open::Table(Table::with_room_for_one()));
         true
     }
 
@@ -319,7 +336,7 @@ impl EventReceiver for Builder<'_> {
     }
 
     fn array_open(&mut self, span: Span, _: &mut dyn ErrorSink) -> bool {
-        self.begin(span, Open::List(List::default()));
+        self.begin(span, Open::List(List::with_room_for_one()));
         true
     }
 
@@ -330,7 +347,7 @@ impl EventReceiver for Builder<'_> {
     fn simple_key(&mut self, span: Span, kind: Option<Encoding>, errors: &mut dyn ErrorSink) {
         let mut key = Cow::Borrowed("");
         self.raw(span, kind).decode_key(&mut key, errors);
-        self.keys.push((key, span));
+        self.keys.push((key, self.place(span)));
     }
 
     fn scalar(&mut self, span: Span, kind: Option<Encoding>, errors: &mut dyn ErrorSink) {
@@ -345,8 +362,7 @@ impl EventReceiver for Builder<'_> {
                 radix: radix.value(),
             },
         };
-        let keys = core::mem::take(&mut self.keys);
-        let at = offset(span.start());
-        self.put(keys, Item { at, value }, errors);
+        let at = self.place(span);
+        self.put(self.next_keys(), Item { at, value }, errors);
     }
 }

@@ -1,5 +1,6 @@
 //! Applications: targets, and the policies that decide about them.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -9,6 +10,7 @@ use super::groups::GroupNames;
 use super::policies::{self, Durations, ReusablePolicies};
 use super::reader::{Fields, Node, Quoted, Reader};
 use super::{targets, values};
+use crate::document::Texts;
 use crate::set::{Application, Attached, Evaluation, Policy};
 
 pub(crate) const APPLICATION_FIELDS: &[&str] = &[
@@ -20,23 +22,90 @@ pub(crate) const APPLICATION_FIELDS: &[&str] = &[
     "target",
 ];
 
-pub(super) fn load(
-    reader: &mut Reader<'_>,
-    document: &Fields<'_>,
-    names: &mut GroupNames,
-    reusable: &mut ReusablePolicies,
-    durations: Durations,
-) -> Vec<Application> {
-    let mut seen = BTreeSet::new();
-    let mut applications = Vec::new();
-    let Some(list) = document.get("application") else {
-        return applications;
-    };
-    for item in reader.array(&list) {
-        let Some(application) = application(reader, &item, names, reusable, durations) else {
-            continue;
+/// Where the applications are read from.
+pub(super) enum Applications<'t> {
+    /// The document holds them.
+    InDocument,
+    AsText(Texts<'t>),
+}
+
+/// A text that is no application.
+pub(super) struct NoGood;
+
+/// What applications refer to and inherit.
+pub(super) struct Loader<'l> {
+    pub(super) names: &'l mut GroupNames,
+    pub(super) reusable: &'l mut ReusablePolicies,
+    pub(super) durations: Durations,
+}
+
+impl Loader<'_> {
+    pub(super) fn load(
+        &mut self,
+        reader: &mut Reader<'_>,
+        document: &Fields<'_>,
+        source: Applications<'_>,
+    ) -> Result<Box<[Application]>, NoGood> {
+        let Some(list) = document.get("application") else {
+            return Ok(Box::default());
         };
-        if !seen.insert(Arc::clone(&application.name)) {
+        let mut loaded = Loaded::default();
+        match source {
+            Applications::InDocument => {
+                for item in reader.array(&list) {
+                    let application = self.application(reader, &item);
+                    loaded.add(reader, &item, application);
+                }
+            }
+            Applications::AsText(mut texts) => {
+                for index in 0..texts.len() {
+                    let item = texts.read(index).ok_or(NoGood)?;
+                    let item = list.element(index, &item);
+                    let application = self.application(reader, &item);
+                    loaded.add(reader, &item, application);
+                }
+            }
+        }
+        Ok(loaded.applications.into())
+    }
+
+    fn application(&mut self, reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Application> {
+        let fields = reader.table(node, APPLICATION_FIELDS)?;
+        let name = reader.required(&fields, "name", "write a name, which the log will show");
+        let name = name.and_then(|node| values::name(reader, &node));
+        let criteria = match reader.required(
+            &fields,
+            "target",
+            "write which, as in `target = [{ include = [{ tag = { env = \"prod\" } }] }]`",
+        ) {
+            Some(target) => targets::load(reader, &target),
+            None => Box::default(),
+        };
+        let evaluation = evaluation(reader, &fields);
+        let durations = Durations::read(reader, &fields).or(self.durations);
+        let policies = attach(reader, &fields, self.names, self.reusable, durations);
+        Some(Application {
+            name: name?.into(),
+            criteria,
+            evaluation,
+            policies,
+        })
+    }
+}
+
+/// Applications, each of another name.
+#[derive(Default)]
+struct Loaded {
+    applications: Vec<Application>,
+    names: BTreeSet<Arc<str>>,
+}
+
+impl Loaded {
+    fn add(&mut self, reader: &mut Reader<'_>, item: &Node<'_>, application: Option<Application>) {
+        let Some(application) = application else {
+            return;
+        };
+        if !self.names.insert(Arc::clone(&application.name)) {
             let what = alloc::format!("there is another application {}", Quoted(&application.name));
             reader.problem(
                 &item.field("name").unwrap_or(item.clone()),
@@ -44,38 +113,8 @@ pub(super) fn load(
                 "write a name of its own",
             );
         }
-        applications.push(application);
+        self.applications.push(application);
     }
-    applications
-}
-
-fn application(
-    reader: &mut Reader<'_>,
-    node: &Node<'_>,
-    names: &mut GroupNames,
-    reusable: &mut ReusablePolicies,
-    outer: Durations,
-) -> Option<Application> {
-    let fields = reader.table(node, APPLICATION_FIELDS)?;
-    let name = reader.required(&fields, "name", "write a name, which the log will show");
-    let name = name.and_then(|node| values::name(reader, &node));
-    let criteria = match reader.required(
-        &fields,
-        "target",
-        "write which, as in `target = [{ include = [{ tag = { env = \"prod\" } }] }]`",
-    ) {
-        Some(target) => targets::load(reader, &target),
-        None => Vec::new(),
-    };
-    let evaluation = evaluation(reader, &fields);
-    let durations = Durations::read(reader, &fields).or(outer);
-    let policies = attach(reader, &fields, names, reusable, durations);
-    Some(Application {
-        name: name?.into(),
-        criteria,
-        evaluation,
-        policies,
-    })
 }
 
 fn evaluation(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Evaluation {
@@ -103,11 +142,11 @@ fn attach(
     names: &mut GroupNames,
     reusable: &mut ReusablePolicies,
     outer: Durations,
-) -> Vec<Attached> {
+) -> Box<[Attached]> {
     let list = fields.get("policy");
     let items = list
         .as_ref()
-        .map_or_else(Vec::new, |list| reader.array(list));
+        .map_or_else(Vec::new, |list| reader.array(list).collect());
     if items.is_empty() {
         let help = "add an `[[application.policy]]`, or `policy = [{ use = \"…\" }]`";
         reader.warn(
@@ -153,7 +192,7 @@ fn attach(
             });
         }
     }
-    attached
+    attached.into()
 }
 
 fn use_policy(

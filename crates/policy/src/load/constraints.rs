@@ -110,7 +110,7 @@ fn forwardings(reader: &mut Reader<'_>, fields: &Fields<'_>, constraints: &mut C
 
 fn destinations(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Destinations> {
     let items = reader.array(node);
-    let items = items.iter().filter_map(|item| destination(reader, item));
+    let items = items.filter_map(|item| destination(reader, &item));
     Some(Destinations(items.collect()))
 }
 
@@ -154,7 +154,7 @@ fn path(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<PathRule> {
 
 fn paths(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<PathRules> {
     let items = reader.array(node);
-    let rules = items.iter().filter_map(|item| path(reader, item));
+    let rules = items.filter_map(|item| path(reader, &item));
     Some(PathRules(rules.collect()))
 }
 
@@ -163,7 +163,7 @@ fn commands(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<CommandRules> {
     let mut patterns = |name| {
         let list = fields.get(name)?;
         let items = reader.array(&list);
-        let read = items.iter().filter_map(|item| pattern(reader, item));
+        let read = items.filter_map(|item| pattern(reader, &item));
         Some(read.collect::<Vec<_>>())
     };
     let (allow, deny) = (patterns("allow"), patterns("deny"));
@@ -192,7 +192,7 @@ fn pattern(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Box<str>> {
 
 fn files(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Vec<FileRule>> {
     let items = reader.array(node);
-    Some(items.iter().filter_map(|item| file(reader, item)).collect())
+    Some(items.filter_map(|item| file(reader, &item)).collect())
 }
 
 fn file(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<FileRule> {
@@ -210,7 +210,10 @@ fn file(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<FileRule> {
             None
         }
     });
-    Some(FileRule { path: path?, may })
+    Some(FileRule {
+        path: path?,
+        may: may.into(),
+    })
 }
 
 fn hidden_input(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<HiddenInput> {
@@ -236,7 +239,7 @@ fn step_up(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Vec<StepUp> {
     let approvers = fields.get("approvers");
     let people = match &approvers {
         Some(node) => values::each(reader, node, values::email),
-        None => Vec::new(),
+        None => Box::default(),
     };
     let mut steps: Vec<StepUp> = Vec::new();
     let list = fields.get("step_up");
@@ -245,12 +248,12 @@ fn step_up(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Vec<StepUp> {
     }
     let items = list
         .as_ref()
-        .map_or_else(Vec::new, |list| reader.array(list));
+        .map_or_else(Vec::new, |list| reader.array(list).collect());
     for item in items {
         let step = match reader.string(&item) {
             Some("security_key") => StepUp::SecurityKey,
             Some("reason") => StepUp::Reason,
-            Some("approval") if !people.is_empty() => StepUp::Approval(people.clone()),
+            Some("approval") if !people.is_empty() => StepUp::Approval(people.to_vec()),
             Some("approval") => {
                 reader.problem(&item, "nobody is named who may approve", HELP);
                 continue;

@@ -71,7 +71,7 @@ fn selectors(list: &[Rule]) -> impl Iterator<Item = &Selector> + Clone {
 }
 
 /// Whether the lists, all of which one value must be, name more than one value.
-fn several<'a, T: PartialEq + 'a>(lists: impl Iterator<Item = &'a alloc::vec::Vec<T>>) -> bool {
+fn several<'a, T: PartialEq + 'a>(lists: impl Iterator<Item = &'a alloc::boxed::Box<[T]>>) -> bool {
     let mut values = lists.flatten();
     let first = values.next();
     values.any(|value| Some(value) != first)

@@ -37,7 +37,7 @@ impl GroupNames {
         let Some(list) = document.get("rule_group") else {
             return names;
         };
-        for (index, item) in reader.array(&list).iter().enumerate() {
+        for (index, item) in reader.array(&list).enumerate() {
             names.used.push(false);
             let Some(node) = item.field("name") else {
                 continue;

@@ -91,7 +91,7 @@ fn texts(
     read: impl Fn(&mut Reader<'_>, &Node<'_>) -> Option<Box<str>>,
 ) -> Vec<Box<str>> {
     let items = reader.array(node);
-    items.iter().filter_map(|item| read(reader, item)).collect()
+    items.filter_map(|item| read(reader, &item)).collect()
 }
 
 fn permit<'p>(reader: &mut Reader<'_>, node: &Node<'p>) -> Option<&'p str> {

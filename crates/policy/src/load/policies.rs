@@ -116,8 +116,8 @@ pub(super) fn load_reusable(
 ) -> ReusablePolicies {
     let mut by_name = BTreeMap::new();
     if let Some(list) = document.get("policy") {
-        for (index, item) in reader.array(&list).iter().enumerate() {
-            let policy = load(reader, item, names).map(Arc::new);
+        for (index, item) in reader.array(&list).enumerate() {
+            let policy = load(reader, &item, names).map(Arc::new);
             let Some(name) = item.field("name") else {
                 continue;
             };
@@ -283,35 +283,38 @@ fn missing_in_exclude(reader: &mut Reader<'_>, fields: &Fields<'_>) -> MissingIn
 fn users(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Users {
     let mut users = Users::default();
     if let Some(node) = fields.get("usernames") {
-        for item in reader.array(&node) {
-            let Some(name) = reader.string(&item) else {
-                continue;
-            };
-            match unix_user::check(name) {
-                Ok(()) => users.names.push(name.into()),
-                Err(UserFault::Wildcard) => {
-                    reader.problem(
-                        &item,
-                        UserFault::Wildcard,
-                        "write every user, or `allow_email_alias = true` for the person's own",
-                    );
-                }
-                Err(fault) => {
-                    reader.problem(
-                        &item,
-                        format_args!("{fault}: {}", Quoted(name)),
-                        "write a user of the target, as in `deploy`",
-                    );
-                }
-            }
-        }
+        let items = reader.array(&node);
+        let mut names = values::exactly(items, |item| username(reader, &item));
+        names.sort_unstable();
+        names.dedup();
+        users.names = names.into();
     }
-    users.names.sort_unstable();
-    users.names.dedup();
     if let Some(node) = fields.get("allow_email_alias") {
         users.email_alias = reader.boolean(&node).unwrap_or(false);
     }
     users
+}
+
+fn username(reader: &mut Reader<'_>, item: &Node<'_>) -> Option<Box<str>> {
+    let name = reader.string(item)?;
+    match unix_user::check(name) {
+        Ok(()) => return Some(name.into()),
+        Err(UserFault::Wildcard) => {
+            reader.problem(
+                item,
+                UserFault::Wildcard,
+                "write every user, or `allow_email_alias = true` for the person's own",
+            );
+        }
+        Err(fault) => {
+            reader.problem(
+                item,
+                format_args!("{fault}: {}", Quoted(name)),
+                "write a user of the target, as in `deploy`",
+            );
+        }
+    }
+    None
 }
 
 fn check_allow(reader: &mut Reader<'_>, fields: &Fields<'_>, users: &Users) {

@@ -7,6 +7,7 @@ use alloc::format;
 use alloc::string::ToString as _;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cell::OnceCell;
 use core::fmt;
 
 use crate::constraints::Constraints;
@@ -17,15 +18,15 @@ use crate::limits::MAX_PROBLEMS;
 use crate::permissions::Permissions;
 use crate::set::Demand;
 use crate::window::Zone;
-pub(super) use node::{Fields, Node};
+pub(super) use node::{Fields, Items, Node};
 use node::{Path, Step};
 pub(super) use text::{Listed, Quoted, nearest};
 
 /// Collects problems and warnings.
 pub(super) struct Reader<'t> {
     text: &'t str,
-    /// Byte offsets at which lines begin.
-    lines: Vec<usize>,
+    /// Byte offsets at which lines begin, once something is said about one.
+    lines: OnceCell<Vec<usize>>,
     problems: Vec<Problem>,
     unlisted: usize,
     warnings: Vec<Problem>,
@@ -38,15 +39,9 @@ pub(super) struct Reader<'t> {
 
 impl<'t> Reader<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        let after_breaks = text
-            .bytes()
-            .enumerate()
-            .filter(|(_, byte)| *byte == b'\n')
-            .map(|(offset, _)| offset.saturating_add(1));
-        let lines = core::iter::once(0).chain(after_breaks).collect();
         Self {
             text,
-            lines,
+            lines: OnceCell::new(),
             problems: Vec::new(),
             unlisted: 0,
             warnings: Vec::new(),
@@ -150,7 +145,12 @@ impl<'t> Reader<'t> {
 
     /// The line of a place, counted from 1.
     pub(super) fn line_of(&self, node: &Node<'_>) -> usize {
-        self.lines.partition_point(|start| *start <= node.at).max(1)
+        let lines = self.lines();
+        lines.partition_point(|start| *start <= node.at).max(1)
+    }
+
+    fn lines(&self) -> &[usize] {
+        self.lines.get_or_init(|| line_starts(self.text))
     }
 
     fn locate(
@@ -160,10 +160,11 @@ impl<'t> Reader<'t> {
         what: impl fmt::Display,
         help: impl fmt::Display,
     ) -> Problem {
-        let line = self.lines.partition_point(|start| *start <= offset);
+        let lines = self.lines();
+        let line = lines.partition_point(|start| *start <= offset);
         let start = line
             .checked_sub(1)
-            .and_then(|index| self.lines.get(index))
+            .and_then(|index| lines.get(index))
             .copied()
             .unwrap_or(0);
         let column = self
@@ -309,7 +310,7 @@ impl<'t> Reader<'t> {
     }
 
     /// The items of an array.
-    pub(super) fn array<'n>(&mut self, node: &'n Node<'_>) -> Vec<Node<'n>> {
+    pub(super) fn array<'n>(&mut self, node: &'n Node<'n>) -> Items<'n> {
         if node.as_array().is_none() {
             self.problem(
                 node,
@@ -317,16 +318,13 @@ impl<'t> Reader<'t> {
                 "write it in brackets: `[ … ]`",
             );
         }
-        node.items()
+        node.each_item()
     }
 
     /// The items of an array that must not be empty, or the one value that stands for itself.
-    pub(super) fn one_or_more<'n>(&mut self, node: &'n Node<'_>) -> Vec<Node<'n>> {
-        if node.as_array().is_none() {
-            return alloc::vec![node.clone()];
-        }
-        let items = self.array(node);
-        if items.is_empty() {
+    pub(super) fn one_or_more<'n>(&mut self, node: &'n Node<'n>) -> Items<'n> {
+        let items = node.items_or_itself();
+        if items.len() == 0 {
             self.problem(
                 node,
                 "an empty list matches nobody",
@@ -335,4 +333,10 @@ impl<'t> Reader<'t> {
         }
         items
     }
+}
+
+fn line_starts(text: &str) -> Vec<usize> {
+    let breaks = text.match_indices('\n');
+    let after_breaks = breaks.map(|(offset, _)| offset.saturating_add(1));
+    core::iter::once(0).chain(after_breaks).collect()
 }

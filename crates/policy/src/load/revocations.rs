@@ -1,7 +1,6 @@
 //! `[[revocation]]`: a document of its own, since it changes at other times and by other hands than the policies.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 use super::reader::{Node, Quoted, Reader};
 use super::{TOML_REVOCATION, values, windows};
@@ -26,7 +25,7 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>) -> Revocations {
         reader.problem(&list, what, help);
         return Revocations::default();
     }
-    let entries = items.iter().filter_map(|item| entry(reader, item));
+    let entries = items.filter_map(|item| entry(reader, &item));
     Revocations {
         entries: entries.collect(),
     }
@@ -41,12 +40,12 @@ fn entry(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Revocation> {
     }
     let mut lower = |name| match fields.get(name) {
         Some(node) => lower_case(reader, &node),
-        None => Vec::new(),
+        None => Box::default(),
     };
     let (identities, devices, targets) = (lower("identity"), lower("device"), lower("target"));
     let sessions = match fields.get("session") {
         Some(node) => values::each(reader, &node, session),
-        None => Vec::new(),
+        None => Box::default(),
     };
     let from = fields
         .get("from")
@@ -65,7 +64,7 @@ fn entry(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Revocation> {
     })
 }
 
-fn lower_case(reader: &mut Reader<'_>, node: &Node<'_>) -> Vec<Box<str>> {
+fn lower_case(reader: &mut Reader<'_>, node: &Node<'_>) -> Box<[Box<str>]> {
     values::each(reader, node, |reader, item| {
         let name = values::name(reader, item)?;
         Some(name.to_ascii_lowercase().into())

@@ -1,7 +1,6 @@
 //! Rules: `include = [{ email_domain = "example.com" }, …]`.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 use super::groups::GroupNames;
 use super::reader::{Fields, Listed, Node, Quoted, Reader, nearest};
@@ -40,7 +39,7 @@ pub(super) fn load(reader: &mut Reader<'_>, fields: &Fields<'_>, names: &mut Gro
         if include.as_array().is_some_and(<[_]>::is_empty) {
             reader.problem(&include, "an empty `include` matches nobody", help);
         }
-        rules.include_index = RuleIndex::new(&rules.include);
+        rules.include_index = RuleIndex::new(&rules.include).map(Box::new);
     }
     if let Some(require) = fields.get("require") {
         rules.require = list(reader, &require, names);
@@ -51,12 +50,9 @@ pub(super) fn load(reader: &mut Reader<'_>, fields: &Fields<'_>, names: &mut Gro
     rules
 }
 
-fn list(reader: &mut Reader<'_>, node: &Node<'_>, names: &mut GroupNames) -> Vec<Rule> {
+fn list(reader: &mut Reader<'_>, node: &Node<'_>, names: &mut GroupNames) -> Box<[Rule]> {
     let items = reader.array(node);
-    items
-        .iter()
-        .filter_map(|item| rule(reader, item, names))
-        .collect()
+    values::exactly(items, |item| rule(reader, &item, names)).into()
 }
 
 fn rule(reader: &mut Reader<'_>, node: &Node<'_>, names: &mut GroupNames) -> Option<Rule> {
@@ -72,7 +68,7 @@ fn rule(reader: &mut Reader<'_>, node: &Node<'_>, names: &mut GroupNames) -> Opt
     let (selector, value) = fields.entries().next()?;
     if selector == "rule_group" {
         let indices = values::each(reader, &value, |reader, item| names.resolve(reader, item));
-        return (!indices.is_empty()).then(|| Rule::Groups(indices.into()));
+        return (!indices.is_empty()).then(|| Rule::Groups(indices));
     }
     self::selector(reader, selector, &value).map(Rule::Selector)
 }
@@ -126,7 +122,7 @@ fn selector(reader: &mut Reader<'_>, name: &str, value: &Node<'_>) -> Option<Sel
 }
 
 /// Nothing where every value was a problem.
-fn filled<T>(values: Vec<T>) -> Option<Vec<T>> {
+fn filled<T>(values: Box<[T]>) -> Option<Box<[T]>> {
     (!values.is_empty()).then_some(values)
 }
 
@@ -154,12 +150,9 @@ fn group(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Group> {
     })
 }
 
-fn posture_checks(reader: &mut Reader<'_>, node: &Node<'_>) -> Vec<PostureCheck> {
+fn posture_checks(reader: &mut Reader<'_>, node: &Node<'_>) -> Box<[PostureCheck]> {
     let items = reader.one_or_more(node);
-    items
-        .iter()
-        .filter_map(|item| posture_check(reader, item))
-        .collect()
+    values::exactly(items, |item| posture_check(reader, &item)).into()
 }
 
 fn posture_check(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<PostureCheck> {

@@ -1,7 +1,6 @@
 //! Target criteria: `target = [{ port = 22, include = [{ tag = { env = "prod" } }] }]`.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 use super::reader::{Listed, Node, Quoted, Reader, nearest};
 use super::values;
@@ -16,36 +15,30 @@ const DEFAULT_PORT: u16 = 22;
 const HELP: &str = "write which targets, as in `include = [{ hostname = \"db-1\" }]` or `include = [{ any_target = true }]`";
 
 /// One criterion, or a list of them.
-pub(super) fn load(reader: &mut Reader<'_>, node: &Node<'_>) -> Vec<Criterion> {
-    if node.as_array().is_none() {
-        return criterion(reader, node).into_iter().collect();
-    }
-    let items = reader.array(node);
-    if items.is_empty() {
+pub(super) fn load(reader: &mut Reader<'_>, node: &Node<'_>) -> Box<[Criterion]> {
+    let items = node.items_or_itself();
+    if items.len() == 0 {
         reader.problem(node, "an empty list matches no target", HELP);
     }
-    items
-        .iter()
-        .filter_map(|item| criterion(reader, item))
-        .collect()
+    values::exactly(items, |item| criterion(reader, &item)).into()
 }
 
 fn criterion(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Criterion> {
     let fields = reader.table(node, CRITERION_FIELDS)?;
     let ports = match fields.get("port") {
-        None => Ports::These(alloc::vec![DEFAULT_PORT]),
+        None => Ports::These(Box::new([DEFAULT_PORT])),
         Some(node) => ports(reader, &node),
     };
-    let mut read = |name| match fields.get(name) {
-        Some(list) => {
-            let items = reader.array(&list);
-            let selectors: Vec<_> = items
-                .iter()
-                .filter_map(|item| selector(reader, item))
-                .collect();
-            (items.len(), selectors)
+    let mut read = |name| -> (usize, Box<[TargetSelector]>) {
+        match fields.get(name) {
+            Some(list) => {
+                let items = reader.array(&list);
+                let count = items.len();
+                let selectors = values::exactly(items, |item| selector(reader, &item));
+                (count, Box::from(selectors))
+            }
+            None => (0, Box::default()),
         }
-        None => (0, Vec::new()),
     };
     let (included, include) = read("include");
     let (_, require) = read("require");
@@ -138,6 +131,6 @@ fn tag(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<TargetSelector> {
 }
 
 /// Nothing where every value was a problem.
-fn filled(values: Vec<Box<str>>) -> Option<Vec<Box<str>>> {
+fn filled(values: Box<[Box<str>]>) -> Option<Box<[Box<str>]>> {
     (!values.is_empty()).then_some(values)
 }

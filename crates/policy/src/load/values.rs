@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use ipnet::IpNet;
 
-use super::reader::{Node, Quoted, Reader};
+use super::reader::{Items, Node, Quoted, Reader};
 use crate::email::{Email, is_domain};
 use crate::facts::country_code;
 use crate::limits::{MAX_DURATION, MAX_HOSTNAME_BYTES, MAX_NAME_BYTES};
@@ -39,7 +39,7 @@ pub(super) fn name<'p>(reader: &mut Reader<'_>, node: &Node<'p>) -> Option<&'p s
 }
 
 /// Names, sorted, each once.
-pub(super) fn names(reader: &mut Reader<'_>, node: &Node<'_>) -> Vec<Box<str>> {
+pub(super) fn names(reader: &mut Reader<'_>, node: &Node<'_>) -> Box<[Box<str>]> {
     each(reader, node, |reader, item| {
         name(reader, item).map(Box::from)
     })
@@ -50,11 +50,18 @@ pub(super) fn each<T: Ord>(
     reader: &mut Reader<'_>,
     node: &Node<'_>,
     mut read: impl FnMut(&mut Reader<'_>, &Node<'_>) -> Option<T>,
-) -> Vec<T> {
+) -> Box<[T]> {
     let items = reader.one_or_more(node);
-    let mut values: Vec<T> = items.iter().filter_map(|item| read(reader, item)).collect();
+    let mut values = exactly(items, |item| read(reader, &item));
     values.sort_unstable();
     values.dedup();
+    values.into()
+}
+
+/// What the items give, with no room for more.
+pub(super) fn exactly<'n, T>(items: Items<'n>, read: impl FnMut(Node<'n>) -> Option<T>) -> Vec<T> {
+    let mut values = Vec::with_capacity(items.len());
+    values.extend(items.filter_map(read));
     values
 }
 

@@ -1,20 +1,18 @@
 //! `time = { zone = "Europe/Lisbon", days = ["mon"], from = "08:00", to = "18:00" }` and `date = { from = "…", until = "…" }`.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::reader::{Listed, Node, Quoted, Reader};
+use super::values;
 use crate::window::{DAYS, MINUTES_PER_DAY, Span, Window, Zone, parse_moment};
 
 /// One window or several.
-pub(super) fn windows(reader: &mut Reader<'_>, node: &Node<'_>) -> Vec<Window> {
+pub(super) fn windows(reader: &mut Reader<'_>, node: &Node<'_>) -> Box<[Window]> {
     let items = reader.one_or_more(node);
-    items
-        .iter()
-        .filter_map(|item| window(reader, item))
-        .collect()
+    values::exactly(items, |item| window(reader, &item)).into()
 }
 
 fn window(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Window> {

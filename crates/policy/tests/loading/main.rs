@@ -8,6 +8,7 @@
 
 mod json;
 mod messages;
+mod pieces;
 mod structure;
 mod toml_syntax;
 mod values;

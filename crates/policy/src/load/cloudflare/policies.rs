@@ -201,8 +201,8 @@ impl Converter<'_, '_> {
         };
         if let Some(names) = ssh.get("usernames") {
             let items = reader.array(&names);
-            let items = items.iter().filter_map(|item| {
-                Some(Item::text(item.place(), reader.string(item)?.to_string()))
+            let items = items.filter_map(|item| {
+                Some(Item::text(item.place(), reader.string(&item)?.to_string()))
             });
             out.push(("usernames", Item::list(names.place(), items.collect())));
         }

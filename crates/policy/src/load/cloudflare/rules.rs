@@ -79,10 +79,7 @@ impl Converter<'_, '_> {
         let mut list = |name| {
             let node = fields.get(name)?;
             let items = reader.array(&node);
-            let rules = items
-                .iter()
-                .filter_map(|item| self.rule(reader, item))
-                .collect();
+            let rules = items.filter_map(|item| self.rule(reader, &item)).collect();
             Some((node.place(), rules))
         };
         let include = list("include").map(|(at, rules)| Item::list(at, rules));

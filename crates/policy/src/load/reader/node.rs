@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 use core::fmt;
+use core::iter::Enumerate;
+use core::slice;
 
 use crate::document::{Item, Table, Value};
 
@@ -65,14 +67,33 @@ impl<'p> Node<'p> {
         }
     }
 
+    /// An item of a list that holds its place here and itself elsewhere.
+    pub(in crate::load) fn element<'n>(&'n self, index: usize, item: &'n Item<'n>) -> Node<'n> {
+        self.child(Step::Index(index), item)
+    }
+
     /// The items of an array, none if it is something else.
     pub(in crate::load) fn items<'n>(&'n self) -> Vec<Node<'n>> {
-        let items = self.as_array().unwrap_or_default();
-        items
-            .iter()
-            .enumerate()
-            .map(|(index, item)| self.child(Step::Index(index), item))
-            .collect()
+        self.each_item().collect()
+    }
+
+    /// As [`items`](Self::items), one after the other.
+    pub(in crate::load) fn each_item<'n>(&'n self) -> Items<'n> {
+        let items = self.as_array().unwrap_or_default().iter().enumerate();
+        Items {
+            list: self,
+            itself: None,
+            items,
+        }
+    }
+
+    /// The items of an array, or this itself if it is something else.
+    pub(in crate::load) fn items_or_itself<'n>(&'n self) -> Items<'n> {
+        let itself = self.as_array().is_none().then_some(self);
+        Items {
+            itself,
+            ..self.each_item()
+        }
     }
 
     /// The field of a table, if it is one and has it.
@@ -139,6 +160,37 @@ impl<'p> Node<'p> {
 
     pub(in crate::load) fn is_integer(&self) -> bool {
         self.as_integer().is_some()
+    }
+}
+
+/// Items of a list, or what stands for one.
+pub(in crate::load) struct Items<'n> {
+    list: &'n Node<'n>,
+    itself: Option<&'n Node<'n>>,
+    items: Enumerate<slice::Iter<'n, Item<'n>>>,
+}
+
+impl<'n> Iterator for Items<'n> {
+    type Item = Node<'n>;
+
+    fn next(&mut self) -> Option<Node<'n>> {
+        if let Some(itself) = self.itself.take() {
+            return Some(itself.clone());
+        }
+        let (index, item) = self.items.next()?;
+        Some(self.list.child(Step::Index(index), item))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let length = self.len();
+        (length, Some(length))
+    }
+}
+
+impl ExactSizeIterator for Items<'_> {
+    fn len(&self) -> usize {
+        let itself = usize::from(self.itself.is_some());
+        self.items.len().saturating_add(itself)
     }
 }
 
