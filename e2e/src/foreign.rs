@@ -1,13 +1,14 @@
-//! Clients that are not OpenSSH: dropbear's `dbclient` and PuTTY's `plink`.
+//! Peers that are not OpenSSH: dropbear's client and server, and PuTTY's `plink`.
 
 use std::fs;
-use std::process::Command;
-use std::time::Duration;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::client::Client;
 use crate::house::{House, Plan};
-use crate::process::{Input, run};
-use crate::room::Room;
+use crate::process::{Input, TICK, kill_group, run, wait};
+use crate::room::{Room, free_port};
 use crate::tools;
 
 /// These clients know no certificates: on the direct way the target takes plain keys from this file.
@@ -92,4 +93,75 @@ fn made(command: &mut Command) -> String {
 
 fn allow(room: &Room, public_key: &str) {
     fs::write(room.path("foreign_keys"), format!("{public_key}\n")).expect("a written key");
+}
+
+/// Dropbear as a server, killed when dropped.
+pub struct DropbearServer {
+    child: Child,
+    /// Loopback port it listens on.
+    pub port: u16,
+    log: PathBuf,
+}
+
+impl DropbearServer {
+    /// Starts it with a host key of its own.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn start(room: &Room) -> Self {
+        let key = room.path("dropbear_host_key");
+        made(
+            Command::new(tools::path("dropbearkey"))
+                .args(["-t", "ed25519", "-f"])
+                .arg(&key),
+        );
+        let log = room.path("dropbear.log");
+        for _ in 0..5 {
+            let port = free_port();
+            let mut command = Command::new(tools::path("dropbear"));
+            command.args(["-F", "-E", "-p", &format!("127.0.0.1:{port}"), "-P", ""]);
+            command.arg("-r").arg(&key).stdin(Stdio::null());
+            command.stderr(fs::File::create(&log).expect("a file for its log"));
+            std::os::unix::process::CommandExt::process_group(&mut command, 0);
+            let child = command.spawn().expect("a started dropbear");
+            let mut server = Self {
+                child,
+                port,
+                log: log.clone(),
+            };
+            if server.is_listening() {
+                return server;
+            }
+        }
+        panic!(
+            "dropbear does not start: {}",
+            fs::read_to_string(log).unwrap_or_default()
+        );
+    }
+
+    fn is_listening(&mut self) -> bool {
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(10) {
+            // Said when the port is bound.
+            if self.said().contains("Not backgrounding") {
+                return true;
+            }
+            if wait(&mut self.child, TICK).is_some() {
+                return false;
+            }
+        }
+        false
+    }
+
+    /// All it has logged.
+    pub fn said(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for DropbearServer {
+    fn drop(&mut self) {
+        kill_group(&mut self.child);
+    }
 }

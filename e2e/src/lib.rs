@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod client;
+pub mod detour;
 pub mod events;
 pub mod foreign;
 pub mod house;
@@ -10,6 +11,8 @@ pub mod proxy;
 pub mod records;
 pub mod room;
 pub mod samples;
+pub mod sftp;
+pub mod shared;
 pub mod sshd;
 pub mod tools;
 

@@ -193,6 +193,16 @@ pub fn kill_tree(child: &mut Child) {
     kill_group(child);
 }
 
+/// Sends a signal to all processes below `ancestor`, as far as they still run.
+pub fn signal_descendants(ancestor: u32, signal: Signal) {
+    for id in descendants(ancestor) {
+        if let Some(pid) = i32::try_from(id).ok().and_then(Pid::from_raw) {
+            // It may have ended meanwhile.
+            let _ = kill_process(pid, signal);
+        }
+    }
+}
+
 /// Ids of all processes below `ancestor`, from the process table.
 fn descendants(ancestor: u32) -> Vec<u32> {
     let mut parents = Vec::new();

@@ -23,6 +23,10 @@ mod plan;
 
 pub use plan::{ADA_TOKEN, Listener, MALLORY_TOKEN, ProxyPlan, TARGET};
 
+/// What one session may add to the memory of the proxy, in bytes, whatever its peers do: a MiB that waits for each leg,
+/// what is read ahead of it, the page in hand, and as much again that the allocator keeps. `proxy-core` states the parts.
+pub const SESSION_CEILING: u64 = 8 << 20;
+
 /// A running proxy, killed when dropped.
 pub struct Proxy {
     child: Mutex<Child>,
@@ -171,6 +175,21 @@ impl Proxy {
             .and_then(|n| n.parse().ok())
             .expect("a number of KiB");
         kib * 1024
+    }
+
+    /// The most memory that it holds at any moment while `time` passes, in bytes.
+    ///
+    /// # Panics
+    ///
+    /// When it does not run.
+    pub fn most_resident_bytes_during(&self, time: Duration) -> u64 {
+        let started = Instant::now();
+        let mut most = 0;
+        while started.elapsed() < time {
+            most = most.max(self.resident_bytes());
+            thread::sleep(Duration::from_millis(20));
+        }
+        most
     }
 
     /// All access events until now.

@@ -7,7 +7,9 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::process::{Input, TICK, kill_tree, run};
+use rustix::process::Signal;
+
+use crate::process::{Input, TICK, kill_tree, run, signal_descendants};
 use crate::room::{Room, free_port};
 use crate::tools;
 
@@ -131,6 +133,16 @@ impl Sshd {
             .take(2)
             .collect::<Vec<_>>()
             .join(" ")
+    }
+
+    /// Sends a signal to all its sessions and what runs in them.
+    ///
+    /// # Panics
+    ///
+    /// When another thread panicked at the same.
+    pub fn signal_sessions(&self, signal: Signal) {
+        let id = self.child.lock().expect("no panic while held").id();
+        signal_descendants(id, signal);
     }
 
     /// Ends it and all its sessions without a word, as a machine does that loses its power.

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use e2e::detour::Detour;
 use e2e::house::{House, Plan, through_the_proxy, through_the_proxy_with};
 use e2e::need;
 use e2e::process::{Input, run, wait_until};
@@ -73,24 +74,11 @@ fn a_target_that_says_nothing_is_given_up() {
 #[test]
 fn a_target_that_takes_its_time_is_waited_for() {
     need!("ssh", "sshd");
-    let slow = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a listener");
-    let port = slow.local_addr().expect("an address").port();
+    let detour = Detour::open();
     through_the_proxy_with(
-        |plan| plan.proxy.target_port = Some(port),
+        |plan| plan.proxy.target_port = Some(detour.port),
         |house| {
-            let real = house.sshd.port;
-            let slow = slow.try_clone().expect("a second handle");
-            thread::spawn(move || {
-                let (mut inside, _) = slow.accept().expect("the proxy");
-                thread::sleep(Duration::from_secs(3));
-                let mut outside = connect(real);
-                let (mut back_from, mut back_to) = (
-                    outside.try_clone().expect("it"),
-                    inside.try_clone().expect("it"),
-                );
-                thread::spawn(move || std::io::copy(&mut back_from, &mut back_to));
-                std::io::copy(&mut inside, &mut outside)
-            });
+            detour.lead(house.sshd.port, Duration::from_secs(3));
             let ended = house.ssh().run("echo at last").expect_code(0);
             assert_eq!(ended.out(), "at last\n");
             assert!(ended.took > Duration::from_secs(3));

@@ -2,25 +2,16 @@
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use e2e::house::{House, through_the_proxy};
-use e2e::live::Live;
 use e2e::need;
+use e2e::proxy::SESSION_CEILING;
 use e2e::samples::noise;
-
-/// What one session may add to the memory of the proxy, in bytes, whatever its peers do: a MiB that waits for each leg,
-/// what is read ahead of it, the page in hand, and as much again that the allocator keeps. `proxy-core` states the parts.
-const SESSION_CEILING: u64 = 8 << 20;
 
 /// The most that the proxy holds while `time` passes, above what it held before.
 fn growth_during(house: &House, before: u64, time: Duration) -> u64 {
-    let started = Instant::now();
-    let mut most = 0;
-    while started.elapsed() < time {
-        most = most.max(house.proxy().resident_bytes());
-        thread::sleep(Duration::from_millis(20));
-    }
+    let most = house.proxy().most_resident_bytes_during(time);
     most.saturating_sub(before)
 }
 
@@ -59,23 +50,6 @@ fn a_client_that_stops_reading_stops_the_target_being_read() {
             "beside\n"
         );
         stuck.signal(rustix::process::Signal::CONT);
-    });
-}
-
-#[test]
-fn an_upload_to_a_program_that_does_not_read_waits() {
-    need!("ssh", "sshd");
-    through_the_proxy(|house| {
-        let before = warm(house);
-        let mut source = std::process::Command::new("sh");
-        source.args([
-            "-c",
-            &format!("exec {} </dev/zero", house.ssh().line("sleep 30")),
-        ]);
-        let _upload = Live::piped(&mut source);
-        house.proxy().wait_for("session.start");
-        let growth = growth_during(house, before, Duration::from_secs(4));
-        assert!(growth < SESSION_CEILING, "grew by {growth} bytes");
     });
 }
 

@@ -3,11 +3,11 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use e2e::client::Client;
-use e2e::house::{House, by_both_ways, by_both_ways_with};
+use e2e::house::{by_both_ways, by_both_ways_with};
 use e2e::need;
-use e2e::process::{quoted, shell};
+use e2e::process::shell;
 use e2e::samples::{noise, write_noise};
+use e2e::shared::Shared;
 
 const MIB: usize = 1024 * 1024;
 
@@ -115,17 +115,6 @@ fn what_passes_and_what_is_recorded_are_the_same_bytes() {
 }
 
 #[test]
-fn binary_input_that_is_waiting_from_the_start_is_not_taken_for_keys() {
-    need!("ssh", "sshd");
-    by_both_ways(|house| {
-        // 0x03 is Ctrl-C, 0x04 the end of a terminal's input, 0x11 and 0x13 flow control.
-        let sent = b"\x03\x04\x11\x13\x1a\x1c\x00\xff~.\n~B\nrest".repeat(40);
-        let received = house.ssh().feed("cat", &sent).expect_code(0);
-        assert!(received.stdout == sent, "{received:?}");
-    });
-}
-
-#[test]
 fn standard_error_in_quantity_stays_apart() {
     need!("ssh", "sshd");
     by_both_ways(|house| {
@@ -140,57 +129,6 @@ fn standard_error_in_quantity_stays_apart() {
         );
         house.expect_recorded("output", &both.stdout);
         house.expect_recorded("stderr", &vec![0; 2_000_000]);
-    });
-}
-
-#[test]
-fn a_stalled_session_does_not_hold_up_the_one_beside_it() {
-    need!("ssh", "sshd");
-    by_both_ways(|house| {
-        let shared = Shared::start(house);
-        let mut stalled = shared
-            .client
-            .stalled("head -c 20000000 /dev/zero | tr '\\0' s");
-        // Long enough for its window to be full.
-        thread::sleep(Duration::from_secs(1));
-        for round in 0..5 {
-            let live = shared
-                .client
-                .clone()
-                .within(Duration::from_secs(10))
-                .run(&format!("echo round {round}"));
-            assert_eq!(live.expect_code(0).out(), format!("round {round}\n"));
-        }
-        let sent = noise(5 * MIB);
-        let beside = shared.client.feed("cat", &sent).expect_code(0);
-        assert!(beside.stdout == sent);
-        let late = stalled.drain();
-        assert_eq!(
-            (late.len(), late.iter().all(|byte| *byte == b's')),
-            (20_000_000, true)
-        );
-    });
-}
-
-#[test]
-fn ten_commands_at_once_over_one_connection_keep_their_exit_statuses() {
-    need!("ssh", "sshd");
-    by_both_ways(|house| {
-        let shared = Shared::start(house);
-        for round in 0..6 {
-            thread::scope(|scope| {
-                for number in 0..10 {
-                    let client = &shared.client;
-                    scope.spawn(move || {
-                        let code = 10 * round + number;
-                        let ended = client
-                            .run(&format!("echo I am {number}; exit {code}"))
-                            .expect_code(code);
-                        assert_eq!(ended.out(), format!("I am {number}\n"));
-                    });
-                }
-            });
-        }
     });
 }
 
@@ -353,36 +291,4 @@ fn many_small_writes_arrive_in_order() {
         let expected: String = (1..=3000).map(|number| format!("{number}\n")).collect();
         assert_eq!(ended.out(), expected);
     });
-}
-
-/// One OpenSSH connection that several clients share.
-struct Shared<'h> {
-    client: Client,
-    house: &'h House,
-}
-
-impl<'h> Shared<'h> {
-    fn start(house: &'h House) -> Self {
-        Self::start_with(house, |client| client)
-    }
-
-    fn start_with(house: &'h House, change: impl Fn(Client) -> Client) -> Self {
-        let socket = format!("ControlPath={}", house.path("socket").display());
-        let client = house.ssh().option(&socket);
-        change(client.clone())
-            .args(&["-M", "-N", "-f"])
-            .run("")
-            .expect_code(0);
-        Self { client, house }
-    }
-}
-
-impl Drop for Shared<'_> {
-    fn drop(&mut self) {
-        let socket = quoted(self.house.path("socket").as_os_str());
-        shell(
-            &format!("ssh -F none -o ControlPath={socket} -O exit target"),
-            Duration::from_secs(10),
-        );
-    }
 }
