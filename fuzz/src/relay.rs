@@ -6,11 +6,10 @@
 //! - The relay's own packets are answers, refusals and closings, no longer than what was asked.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{
-    Decision, Device, Identity, Network, Permissions, PolicySet, Request, Target, decide,
+    Decision, Device, Grant, Identity, Network, PolicySet, Request, Target, decide,
 };
 use proxy_core::relay::{Outlet, Relay};
 use proxy_core::{ChannelEvent, Leg, PerLeg};
@@ -54,7 +53,7 @@ impl Outlet for Sink {
 /// Relays the packets that `data` makes.
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
-    let mut relay = Relay::new(permissions(input.byte()));
+    let mut relay = Relay::new(&grant(input.byte()));
     let mut now = Duration::ZERO;
     // By who asked: whether the other side owes the answer, or the relay.
     let mut owed: PerLeg<VecDeque<bool>> = PerLeg::default();
@@ -132,11 +131,12 @@ fn wants_reply(packet: &[u8]) -> bool {
     packet[5 + len] != 0
 }
 
-fn permissions(choice: u8) -> Arc<Permissions> {
-    let body = match choice % 4 {
+fn grant(choice: u8) -> Grant {
+    let body = match choice % 5 {
         0 => "",
         1 => "permit = [\"exec\"]",
         2 => "max_channels = 1",
+        3 => "commands = { allow = [\"*\"], deny = [\"a*\"] }\nsubsystems = []",
         _ => "permit = [\"shell\", \"pty\", \"exec\"]\nmax_channels = 3",
     };
     let text = format!(
@@ -160,7 +160,7 @@ fn permissions(choice: u8) -> Arc<Permissions> {
         now: Duration::ZERO,
     };
     match decide(&set, &request) {
-        Decision::Allow(grant) => grant.permissions,
+        Decision::Allow(grant) => grant,
         Decision::Deny(_) => unreachable!("everyone may be `u` there"),
     }
 }

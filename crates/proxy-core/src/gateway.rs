@@ -8,14 +8,14 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use hostkey_derive::{Algorithm, Pins, SecretRing};
-use policy::{Features, PolicySet};
+use policy::{Feature, Features, PolicySet};
 use session_log::{Recipient, SigningIdentity, Suite, WriterConfig, WriterPolicy};
 use ssh_transport::{Algorithms, RekeyPolicy};
 use sshcert::{CaKey, CaPublicKey};
 
 /// What sessions enforce of what a grant may ask for beyond channels. Load a policy with
 /// [`refuse_beyond`](PolicySet::refuse_beyond) it; a session refuses a login whose grant asks for more.
-pub const ENFORCED: Features = Features::NONE;
+pub const ENFORCED: Features = Features::NONE.with(Feature::Commands);
 
 /// The two clocks, as the driver reads them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -12,7 +12,12 @@
 //! exit status, because dropbear and PuTTY forget the status of a channel that is at its end on both sides.
 
 mod channel;
+mod data;
+mod decide;
+mod describe;
 mod global;
+mod open;
+mod refusal;
 mod request;
 mod wire;
 
@@ -20,18 +25,22 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use policy::Permissions;
+use policy::{Constraints, Grant, Permissions};
 use session_log::Record;
 
-use self::channel::{Channel, Channels, Pending};
+use self::channel::Channels;
+use self::data::release_eof;
 use self::global::GlobalRequests;
 pub use self::global::{Announcement, HostKeys, NextStep, Proofs};
-use self::request::{decide, describe, exit_of, told};
-use self::wire::{ChannelRequest, Message, own};
+use self::refusal::{flush_refusals, notify};
+use self::wire::Message;
 use crate::{ChannelEvent, Exit, Leg, PerLeg};
 
 /// How long the target's EOF waits for the exit status.
 pub const EOF_HOLD: Duration = Duration::from_millis(50);
+/// How long the refusal of a request waits for the client to have heard why: `ssh` ends at the refusal and forgets what it has
+/// not shown yet. A client answers at once; one that does not is not to wait much.
+pub const WORDS_HOLD: Duration = Duration::from_secs(1);
 /// Bytes of each channel's first window that the target is not told of, for text of the proxy's own.
 pub const NOTICE_CREDIT_BYTES: u32 = 1024;
 
@@ -96,6 +105,7 @@ pub trait Outlet {
 #[derive(Debug)]
 pub struct Relay {
     permissions: Arc<Permissions>,
+    constraints: Arc<Constraints>,
     channels: Channels,
     global: GlobalRequests,
     bytes_from: PerLeg<u64>,
@@ -103,11 +113,12 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// A relay that passes what `permissions` name, and nothing else.
+    /// A relay that passes what `grant` names, and nothing else.
     #[must_use]
-    pub fn new(permissions: Arc<Permissions>) -> Self {
+    pub fn new(grant: &Grant) -> Self {
         Self {
-            permissions,
+            permissions: Arc::clone(&grant.permissions),
+            constraints: Arc::clone(&grant.constraints),
             channels: Channels::default(),
             global: GlobalRequests::default(),
             bytes_from: PerLeg::default(),
@@ -148,42 +159,13 @@ impl Relay {
             Message::RequestFailure => self.global_reply(from, false, &[], payload, out),
             Message::Open { .. } => self.open(from, message, payload, out),
             Message::OpenConfirmation { recipient, sender } => {
-                let channel = self.channels.confirm(from, recipient, sender)?;
-                let (number, opener) = (channel.number, channel.opener);
-                out.record(
-                    number,
-                    &Record::OpenReply {
-                        from: from.side(),
-                        ok: true,
-                        reason: 0,
-                        text: "",
-                    },
-                );
-                out.event(ChannelEvent::Open {
-                    channel: number,
-                    from: opener,
-                });
-                out.pass();
-                Ok(())
+                self.open_confirmed(from, recipient, sender, out)
             }
             Message::OpenFailure {
                 recipient,
                 reason,
                 text,
-            } => {
-                let channel = self.channels.refuse(from, recipient)?;
-                out.record(
-                    channel.number,
-                    &Record::OpenReply {
-                        from: from.side(),
-                        ok: false,
-                        reason,
-                        text,
-                    },
-                );
-                out.pass();
-                Ok(())
-            }
+            } => self.open_failed(from, recipient, reason, text, out),
             Message::WindowAdjust { recipient } => {
                 // A window given for a channel that just closed here crosses the close on the wire.
                 self.channels.addressed(from, recipient)?;
@@ -201,20 +183,7 @@ impl Relay {
                 recipient,
                 code,
                 data,
-            } => {
-                if from == Leg::Client || code != own::STDERR {
-                    let number = self.channels.addressed(from, recipient)?.number;
-                    write_refusal(
-                        number,
-                        from,
-                        "extended data",
-                        "only a target's stderr is known",
-                        out,
-                    );
-                    return Ok(());
-                }
-                self.data(from, recipient, data.len(), &Record::Stderr(data), out)
-            }
+            } => self.extended_data(from, recipient, code, data, out),
             Message::Eof { recipient } => self.eof(from, recipient, now, out),
             Message::Close { recipient } => self.close(from, recipient, out),
             Message::Request {
@@ -222,7 +191,7 @@ impl Relay {
                 kind,
                 want_reply,
                 data,
-            } => self.request(from, recipient, kind, want_reply, data, out),
+            } => self.request(from, recipient, (kind, want_reply, data), now, out),
             Message::Success { recipient } => self.channel_reply(from, recipient, true, out),
             Message::Failure { recipient } => self.channel_reply(from, recipient, false, out),
             Message::Unknown { number } => Err(RelayError::UnknownMessage { number }),
@@ -232,12 +201,16 @@ impl Relay {
     /// When [`Self::handle_timeout`] has something to do.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        self.channels.earliest_held_eof()
+        self.channels.poll_timeout()
     }
 
-    /// Lets go of every EOF that waited long enough; early calls do nothing.
+    /// Lets go of everything that waited long enough; early calls do nothing.
     pub fn handle_timeout(&mut self, now: Duration, out: &mut impl Outlet) {
         for channel in self.channels.values_mut() {
+            if channel.words_until.is_some_and(|until| until <= now) {
+                channel.words_until = None;
+                flush_refusals(channel, Leg::Client, out);
+            }
             if channel.held_eof_until.is_some_and(|until| until <= now) {
                 release_eof(channel, out);
             }
@@ -249,272 +222,5 @@ impl Relay {
         for channel in self.channels.values_mut() {
             notify(channel, text, out);
         }
-    }
-
-    fn open(
-        &mut self,
-        from: Leg,
-        message: Message<'_>,
-        payload: &[u8],
-        out: &mut impl Outlet,
-    ) -> Result<(), RelayError> {
-        let Message::Open {
-            kind,
-            sender,
-            window,
-            max_packet,
-            data,
-        } = message
-        else {
-            return Err(RelayError::Malformed);
-        };
-        if self.channels.is_used(from, sender) {
-            return Err(RelayError::ChannelReused { id: sender });
-        }
-        let max_channels = self.permissions.max_channels;
-        let refusal = match (from, kind) {
-            (Leg::Client, "session") if self.channels.len() >= max_channels as usize => {
-                Some((own::RESOURCE_SHORTAGE, "too many channels are open"))
-            }
-            (Leg::Client, "session") => None,
-            (_, "direct-tcpip" | "direct-streamlocal@openssh.com" | "forwarded-tcpip") => Some((
-                own::ADMINISTRATIVELY_PROHIBITED,
-                "port forwarding is not granted",
-            )),
-            (_, "tun@openssh.com") => Some((
-                own::ADMINISTRATIVELY_PROHIBITED,
-                "tunnel forwarding is never granted",
-            )),
-            (Leg::Target, "x11" | "auth-agent@openssh.com") => Some((
-                own::ADMINISTRATIVELY_PROHIBITED,
-                "agent and X11 forwarding are not granted",
-            )),
-            _ => Some((own::ADMINISTRATIVELY_PROHIBITED, "not a known channel type")),
-        };
-        if let Some((reason, why)) = refusal {
-            let what = alloc::format!("channel {kind}");
-            write_refusal(0, from, &what, why, out);
-            out.send(from, own::open_failure(sender, reason, why));
-            return Ok(());
-        }
-        let notice_credit = if window > 2 * NOTICE_CREDIT_BYTES {
-            NOTICE_CREDIT_BYTES
-        } else {
-            0
-        };
-        let number = self.channels.open(from, sender, notice_credit)?;
-        let record = Record::ChannelOpen {
-            from: from.side(),
-            kind,
-            window,
-            max_packet,
-            data,
-        };
-        out.record(number, &record);
-        out.send(
-            from.other(),
-            own::with_window(payload, kind, window - notice_credit),
-        );
-        Ok(())
-    }
-
-    fn data(
-        &mut self,
-        from: Leg,
-        recipient: u32,
-        len: usize,
-        record: &Record<'_>,
-        out: &mut impl Outlet,
-    ) -> Result<(), RelayError> {
-        let channel = self.channels.addressed(from, recipient)?;
-        let number = channel.number;
-        if channel.eof_from[from] || channel.closed_by[from] {
-            write_refusal(
-                number,
-                from,
-                "data",
-                "it comes after the end of this direction",
-                out,
-            );
-            return Ok(());
-        }
-        let len = len as u64;
-        channel.bytes_from[from] = channel.bytes_from[from].saturating_add(len);
-        self.bytes_from[from] = self.bytes_from[from].saturating_add(len);
-        out.record(number, record);
-        out.pass();
-        Ok(())
-    }
-
-    fn eof(
-        &mut self,
-        from: Leg,
-        recipient: u32,
-        now: Duration,
-        out: &mut impl Outlet,
-    ) -> Result<(), RelayError> {
-        let channel = self.channels.addressed(from, recipient)?;
-        if core::mem::replace(&mut channel.eof_from[from], true) || channel.closed_by[from] {
-            write_refusal(
-                channel.number,
-                from,
-                "EOF",
-                "this direction has ended already",
-                out,
-            );
-            return Ok(());
-        }
-        out.record(channel.number, &Record::Eof { from: from.side() });
-        if from == Leg::Target && channel.exit.is_none() && !channel.closed_by[Leg::Client] {
-            channel.held_eof_until = Some(now.saturating_add(EOF_HOLD));
-        } else {
-            out.pass();
-        }
-        Ok(())
-    }
-
-    fn close(
-        &mut self,
-        from: Leg,
-        recipient: u32,
-        out: &mut impl Outlet,
-    ) -> Result<(), RelayError> {
-        let channel = self.channels.addressed(from, recipient)?;
-        let number = channel.number;
-        if core::mem::replace(&mut channel.closed_by[from], true) {
-            return Err(RelayError::UnknownChannel { id: recipient });
-        }
-        out.record(number, &Record::Close { from: from.side() });
-        if from == Leg::Target {
-            release_eof(channel, out);
-        }
-        out.pass();
-        if channel.closed_by[from.other()]
-            && let Some(channel) = self.channels.remove(number)
-        {
-            out.event(ChannelEvent::Close {
-                channel: number,
-                bytes_from_client: channel.bytes_from.client,
-                bytes_from_target: channel.bytes_from.target,
-                exit: channel.exit,
-            });
-        }
-        Ok(())
-    }
-
-    fn request(
-        &mut self,
-        from: Leg,
-        recipient: u32,
-        kind: &str,
-        want_reply: bool,
-        data: &[u8],
-        out: &mut impl Outlet,
-    ) -> Result<(), RelayError> {
-        let channel = self.channels.addressed(from, recipient)?;
-        let request = ChannelRequest::parse(kind, data)?;
-        if channel.closed_by[from] {
-            return Err(RelayError::UnknownChannel { id: recipient });
-        }
-        match decide(&self.permissions, from, &request) {
-            Ok(()) => {
-                out.record(channel.number, &describe(from, kind, want_reply, &request));
-                if let Some(event) = told(channel, &request) {
-                    out.event(event);
-                }
-                if let Some(exit) = exit_of(&request) {
-                    channel.exit = Some(exit.clone());
-                    self.last_exit = Some(exit);
-                    release_eof(channel, out);
-                }
-                if want_reply {
-                    channel.replies_to[from].push(Pending::FromPeer)?;
-                }
-                out.pass();
-            }
-            Err(why) => {
-                write_refusal(channel.number, from, kind, why, out);
-                if want_reply {
-                    channel.replies_to[from].push(Pending::Refusal)?;
-                    flush_refusals(channel, from, out);
-                } else if matches!(request, ChannelRequest::AgentForwarding) {
-                    notify(channel, "agent forwarding is refused here\r\n", out);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn channel_reply(
-        &mut self,
-        from: Leg,
-        recipient: u32,
-        ok: bool,
-        out: &mut impl Outlet,
-    ) -> Result<(), RelayError> {
-        let channel = self.channels.addressed(from, recipient)?;
-        if !channel.replies_to[from.other()].peer_answered() {
-            write_refusal(channel.number, from, "channel reply", "nobody asked", out);
-            return Ok(());
-        }
-        out.record(
-            channel.number,
-            &Record::Reply {
-                from: from.side(),
-                ok,
-            },
-        );
-        out.pass();
-        flush_refusals(channel, from.other(), out);
-        Ok(())
-    }
-}
-
-/// Writes down a refusal that has no answer, or whose answer comes in its turn.
-fn write_refusal(channel: u32, from: Leg, what: &str, why: &'static str, out: &mut impl Outlet) {
-    out.record(
-        channel,
-        &Record::Refused {
-            from: from.side(),
-            what,
-            why,
-        },
-    );
-    out.event(ChannelEvent::Refused {
-        channel,
-        from,
-        what: what.into(),
-        why,
-    });
-}
-
-fn flush_refusals(channel: &mut Channel, to: Leg, out: &mut impl Outlet) {
-    while channel.replies_to[to].next_refusal() {
-        if let Some(id) = channel.ids[to] {
-            out.send(to, own::to_channel(wire::CHANNEL_FAILURE, id));
-        }
-    }
-}
-
-fn release_eof(channel: &mut Channel, out: &mut impl Outlet) {
-    if channel.held_eof_until.take().is_some()
-        && let Some(id) = channel.ids[Leg::Client]
-    {
-        out.send(Leg::Client, own::to_channel(wire::CHANNEL_EOF, id));
-    }
-}
-
-fn notify(channel: &mut Channel, text: &str, out: &mut impl Outlet) {
-    let cost = u32::try_from(text.len()).unwrap_or(u32::MAX);
-    let unconfirmed = channel.ids[Leg::Target].is_none();
-    let ended = unconfirmed || channel.eof_from[Leg::Target] || channel.closed_by[Leg::Target];
-    if let (Some(left), Some(id), false) = (
-        channel.notice_credit.checked_sub(cost),
-        channel.ids[Leg::Client],
-        ended,
-    ) {
-        channel.notice_credit = left;
-        out.record(channel.number, &Record::WriterNotice { text });
-        out.send(Leg::Client, own::stderr(id, text.as_bytes()));
     }
 }

@@ -322,7 +322,11 @@ fn i9_what_nobody_decided_about_is_refused_and_in_the_log() {
         world.person_got(),
         [
             p::open_failure(1, 1, "port forwarding is not granted"),
-            p::extended_data(0, 1, b"agent forwarding is refused here\r\n"),
+            p::extended_data(
+                0,
+                1,
+                b"portreeve: this policy does not allow agent forwarding\r\n"
+            ),
             p::request_failure(),
             p::failure(0),
         ]

@@ -6,138 +6,18 @@
     reason = "tests"
 )]
 
+#[path = "sim/bench.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+mod bench;
 #[path = "sim/packets.rs"]
 #[allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 mod p;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use policy::{
-    Decision, Device, Identity, Network, Permissions, PolicySet, Request, Target, decide,
-};
+use bench::{Bench, Out, is_refusal};
 use proptest::prelude::*;
-use proxy_core::relay::{Outlet, Relay};
-use proxy_core::{ChannelEvent, Leg, RelayError};
-use session_log::Record;
-
-/// What came out, in order.
-#[derive(Debug, Clone, PartialEq)]
-enum Out {
-    Record(String),
-    Pass(Leg, Vec<u8>),
-    Send(Leg, Vec<u8>),
-}
-
-struct Bench {
-    relay: Relay,
-    out: Vec<Out>,
-    events: Vec<ChannelEvent>,
-    now: Duration,
-}
-
-struct Sink<'a> {
-    bench: (&'a mut Vec<Out>, &'a mut Vec<ChannelEvent>),
-    from: Leg,
-    packet: &'a [u8],
-}
-
-impl Outlet for Sink<'_> {
-    fn record(&mut self, channel: u32, record: &Record<'_>) {
-        self.bench
-            .0
-            .push(Out::Record(format!("{channel} {record:?}")));
-    }
-    fn pass(&mut self) {
-        self.bench
-            .0
-            .push(Out::Pass(self.from.other(), self.packet.to_vec()));
-    }
-    fn send(&mut self, to: Leg, payload: Vec<u8>) {
-        self.bench.0.push(Out::Send(to, payload));
-    }
-    fn event(&mut self, event: ChannelEvent) {
-        self.bench.1.push(event);
-    }
-}
-
-/// The permissions that a policy gives with this body.
-fn permissions(body: &str) -> Arc<Permissions> {
-    let text = format!(
-        "[[application]]\nname = \"a\"\ntarget = {{ include = [{{ hostname = \"h\" }}] }}\n\
-         [[application.policy]]\nname = \"p\"\naction = \"allow\"\ninclude = [{{ everyone = true }}]\nusernames = [\"u\"]\n{body}"
-    );
-    let set = PolicySet::from_toml(&text).unwrap();
-    let request = Request {
-        identity: &Identity {
-            email: Some("a@example.com".into()),
-            ..Identity::default()
-        },
-        device: &Device::default(),
-        network: &Network::default(),
-        target: &Target {
-            hostname: "h".into(),
-            port: 22,
-            ..Target::default()
-        },
-        user: Some("u"),
-        now: Duration::ZERO,
-    };
-    let Decision::Allow(grant) = decide(&set, &request) else {
-        panic!("not allowed")
-    };
-    grant.permissions
-}
-
-impl Bench {
-    fn new(policy_body: &str) -> Self {
-        let relay = Relay::new(permissions(policy_body));
-        Self {
-            relay,
-            out: Vec::new(),
-            events: Vec::new(),
-            now: Duration::ZERO,
-        }
-    }
-
-    /// With session channel 0 of the client, number 7 at the target, open.
-    fn with_channel(policy_body: &str) -> Self {
-        let mut bench = Self::new(policy_body);
-        bench.ok(Leg::Client, &p::open("session", 0, 100_000, &[]));
-        bench.ok(Leg::Target, &p::confirm(0, 7));
-        bench
-    }
-
-    fn hand(&mut self, from: Leg, packet: &[u8]) -> (Result<(), RelayError>, Vec<Out>) {
-        self.out.clear();
-        let mut sink = Sink {
-            bench: (&mut self.out, &mut self.events),
-            from,
-            packet,
-        };
-        let result = self.relay.handle_packet(from, packet, self.now, &mut sink);
-        (result, self.out.clone())
-    }
-
-    fn ok(&mut self, from: Leg, packet: &[u8]) -> Vec<Out> {
-        let (result, out) = self.hand(from, packet);
-        assert_eq!(result, Ok(()), "{packet:?}");
-        out
-    }
-
-    fn packets(&mut self, from: Leg, packet: &[u8]) -> Vec<Out> {
-        self.ok(from, packet)
-            .into_iter()
-            .filter(|out| !matches!(out, Out::Record(_)))
-            .collect()
-    }
-}
-
-fn is_refusal(out: &[Out]) -> bool {
-    out.iter()
-        .any(|out| matches!(out, Out::Record(text) if text.contains("Refused")))
-        && !out.iter().any(|out| matches!(out, Out::Pass(..)))
-}
+use proxy_core::{Leg, RelayError};
 
 #[test]
 fn a_record_comes_before_the_packet_it_describes() {

@@ -13,9 +13,29 @@ pub(crate) const MAX_PENDING_REPLIES: usize = 256;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pending {
     /// The peer's, as it comes.
-    FromPeer,
+    FromPeer(Asked),
     /// Ours, a refusal, when all earlier ones were answered.
     Refusal,
+}
+
+/// What a request that passed was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// To start the channel's program.
+    ToStart,
+    Other,
+}
+
+/// What runs at the target's end of a channel: one program at most (RFC 4254 section 6.5).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Program {
+    /// Nothing yet.
+    #[default]
+    Awaited,
+    /// One that the target was asked to start and has not refused.
+    Started,
+    /// Nothing, since the policy does not allow what was asked for last.
+    Refused,
 }
 
 /// Replies owed to one leg, in the order of its requests.
@@ -33,13 +53,13 @@ impl Replies {
         Ok(())
     }
 
-    /// The peer answered: true when it was asked.
-    pub(crate) fn peer_answered(&mut self) -> bool {
-        let asked = self.0.front() == Some(&Pending::FromPeer);
-        if asked {
-            self.0.pop_front();
-        }
-        asked
+    /// The peer answered: to what, if it was asked.
+    pub(crate) fn peer_answered(&mut self) -> Option<Asked> {
+        let Some(&Pending::FromPeer(asked)) = self.0.front() else {
+            return None;
+        };
+        self.0.pop_front();
+        Some(asked)
     }
 
     /// A refusal whose turn it is now.
@@ -64,8 +84,11 @@ pub(crate) struct Channel {
     pub(crate) closed_by: PerLeg<bool>,
     pub(crate) bytes_from: PerLeg<u64>,
     pub(crate) replies_to: PerLeg<Replies>,
+    pub(crate) program: Program,
     /// The target's EOF waits until then for the exit status.
     pub(crate) held_eof_until: Option<Duration>,
+    /// Refusals wait until then for the client to have heard why.
+    pub(crate) words_until: Option<Duration>,
     /// Bytes of the client's window kept back for text of the proxy's own.
     pub(crate) notice_credit: u32,
     pub(crate) exit: Option<Exit>,
@@ -86,11 +109,17 @@ impl Channels {
         self.open.len()
     }
 
-    pub(crate) fn earliest_held_eof(&self) -> Option<Duration> {
+    /// The first moment at which something that waits is to wait no longer.
+    pub(crate) fn poll_timeout(&self) -> Option<Duration> {
         self.open
             .values()
-            .filter_map(|channel| channel.held_eof_until)
+            .flat_map(|channel| [channel.held_eof_until, channel.words_until])
+            .flatten()
             .min()
+    }
+
+    pub(crate) fn numbered(&mut self, number: u32) -> Option<&mut Channel> {
+        self.open.get_mut(&number)
     }
 
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut Channel> {
@@ -118,7 +147,9 @@ impl Channels {
             closed_by: PerLeg::default(),
             bytes_from: PerLeg::default(),
             replies_to: PerLeg::default(),
+            program: Program::default(),
             held_eof_until: None,
+            words_until: None,
             notice_credit,
             exit: None,
             told: 0,

@@ -18,11 +18,13 @@ use alloc::vec::Vec;
 use session_log::Record;
 
 use super::channel::MAX_PENDING_REPLIES;
+use super::refusal::{flush_refusals, write_refusal};
 use super::wire::{self, Message, own};
-use super::{Outlet, Relay, RelayError, write_refusal};
+use super::{Outlet, Relay, RelayError};
 use crate::{ChannelEvent, Leg, PerLeg};
 
 const ANNOUNCEMENT: &str = "hostkeys-00@openssh.com";
+const KEEPALIVE: &str = "keepalive@openssh.com";
 const PROVE: &str = "hostkeys-prove-00@openssh.com";
 
 /// Who has the host keys of both sides. The relay carries its packets and keeps their turn.
@@ -85,6 +87,8 @@ enum Answer {
     Own(Vec<u8>),
     /// Nobody on that leg asked: the proxy did, between that leg's requests.
     ForProxy,
+    /// Likewise, to know that the client has what it was told on this channel.
+    Heard { channel: u32 },
 }
 
 /// The global requests of both legs.
@@ -117,6 +121,13 @@ impl GlobalRequests {
         self.push(to, Answer::Own(packet))?;
         self.flush(to, out);
         Ok(())
+    }
+
+    /// Asks the client for an answer that it gives behind all it got before, as `sshd` does to see whether it is alive.
+    pub(super) fn ask_whether_heard(&mut self, channel: u32, out: &mut impl Outlet) {
+        // Beyond the target's own limit, since the target did not ask: the words kept for each channel are the limit.
+        self.answers_to[Leg::Target].push_back(Answer::Heard { channel });
+        out.send(Leg::Client, own::global_request(KEEPALIVE));
     }
 
     fn flush(&mut self, to: Leg, out: &mut impl Outlet) {
@@ -159,10 +170,10 @@ impl Relay {
             return Err(RelayError::Malformed);
         };
         let verdict = match (from, name) {
-            (_, "keepalive@openssh.com" | "no-more-sessions@openssh.com") if !data.is_empty() => {
+            (_, KEEPALIVE | "no-more-sessions@openssh.com") if !data.is_empty() => {
                 Err("it has no room for data")
             }
-            (_, "keepalive@openssh.com") | (Leg::Client, "no-more-sessions@openssh.com") => Ok(()),
+            (_, KEEPALIVE) | (Leg::Client, "no-more-sessions@openssh.com") => Ok(()),
             (Leg::Target, ANNOUNCEMENT) => {
                 return self.target_announces(want_reply, packet, out);
             }
@@ -209,6 +220,12 @@ impl Relay {
                     Some(Ok(announcement)) => tell(announcement, out),
                     Some(Err(why)) => write_refusal(0, from, ANNOUNCEMENT, why, out),
                     None => {}
+                }
+            }
+            Some(Answer::Heard { channel }) => {
+                if let Some(channel) = self.channels.numbered(channel) {
+                    channel.words_until = None;
+                    flush_refusals(channel, Leg::Client, out);
                 }
             }
             // No request that passes has an answer with data.

@@ -1,129 +1,105 @@
-//! What a channel request means to the grant, the log and the operator.
+//! Requests on channels and their replies (RFC 4254 section 6), each in its turn.
 
-use policy::Permissions;
+use alloc::format;
+use core::time::Duration;
+
 use session_log::Record;
 
-use super::channel::Channel;
+use super::channel::{Asked, Channel, Pending, Program};
+use super::data::release_eof;
+use super::decide::{Denied, decide};
+use super::describe::{attempt, describe, exit_of, told};
+use super::refusal::{flush_refusals, notify, refuse, write_refusal};
 use super::wire::ChannelRequest;
-use crate::{ChannelEvent, Exit, Leg};
+use super::{Outlet, Relay, RelayError, WORDS_HOLD};
+use crate::Leg;
 
-/// Whether a request may pass: the grant's word, and the direction RFC 4254 gives it.
-pub(super) fn decide(
-    permissions: &Permissions,
-    from: Leg,
-    request: &ChannelRequest<'_>,
-) -> Result<(), &'static str> {
-    use ChannelRequest as R;
-    let granted = |yes: bool| {
-        if yes {
-            Ok(())
-        } else {
-            Err("the policy does not grant it")
+impl Relay {
+    pub(super) fn request(
+        &mut self,
+        from: Leg,
+        recipient: u32,
+        (kind, want_reply, data): (&str, bool, &[u8]),
+        now: Duration,
+        out: &mut impl Outlet,
+    ) -> Result<(), RelayError> {
+        let channel = self.channels.addressed(from, recipient)?;
+        let request = ChannelRequest::parse(kind, data)?;
+        if channel.closed_by[from] {
+            return Err(RelayError::UnknownChannel { id: recipient });
         }
-    };
-    match (from, request) {
-        (_, R::EndOfWrite | R::Keepalive) => Ok(()),
-        (Leg::Client, R::Pty { .. } | R::WindowChange { .. }) => granted(permissions.pty),
-        (Leg::Client, R::Env { name, .. }) => granted(permissions.allows_env(name)),
-        (Leg::Client, R::Shell) => granted(permissions.shell),
-        (Leg::Client, R::Exec { .. }) => granted(permissions.exec),
-        (Leg::Client, R::Subsystem { name }) => granted(permissions.allows_subsystem(name)),
-        (Leg::Client, R::Signal { .. } | R::Break { .. }) => Ok(()),
-        (Leg::Client, R::AgentForwarding) => Err("agent forwarding is not granted"),
-        (Leg::Client, R::X11Forwarding) => Err("X11 forwarding is not granted"),
-        (Leg::Target, R::ExitStatus { .. } | R::ExitSignal { .. } | R::XonXoff) => Ok(()),
-        (_, R::Unprintable) => Err("a name in it is not printable"),
-        (_, R::Unknown) => Err("not a known channel request"),
-        _ => Err("not a request of this direction"),
+        let granted = (&*self.permissions, &*self.constraints);
+        if let Err(denied) = decide(granted, channel.program, from, &request) {
+            let what = attempt(kind, &request);
+            refuse(channel.number, from, (&what, kind), denied.why(), out);
+            if request.starts_a_program() && channel.program == Program::Awaited {
+                channel.program = Program::Refused;
+            }
+            let told = told_why(channel, denied, out);
+            if want_reply {
+                channel.replies_to[from].push(Pending::Refusal)?;
+                if told {
+                    channel.words_until = Some(now.saturating_add(WORDS_HOLD));
+                    self.global.ask_whether_heard(channel.number, out);
+                }
+                flush_refusals(channel, from, out);
+            }
+            return Ok(());
+        }
+        out.record(channel.number, &describe(from, kind, want_reply, &request));
+        if let Some(event) = told(channel, &request) {
+            out.event(event);
+        }
+        if let Some(exit) = exit_of(&request) {
+            channel.exit = Some(exit.clone());
+            self.last_exit = Some(exit);
+            release_eof(channel, out);
+        }
+        let asked = if request.starts_a_program() {
+            channel.program = Program::Started;
+            Asked::ToStart
+        } else {
+            Asked::Other
+        };
+        if want_reply {
+            channel.replies_to[from].push(Pending::FromPeer(asked))?;
+        }
+        out.pass();
+        Ok(())
     }
-}
 
-/// The log's word for a request that passes.
-pub(super) fn describe<'a>(
-    from: Leg,
-    kind: &'a str,
-    want_reply: bool,
-    request: &ChannelRequest<'a>,
-) -> Record<'a> {
-    use ChannelRequest as R;
-    match *request {
-        R::Pty {
-            term,
-            columns,
-            rows,
-            pixel_width,
-            pixel_height,
-            modes,
-        } => Record::Pty {
-            term,
-            columns,
-            rows,
-            pixel_width,
-            pixel_height,
-            modes,
-        },
-        R::Env { name, value } => Record::Env { name, value },
-        R::Shell => Record::Shell,
-        R::Exec { command } => Record::Exec { command },
-        R::Subsystem { name } => Record::Subsystem { name },
-        R::WindowChange {
-            columns,
-            rows,
-            pixel_width,
-            pixel_height,
-        } => Record::Resize {
-            columns,
-            rows,
-            pixel_width,
-            pixel_height,
-        },
-        R::Signal { name } => Record::Signal { name },
-        R::Break { millis } => Record::Break { millis },
-        R::ExitStatus { code } => Record::ExitStatus { code },
-        R::ExitSignal {
-            name,
-            core_dumped,
-            message,
-            language,
-        } => Record::ExitSignal {
-            name,
-            core_dumped,
-            message,
-            language,
-        },
-        _ => Record::Request {
+    pub(super) fn channel_reply(
+        &mut self,
+        from: Leg,
+        recipient: u32,
+        ok: bool,
+        out: &mut impl Outlet,
+    ) -> Result<(), RelayError> {
+        let channel = self.channels.addressed(from, recipient)?;
+        let Some(asked) = channel.replies_to[from.other()].peer_answered() else {
+            write_refusal(channel.number, from, "channel reply", "nobody asked", out);
+            return Ok(());
+        };
+        if asked == Asked::ToStart && !ok {
+            // PuTTY asks for the subsystem `sftp` first, and then for the program by its path.
+            channel.program = Program::Awaited;
+        }
+        let record = Record::Reply {
             from: from.side(),
-            kind,
-            want_reply,
-        },
+            ok,
+        };
+        out.record(channel.number, &record);
+        out.pass();
+        flush_refusals(channel, from.other(), out);
+        Ok(())
     }
 }
 
-/// The operator's word for a request that passes, once a channel for each kind; command texts stay in the encrypted log.
-pub(super) fn told(channel: &mut Channel, request: &ChannelRequest<'_>) -> Option<ChannelEvent> {
-    let number = channel.number;
-    let (bit, event) = match request {
-        ChannelRequest::Pty { .. } => (1, ChannelEvent::Pty { channel: number }),
-        ChannelRequest::Shell => (2, ChannelEvent::Shell { channel: number }),
-        ChannelRequest::Exec { .. } => (4, ChannelEvent::Exec { channel: number }),
-        ChannelRequest::Subsystem { name } => (
-            8,
-            ChannelEvent::Subsystem {
-                channel: number,
-                name: (*name).into(),
-            },
-        ),
-        _ => return None,
+/// Says on the channel's stderr what the policy does not allow; true if there was something to say and room for it.
+fn told_why(channel: &mut Channel, denied: Denied, out: &mut impl Outlet) -> bool {
+    let Denied::ByPolicy { told: Some(what) } = denied else {
+        return false;
     };
-    let is_new = channel.told & bit == 0;
-    channel.told |= bit;
-    is_new.then_some(event)
-}
-
-pub(super) fn exit_of(request: &ChannelRequest<'_>) -> Option<Exit> {
-    match *request {
-        ChannelRequest::ExitStatus { code } => Some(Exit::Status(code)),
-        ChannelRequest::ExitSignal { name, .. } => Some(Exit::Signal(name.into())),
-        _ => None,
-    }
+    let text = format!("portreeve: this policy does not allow {what}\r\n");
+    notify(channel, &text, out)
 }

@@ -228,6 +228,14 @@ pub(crate) enum ChannelRequest<'a> {
 }
 
 impl<'a> ChannelRequest<'a> {
+    /// Of these, one can succeed on a channel (RFC 4254 section 6.5).
+    pub(crate) const fn starts_a_program(&self) -> bool {
+        matches!(
+            self,
+            Self::Shell | Self::Exec { .. } | Self::Subsystem { .. }
+        )
+    }
+
     pub(crate) fn parse(kind: &str, data: &'a [u8]) -> Result<Self, RelayError> {
         let mut r = Fields::new(data);
         let request = match kind {
@@ -401,6 +409,14 @@ pub(crate) mod own {
     pub(crate) fn to_channel(number: u8, recipient: u32) -> Vec<u8> {
         let mut packet = bare(number);
         packet.extend_from_slice(&recipient.to_be_bytes());
+        packet
+    }
+
+    /// A global request without data that wants a reply.
+    pub(crate) fn global_request(name: &str) -> Vec<u8> {
+        let mut packet = bare(GLOBAL_REQUEST);
+        put_string(&mut packet, name.as_bytes());
+        packet.push(1);
         packet
     }
 

@@ -288,7 +288,7 @@ impl Session {
         };
         self.event(kind, now);
         self.stage = Stage::End(Box::new(Relaying {
-            relay: Relay::new(Arc::clone(&login.grant.permissions)),
+            relay: Relay::new(&login.grant),
             grant: login.grant,
             started: now,
             last_activity: now.mono,

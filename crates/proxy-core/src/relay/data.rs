@@ -1,0 +1,128 @@
+//! What flows on open channels, and how they end (RFC 4254 sections 5.2 and 5.3).
+
+use core::time::Duration;
+
+use session_log::Record;
+
+use super::channel::{Channel, Program};
+use super::refusal::write_refusal;
+use super::wire::{self, own};
+use super::{EOF_HOLD, Outlet, Relay, RelayError};
+use crate::{ChannelEvent, Leg};
+
+impl Relay {
+    pub(super) fn data(
+        &mut self,
+        from: Leg,
+        recipient: u32,
+        len: usize,
+        record: &Record<'_>,
+        out: &mut impl Outlet,
+    ) -> Result<(), RelayError> {
+        let channel = self.channels.addressed(from, recipient)?;
+        let number = channel.number;
+        if let Some(why) = unwanted(channel, from) {
+            write_refusal(number, from, "data", why, out);
+            return Ok(());
+        }
+        let len = len as u64;
+        channel.bytes_from[from] = channel.bytes_from[from].saturating_add(len);
+        self.bytes_from[from] = self.bytes_from[from].saturating_add(len);
+        out.record(number, record);
+        out.pass();
+        Ok(())
+    }
+
+    pub(super) fn extended_data(
+        &mut self,
+        from: Leg,
+        recipient: u32,
+        code: u32,
+        data: &[u8],
+        out: &mut impl Outlet,
+    ) -> Result<(), RelayError> {
+        if from == Leg::Client || code != own::STDERR {
+            let number = self.channels.addressed(from, recipient)?.number;
+            let why = "only a target's stderr is known";
+            write_refusal(number, from, "extended data", why, out);
+            return Ok(());
+        }
+        self.data(from, recipient, data.len(), &Record::Stderr(data), out)
+    }
+
+    pub(super) fn eof(
+        &mut self,
+        from: Leg,
+        recipient: u32,
+        now: Duration,
+        out: &mut impl Outlet,
+    ) -> Result<(), RelayError> {
+        let channel = self.channels.addressed(from, recipient)?;
+        if core::mem::replace(&mut channel.eof_from[from], true) || channel.closed_by[from] {
+            write_refusal(
+                channel.number,
+                from,
+                "EOF",
+                "this direction has ended already",
+                out,
+            );
+            return Ok(());
+        }
+        out.record(channel.number, &Record::Eof { from: from.side() });
+        if from == Leg::Target && channel.exit.is_none() && !channel.closed_by[Leg::Client] {
+            channel.held_eof_until = Some(now.saturating_add(EOF_HOLD));
+        } else {
+            out.pass();
+        }
+        Ok(())
+    }
+
+    pub(super) fn close(
+        &mut self,
+        from: Leg,
+        recipient: u32,
+        out: &mut impl Outlet,
+    ) -> Result<(), RelayError> {
+        let channel = self.channels.addressed(from, recipient)?;
+        let number = channel.number;
+        if core::mem::replace(&mut channel.closed_by[from], true) {
+            return Err(RelayError::UnknownChannel { id: recipient });
+        }
+        out.record(number, &Record::Close { from: from.side() });
+        if from == Leg::Target {
+            release_eof(channel, out);
+        }
+        out.pass();
+        if channel.closed_by[from.other()]
+            && let Some(channel) = self.channels.remove(number)
+        {
+            out.event(ChannelEvent::Close {
+                channel: number,
+                bytes_from_client: channel.bytes_from.client,
+                bytes_from_target: channel.bytes_from.target,
+                exit: channel.exit,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Why data from this side goes nowhere.
+fn unwanted(channel: &Channel, from: Leg) -> Option<&'static str> {
+    if channel.eof_from[from] || channel.closed_by[from] {
+        Some("it comes after the end of this direction")
+    } else if from == Leg::Client && channel.program == Program::Refused {
+        Some("it is for a program that was refused")
+    } else {
+        None
+    }
+}
+
+/// Lets the client have an EOF that waited.
+pub(super) fn release_eof(channel: &mut Channel, out: &mut impl Outlet) {
+    if channel.held_eof_until.take().is_some()
+        && let Some(id) = channel.ids[Leg::Client]
+    {
+        out.send(Leg::Client, own::to_channel(wire::CHANNEL_EOF, id));
+    }
+}
