@@ -20,6 +20,7 @@ from cryptography.exceptions import InvalidTag
 
 import dcbor
 import hpke_base
+from beside import check_proof, parse_sidecar
 from dcbor import Malformed
 from fault import Cut, Fault, is_uint
 from records import Tally, check_index, check_summary, records
@@ -196,8 +197,8 @@ class Segment:
 
 
 class Reader:
-    def __init__(self, log, identities, signers):
-        self.log, self.identities, self.signers = log, identities, signers
+    def __init__(self, log, identities, signers, sidecar=None):
+        self.log, self.identities, self.signers, self.sidecar = log, identities, signers, sidecar or {}
         self.at = 0
         self.segment = None
         self.completeness, self.integrity, self.authenticity = "truncated", "intact", "unsigned"
@@ -278,6 +279,7 @@ class Reader:
         before = self.segment
         segment = Segment(self.at, suite_id, suite, core, hh, wraps_data, wraps)
         segment.before = before
+        wraps = wraps + self.sidecar.get((suite_id, hh), [])
         secret, outcome = unwrap(suite_id, suite, wraps, core, hh, self.identities)
         if secret is not None:
             segment.keys = Keys(suite, secret, hh)
@@ -474,16 +476,7 @@ class Reader:
         except InvalidTag:
             raise Fault("NotAuthentic") from None
         keys.next()
-        content_len, raw_len = struct.unpack(">II", plain[:8])
-        compressed = bool(flags & 1)
-        fits = raw_len > content_len if compressed else raw_len == content_len
-        if raw_len > LARGEST or not fits or content_len > len(plain) - 16 or raw_len > 1 << segment.core[12]:
-            raise Fault("FrameContent")
-        content, padding = plain[16:16 + content_len], plain[16 + content_len:]
-        if any(padding):
-            raise Fault("FrameContent")
-        t0_us = struct.unpack(">Q", plain[8:16])[0]
-        return t0_us, decompress(content, raw_len) if compressed else content
+        return struct.unpack(">Q", plain[8:16])[0], content_of(plain, flags, segment.core)
 
     def take_content(self, kind, t_us, content):
         if kind == SUMMARY:
@@ -499,6 +492,18 @@ class Reader:
                 self.tally.add(t_us, channel, record_kind, body)
                 if record_kind in (1, 2, 3):
                     self.data.update(body)
+
+
+def content_of(plain, flags, core):
+    content_len, raw_len = struct.unpack(">II", plain[:8])
+    compressed = bool(flags & 1)
+    fits = raw_len > content_len if compressed else raw_len == content_len
+    if raw_len > LARGEST or not fits or content_len > len(plain) - 16 or raw_len > 1 << core[12]:
+        raise Fault("FrameContent")
+    content, padding = plain[16:16 + content_len], plain[16 + content_len:]
+    if any(padding):
+        raise Fault("FrameContent")
+    return decompress(content, raw_len) if compressed else content
 
 
 def decompress(content, raw_len):
@@ -526,14 +531,33 @@ def keys_of(folder):
     return identities, read_signers(os.path.join(folder, "allowed_signers"))
 
 
+def read_beside(folder, name, identities, signers):
+    """What is to be said of a sidecar for `recipient-rewrapped.sslg`, or of a proof."""
+    with open(os.path.join(folder, name), "rb") as file:
+        data = file.read()
+    try:
+        if name.endswith(".proof"):
+            return check_proof(data, signers, parse_core, content_of)
+        sidecar = parse_sidecar(data, parse_wraps)
+    except Fault as fault:
+        return {"fault": str(fault)}
+    with open(os.path.join(folder, "recipient-rewrapped.sslg"), "rb") as file:
+        return Reader(file.read(), identities, signers, sidecar).read()
+
+
 def compare(folder):
     identities, signers = keys_of(folder)
-    with open(os.path.join(folder, "verdicts.json"), encoding="utf-8") as file:
-        expected = json.load(file)
+    expected = {}
+    for name in ("verdicts.json", "beside.json"):
+        with open(os.path.join(folder, name), encoding="utf-8") as file:
+            expected |= json.load(file)
     wrong = 0
     for name, verdict in expected.items():
-        found = read(os.path.join(folder, name + ".sslg"), identities, signers)
-        differ = [f"{key}: {found[key]!r}, not {verdict[key]!r}" for key in verdict if found[key] != verdict[key]]
+        if name.endswith((".proof", ".sidecar")):
+            found = read_beside(folder, name, identities, signers)
+        else:
+            found = read(os.path.join(folder, name + ".sslg"), identities, signers)
+        differ = [f"{key}: {found.get(key)!r}, not {verdict[key]!r}" for key in verdict if found.get(key) != verdict[key]]
         if differ:
             wrong += 1
             print(f"{name}: " + "; ".join(differ))

@@ -5,6 +5,7 @@
 
 extern crate std;
 
+mod beside;
 mod edits;
 mod lies;
 mod whole;
@@ -90,11 +91,15 @@ fn allowed_signers() -> String {
 
 /// Reads as every reader of the kit does: with all keys, strictly.
 fn judge(log: &[u8]) -> (Verdict, String) {
+    judge_with(log, Vec::new())
+}
+
+fn judge_with(log: &[u8], sidecars: Vec<Sidecar>) -> (Verdict, String) {
     let mut reader = Reader::new(ReaderConfig {
         identities: Kem::ALL.map(kit_identity).into_iter().collect(),
         signers: Some(Signers::from_text(&allowed_signers()).expect("signers")),
         mode: ReadMode::Strict,
-        ..ReaderConfig::default()
+        sidecars,
     });
     reader.push(log);
     reader.finish();
@@ -220,6 +225,7 @@ fn every_case_of_the_testkit_is_what_the_generator_makes_and_gets_its_verdict() 
     whole::add(&mut kit);
     edits::add(&mut kit);
     lies::add(&mut kit);
+    beside::add(&mut kit);
     assert!(kit.cases.len() >= 120, "{}", kit.cases.len());
     let mut lines = Vec::new();
     let mut wrong = Vec::new();
@@ -243,6 +249,11 @@ fn every_case_of_the_testkit_is_what_the_generator_makes_and_gets_its_verdict() 
         settle(&name, kit_identity(kem).to_text().as_bytes());
     }
     settle("allowed_signers", allowed_signers().as_bytes());
-    let logs = fs::read_dir(folder()).expect("the folder").count();
-    assert_eq!(logs, kit.cases.len() + 6, "files that no case makes");
+    let beside = beside::settle_all(&kit);
+    let files = fs::read_dir(folder()).expect("the folder").count();
+    assert_eq!(
+        files,
+        kit.cases.len() + beside + 6,
+        "files that no case makes"
+    );
 }
