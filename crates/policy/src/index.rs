@@ -9,13 +9,13 @@ mod postings;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use keys::{GroupKeys, application_keys, policy_keys, rule_keys, target_keys};
+use keys::{GroupKeys, PrefixLengths, application_keys, policy_keys, rule_keys, target_keys};
 pub(crate) use postings::Candidates;
 use postings::Postings;
 
 use crate::facts::Facts;
 use crate::request::Target;
-use crate::rules::{Rule, RuleGroup};
+use crate::rules::{Rule, RuleGroup, Rules};
 use crate::set::{Application, Attached};
 
 /// A list of at most this many is looked at whole: a handful of comparisons costs less than hashing.
@@ -27,6 +27,7 @@ pub(crate) struct Index {
     applications: Postings,
     /// Policies are numbered through, in the order of the document.
     policies: Postings,
+    lengths: PrefixLengths,
     /// For each application, the numbers of its policies.
     numbers: Vec<Range<u32>>,
 }
@@ -117,7 +118,10 @@ impl Index {
             .iter()
             .flat_map(|application| &application.policies);
         let mut group_keys = GroupKeys::new(groups);
+        let own = policies.clone().map(|attached| &attached.policy.rules);
+        let all = own.chain(groups.iter().map(|group| &group.rules));
         Self {
+            lengths: PrefixLengths::of(all.flat_map(Rules::iter).map(|(_, rule)| rule)),
             applications: Postings::new(applications.iter().map(application_keys)),
             policies: Postings::new(
                 policies.map(|attached| policy_keys(attached, &mut group_keys)),
@@ -133,7 +137,10 @@ impl Index {
             return Narrowed::Applications(applications);
         }
         let all = 0..self.numbers.last().map_or(0, |range| range.end);
-        match self.policies.gather(all, |look| facts.each_key(look)) {
+        match self
+            .policies
+            .gather(all, |look| facts.each_key(&self.lengths, look))
+        {
             Some(policies) => Narrowed::Policies(policies),
             None => Narrowed::Everything,
         }
@@ -153,7 +160,7 @@ impl Index {
             return None;
         }
         self.policies
-            .gather(range.clone(), |look| facts.each_key(look))
+            .gather(range.clone(), |look| facts.each_key(&self.lengths, look))
     }
 
     /// An application with the policies picked from it.
@@ -178,18 +185,25 @@ impl Index {
 
 /// Finds the rules of one long `include` that a request can meet.
 #[derive(Debug)]
-pub(crate) struct RuleIndex(Postings);
+pub(crate) struct RuleIndex {
+    rules: Postings,
+    lengths: PrefixLengths,
+}
 
 impl RuleIndex {
     /// An index if the list is long enough to need one. Rule groups are always looked at.
     pub(crate) fn new(rules: &[Rule]) -> Option<Self> {
-        (rules.len() > FEW).then(|| Self(Postings::new(rules.iter().map(rule_keys))))
+        (rules.len() > FEW).then(|| Self {
+            rules: Postings::new(rules.iter().map(rule_keys)),
+            lengths: PrefixLengths::of(rules.iter()),
+        })
     }
 
     /// The places of the rules that can match; nothing if they are many.
     pub(crate) fn pick(&self, rules: &[Rule], facts: &Facts<'_>) -> Option<Candidates> {
-        self.0
-            .gather(0..count(rules.len()), |look| facts.each_key(look))
+        self.rules.gather(0..count(rules.len()), |look| {
+            facts.each_key(&self.lengths, look);
+        })
     }
 }
 

@@ -2,6 +2,8 @@
 #![no_std]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 mod change;
 mod closest;
@@ -19,6 +21,7 @@ pub mod limits;
 mod lint;
 mod load;
 mod permissions;
+mod ranges;
 mod reach;
 mod request;
 mod revocations;
@@ -26,6 +29,7 @@ mod rules;
 mod schema;
 mod selector;
 mod set;
+mod steps;
 mod target;
 mod unix_user;
 mod window;

@@ -9,7 +9,9 @@ use ipnet::IpNet;
 use crate::email::cmp_folded;
 use crate::facts::Facts;
 use crate::limits::MAX_QUOTED;
+use crate::ranges::Ranges;
 use crate::request::{Group, IdentityKind};
+use crate::steps::step;
 use crate::window::{Span, Window};
 
 /// What one rule says about one request.
@@ -93,7 +95,7 @@ pub(crate) enum Selector {
     Email(Box<[Box<str>]>),
     /// Lower case.
     EmailDomain(Box<[Box<str>]>),
-    Ip(Box<[IpNet]>),
+    Ip(Ranges),
     /// Upper case.
     Country(Box<[[u8; 2]]>),
     AuthenticationMethod(Box<[Box<str>]>),
@@ -143,7 +145,7 @@ impl Selector {
             | Self::AuthenticationMethod(names)
             | Self::LoginMethod(names)
             | Self::ServiceToken(names) => names.len(),
-            Self::Ip(ranges) => ranges.len(),
+            Self::Ip(ranges) => ranges.as_slice().len(),
             Self::Country(codes) => codes.len(),
             Self::Group(groups) => groups.len(),
             Self::DevicePosture(checks) => checks.len(),
@@ -163,6 +165,7 @@ impl Selector {
         quantifier: Quantifier,
         toward: Toward,
     ) -> RuleOutcome {
+        step();
         let identity = facts.request.identity;
         let token = match &identity.kind {
             IdentityKind::Person => None,
@@ -181,11 +184,12 @@ impl Selector {
                 };
                 // Whoever can choose a NAT64 address must neither gain by the IPv4 address in it nor hide behind it.
                 let translated = facts.translated.filter(|_| toward == Toward::Denial);
-                let within = |range: &IpNet| {
-                    range.contains(&address)
-                        || translated.is_some_and(|inner| range.contains(&inner))
-                };
-                quantifier.over(ranges.iter().map(|range| within(range).into()))
+                let addresses = || [Some(address), translated].into_iter().flatten();
+                if quantifier == Quantifier::Any {
+                    return addresses().any(|it| ranges.contain(it)).into();
+                }
+                let within = |range: &IpNet| addresses().any(|it| range.contains(&it));
+                quantifier.over(ranges.as_slice().iter().map(|range| within(range).into()))
             }
             Self::Country(codes) => {
                 let Some(country) = facts.country else {
@@ -315,7 +319,7 @@ impl fmt::Display for Selector {
             | Self::AuthenticationMethod(names)
             | Self::LoginMethod(names)
             | Self::ServiceToken(names) => list(f, names, |f, name| write!(f, "{name:?}")),
-            Self::Ip(ranges) => list(f, ranges, |f, range| write!(f, "\"{range}\"")),
+            Self::Ip(ranges) => list(f, ranges.as_slice(), |f, range| write!(f, "\"{range}\"")),
             Self::Country(codes) => list(f, codes, |f, [first, second]| {
                 write!(f, "\"{}{}\"", char::from(*first), char::from(*second))
             }),

@@ -3,6 +3,9 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use ipnet::IpNet;
 
 use crate::facts::Facts;
 use crate::request::{Group, IdentityKind, Target};
@@ -76,6 +79,7 @@ enum Kind {
     TargetId,
     Hostname,
     Tag,
+    Range,
 }
 
 /// The parts are told apart by a byte that no name holds. ASCII case does not count; looking again settles where it does.
@@ -118,9 +122,59 @@ pub(super) fn target_keys(target: &Target, look: &mut dyn FnMut(u64)) {
     }
 }
 
+fn range(range: &IpNet) -> u64 {
+    let length = [range.prefix_len()];
+    match range.addr() {
+        IpAddr::V4(address) => hash(Kind::Range, [&address.octets(), &length]),
+        IpAddr::V6(address) => hash(Kind::Range, [&address.octets(), &length]),
+    }
+}
+
+/// The prefix lengths of the ranges that rules name, each once: an address is looked up under no others.
+#[derive(Debug, Default)]
+pub(super) struct PrefixLengths {
+    v4: Vec<u8>,
+    v6: Vec<u8>,
+}
+
+impl PrefixLengths {
+    pub(super) fn of<'r>(rules: impl Iterator<Item = &'r Rule>) -> Self {
+        let mut lengths = Self::default();
+        for rule in rules {
+            if let Rule::Selector(Selector::Ip(ranges)) = rule {
+                ranges.as_slice().iter().for_each(|it| lengths.add(it));
+            }
+        }
+        lengths
+    }
+
+    fn add(&mut self, range: &IpNet) {
+        let lengths = match range {
+            IpNet::V4(_) => &mut self.v4,
+            IpNet::V6(_) => &mut self.v6,
+        };
+        if let Err(at) = lengths.binary_search(&range.prefix_len()) {
+            lengths.insert(at, range.prefix_len());
+        }
+    }
+
+    /// The ranges of these lengths that the address lies in.
+    fn around(&self, address: IpAddr) -> impl Iterator<Item = IpNet> {
+        let lengths = match address {
+            IpAddr::V4(_) => &self.v4,
+            IpAddr::V6(_) => &self.v6,
+        };
+        let range = move |length: &u8| IpNet::new(address, *length).ok();
+        lengths.iter().filter_map(range).map(|range| range.trunc())
+    }
+}
+
 impl Facts<'_> {
-    /// The keys of who asks.
-    pub(super) fn each_key(&self, look: &mut dyn FnMut(u64)) {
+    /// The keys of who asks, addresses under the prefix lengths that there are.
+    pub(super) fn each_key(&self, lengths: &PrefixLengths, look: &mut dyn FnMut(u64)) {
+        for address in [self.address, self.translated].into_iter().flatten() {
+            lengths.around(address).for_each(|it| look(range(&it)));
+        }
         let identity = self.request.identity;
         if let Some(email) = self.email {
             look(name(Kind::Email, email.whole));
@@ -153,6 +207,7 @@ fn selector_keys(selector: &Selector) -> Keys {
     match selector {
         Selector::Email(emails) => names(Kind::Email, emails),
         Selector::EmailDomain(domains) => names(Kind::EmailDomain, domains),
+        Selector::Ip(ranges) => Keys::of(ranges.as_slice().iter().map(range)),
         Selector::Group(groups) => Keys::of(groups.iter().map(group)),
         Selector::AuthenticationMethod(methods) => names(Kind::Method, methods),
         Selector::LoginMethod(methods) => names(Kind::LoginMethod, methods),
@@ -162,7 +217,6 @@ fn selector_keys(selector: &Selector) -> Keys {
         Selector::ServiceToken(tokens) => names(Kind::Token, tokens),
         Selector::AnyServiceToken => Keys::of([hash(Kind::AnyToken, [&[], &[]])].into_iter()),
         Selector::Everyone
-        | Selector::Ip(_)
         | Selector::AuthenticatedWithin(_)
         | Selector::DevicePosture(_)
         | Selector::ManagedDevice

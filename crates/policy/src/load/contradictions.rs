@@ -81,7 +81,7 @@ fn several<'a, T: PartialEq + 'a>(lists: impl Iterator<Item = &'a alloc::boxed::
 fn disjoint_ranges(rules: &Rules) -> bool {
     let ranges = || {
         selectors(&rules.require).filter_map(|selector| match selector {
-            Selector::Ip(ranges) => Some(ranges),
+            Selector::Ip(ranges) => Some(ranges.as_slice()),
             _ => None,
         })
     };

@@ -7,6 +7,7 @@ use super::reader::{Fields, Listed, Node, Quoted, Reader, nearest};
 use super::{values, windows};
 use crate::index::RuleIndex;
 use crate::limits::DEFAULT_POSTURE_MAX_AGE;
+use crate::ranges::Ranges;
 use crate::request::Group;
 use crate::rules::{Rule, Rules};
 use crate::selector::{PostureCheck, Selector};
@@ -92,7 +93,10 @@ fn selector(reader: &mut Reader<'_>, name: &str, value: &Node<'_>) -> Option<Sel
         "email_domain" => {
             Selector::EmailDomain(filled(values::each(reader, value, values::email_domain))?)
         }
-        "ip" => Selector::Ip(filled(values::each(reader, value, values::ip))?),
+        "ip" => {
+            let ranges = filled(values::each(reader, value, values::ip))?;
+            Selector::Ip(Ranges::new(ranges))
+        }
         "country" => Selector::Country(filled(values::each(reader, value, values::country))?),
         "authentication_method" => Selector::AuthenticationMethod(filled(values::each(
             reader,
