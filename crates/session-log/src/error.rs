@@ -31,6 +31,18 @@ pub enum CreateError {
         /// The mechanism.
         kem: &'static str,
     },
+    /// [`crate::Profile::Fips`] takes suites of FIPS-approved algorithms only.
+    #[error("the FIPS profile takes the suites 0x0101 and 0x0102, not 0x{suite:04x}")]
+    ProfileSuite {
+        /// The suite.
+        suite: u16,
+    },
+    /// [`crate::Profile::Fips`] takes no identity key of this algorithm.
+    #[error("the FIPS profile takes an ECDSA key to sign with, not `{algorithm}`")]
+    ProfileIdentity {
+        /// The algorithm's name in SSH.
+        algorithm: &'static str,
+    },
     /// The signature that was asked for is not one.
     #[error("the opening signature: {0}")]
     Signature(#[source] SignError),

@@ -1,9 +1,6 @@
 //! The two hashes of the suites, and HKDF over each.
 
-use hkdf::{Hkdf, HkdfExtract};
-use sha2::{Sha256, Sha384};
-use zeroize::Zeroize as _;
-
+use crate::provider::{ChosenHashing, Hashing as _, Sha2};
 use crate::secret::Secret;
 
 /// Length of the longest hash of a suite, bytes.
@@ -24,76 +21,43 @@ pub struct Digest {
 }
 
 impl Hash {
+    fn sha2(self) -> Sha2 {
+        match self {
+            Hash::Sha256 => Sha2::Sha256,
+            Hash::Sha384 => Sha2::Sha384,
+        }
+    }
+
     /// Length of its output, bytes.
     pub(crate) fn len(self) -> usize {
-        match self {
-            Hash::Sha256 => 32,
-            Hash::Sha384 => 48,
-        }
+        self.sha2().len()
     }
 
     /// The hash of the parts, one after the other.
     pub(crate) fn of(self, parts: &[&[u8]]) -> Digest {
-        match self {
-            Hash::Sha256 => self.digest(&hash_parts::<Sha256>(parts)),
-            Hash::Sha384 => self.digest(&hash_parts::<Sha384>(parts)),
-        }
+        let mut bytes = [0; MAX_HASH_BYTES];
+        ChosenHashing::sha2(self.sha2(), parts, &mut bytes);
+        Digest { bytes, hash: self }
     }
 
     /// A digest of this hash from outside; `None` when its length is another.
-    pub(crate) fn digest_from(self, bytes: &[u8]) -> Option<Digest> {
-        (bytes.len() == self.len()).then(|| self.digest(bytes))
-    }
-
-    fn digest(self, from: &[u8]) -> Digest {
+    pub(crate) fn digest_from(self, from: &[u8]) -> Option<Digest> {
         let mut bytes = [0; MAX_HASH_BYTES];
-        for (to, byte) in bytes.iter_mut().zip(from) {
-            *to = *byte;
-        }
-        Digest { bytes, hash: self }
+        bytes.get_mut(..from.len())?.copy_from_slice(from);
+        (from.len() == self.len()).then_some(Digest { bytes, hash: self })
     }
 
     /// HKDF-Expand (RFC 5869). Whether it did: the lengths are constants below 255 hashes, so it always does.
     pub(crate) fn expand(self, prk: &[u8], info: &[&[u8]], out: &mut [u8]) -> bool {
-        match self {
-            Hash::Sha256 => {
-                Hkdf::<Sha256>::from_prk(prk).is_ok_and(|k| k.expand_multi_info(info, out).is_ok())
-            }
-            Hash::Sha384 => {
-                Hkdf::<Sha384>::from_prk(prk).is_ok_and(|k| k.expand_multi_info(info, out).is_ok())
-            }
-        }
+        ChosenHashing::expand(self.sha2(), prk, info, out)
     }
 
     /// HKDF-Extract (RFC 5869).
     pub(crate) fn extract(self, salt: &[u8], ikm: &[u8]) -> Secret {
         let mut out = Secret::zeros(self);
-        match self {
-            Hash::Sha256 => {
-                let mut extract = HkdfExtract::<Sha256>::new(Some(salt));
-                extract.input_ikm(ikm);
-                let (mut prk, _) = extract.finalize();
-                out.copy_from(&prk);
-                prk.as_mut_slice().zeroize();
-            }
-            Hash::Sha384 => {
-                let mut extract = HkdfExtract::<Sha384>::new(Some(salt));
-                extract.input_ikm(ikm);
-                let (mut prk, _) = extract.finalize();
-                out.copy_from(&prk);
-                prk.as_mut_slice().zeroize();
-            }
-        }
+        ChosenHashing::extract(self.sha2(), salt, ikm, out.as_mut());
         out
     }
-}
-
-fn hash_parts<H: sha2::Digest>(parts: &[&[u8]]) -> sha2::digest::Output<H> {
-    let mut hash = H::new();
-    for part in parts {
-        hash.update(part);
-    }
-    hash.finalize()
 }
 
 impl Digest {

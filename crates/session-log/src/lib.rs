@@ -72,5 +72,6 @@ pub use suite::Suite;
 pub use summary::{ChannelSummary, Exit, Summary};
 pub use time::Now;
 pub use writer::{
-    Compression, OpeningWriter, OutputDigest, Padding, Pressure, Writer, WriterConfig, WriterPolicy,
+    Compression, OpeningWriter, OutputDigest, Padding, Pressure, Profile, Writer, WriterConfig,
+    WriterPolicy,
 };

@@ -1,20 +1,39 @@
-//! The AEADs of the suites, behind two functions: AWS-LC by default, RustCrypto without the feature `aws-lc`.
+//! What computes the cryptography of a log, behind two traits: AWS-LC by default, RustCrypto without the feature `aws-lc`.
 //!
-//! A further module, such as one in hardware, is a further file with the same two functions.
+//! | | `fips` | default | without `aws-lc` |
+//! |---|---|---|---|
+//! | AEAD, signatures checked, Ed25519 signed | AWS-LC, FIPS module | AWS-LC | RustCrypto |
+//! | ECDSA signed | AWS-LC, FIPS module, which draws its nonces | RustCrypto (RFC 6979) | RustCrypto (RFC 6979) |
+//! | SHA-2, HKDF | AWS-LC, FIPS module | RustCrypto | RustCrypto |
+//!
+//! A further module, such as one in hardware, is a further type with these traits.
 
 #[cfg(feature = "aws-lc")]
 mod aws_lc;
-#[cfg(any(test, not(feature = "aws-lc")))]
+#[cfg(any(test, not(feature = "fips")))]
 mod rust_crypto;
+#[cfg(all(test, feature = "aws-lc"))]
+mod tests;
 
 use alloc::vec::Vec;
 
+use crate::sign::{PublicKey, Signature, SignatureAlgorithm};
 use crate::suite::{FRAME_KEY_BYTES, NONCE_BYTES, TAG_BYTES};
 
+/// What seals, opens, signs and verifies.
 #[cfg(feature = "aws-lc")]
-use aws_lc as chosen;
+type Chosen = aws_lc::AwsLc;
 #[cfg(not(feature = "aws-lc"))]
-use rust_crypto as chosen;
+type Chosen = rust_crypto::RustCrypto;
+
+/// What hashes: SHA-2 of RustCrypto is as fast, and has no cost for each short input.
+#[cfg(feature = "fips")]
+pub(crate) type ChosenHashing = aws_lc::AwsLc;
+#[cfg(not(feature = "fips"))]
+pub(crate) type ChosenHashing = rust_crypto::RustCrypto;
+
+/// A private signature key of this build.
+pub(crate) type ChosenKey = <Chosen as Provider>::Key;
 
 /// An AEAD with 32-byte keys, 12-byte nonces and 16-byte tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,17 +42,96 @@ pub(crate) enum Aead {
     Aes256Gcm,
 }
 
+/// A hash function of SHA-2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sha2 {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
 /// The cryptographic library failed or the bytes are not authentic. One opaque case on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CryptoFailed;
 
-/// What computes the AEAD of the frames in this build.
+/// AEADs and signatures.
+pub(crate) trait Provider {
+    /// For people.
+    const NAME: &'static str;
+    type Key: PrivateKey;
+
+    /// Encrypts in place and gives the tag.
+    fn seal_in_place(
+        aead: Aead,
+        key: &[u8; FRAME_KEY_BYTES],
+        nonce: [u8; NONCE_BYTES],
+        aad: &[u8],
+        data: &mut [u8],
+    ) -> Result<[u8; TAG_BYTES], CryptoFailed>;
+
+    /// Decrypts ciphertext and tag into `plain`, which has the ciphertext's length. After a failure what is in it means nothing.
+    fn open_into(
+        aead: Aead,
+        key: &[u8; FRAME_KEY_BYTES],
+        nonce: [u8; NONCE_BYTES],
+        aad: &[u8],
+        sealed: (&[u8], &[u8]),
+        plain: &mut [u8],
+    ) -> Result<(), CryptoFailed>;
+
+    /// Whether the signature is the key's over the message, when both are of its algorithm and neither is weak or malleable.
+    fn verifies(public: &PublicKey, message: &[u8], signature: &Signature) -> bool;
+}
+
+/// A private signature key, erased when dropped.
+pub(crate) trait PrivateKey: Sized {
+    /// From an Ed25519 seed or the scalar of a curve, of exactly its length. `None` when it is no key.
+    fn from_secret(algorithm: SignatureAlgorithm, secret: &[u8]) -> Option<Self>;
+
+    fn public(&self) -> PublicKey;
+
+    /// Signs. Of the two ECDSA signatures it may give either.
+    fn sign(&self, message: &[u8]) -> Result<Signature, CryptoFailed>;
+
+    #[cfg(test)]
+    fn secret(&self) -> Vec<u8>;
+}
+
+/// SHA-2, and HKDF (RFC 5869) over it. Outputs are as long as `out`.
+pub(crate) trait Hashing {
+    /// The hash of the parts, one after the other.
+    fn sha2(hash: Sha2, parts: &[&[u8]], out: &mut [u8]);
+
+    /// HKDF-Extract.
+    fn extract(hash: Sha2, salt: &[u8], ikm: &[u8], out: &mut [u8]);
+
+    /// HKDF-Expand. Whether it did: `prk` must be as long as a hash, `out` at most 255 hashes.
+    fn expand(hash: Sha2, prk: &[u8], info: &[&[u8]], out: &mut [u8]) -> bool;
+}
+
+/// What computes the AEAD and checks the signatures of logs in this build.
 ///
-/// With the feature `fips` it is the FIPS module of AWS-LC. Only the AEAD runs there: hashes, key derivation, signatures and key wrapping are
-/// RustCrypto's, which is not validated. A log of a suite with FIPS algorithms is therefore not a log made by a validated module alone.
+/// With the feature `fips` it is the FIPS module of AWS-LC, which then also hashes, derives keys and signs. Wrapping a log's secret for its recipients is
+/// RustCrypto's in every build, and not validated: no log is made by a validated module alone.
 #[must_use]
 pub fn provider_name() -> &'static str {
-    chosen::NAME
+    Chosen::NAME
+}
+
+/// See [`Provider::verifies`].
+pub(crate) fn verifies(public: &PublicKey, message: &[u8], signature: &Signature) -> bool {
+    Chosen::verifies(public, message, signature)
+}
+
+impl Sha2 {
+    /// Length of its output, bytes.
+    pub(crate) const fn len(self) -> usize {
+        match self {
+            Sha2::Sha256 => 32,
+            Sha2::Sha384 => 48,
+            Sha2::Sha512 => 64,
+        }
+    }
 }
 
 impl Aead {
@@ -45,7 +143,7 @@ impl Aead {
         aad: &[u8],
         data: &mut [u8],
     ) -> Result<[u8; TAG_BYTES], CryptoFailed> {
-        chosen::seal_in_place(self, key, nonce, aad, data)
+        Chosen::seal_in_place(self, key, nonce, aad, data)
     }
 
     /// Decrypts ciphertext and tag into `plain`, which is cleared first and holds nothing after a failure.
@@ -61,48 +159,10 @@ impl Aead {
         let split = sealed.len().checked_sub(TAG_BYTES).ok_or(CryptoFailed)?;
         let (ciphertext, tag) = sealed.split_at_checked(split).ok_or(CryptoFailed)?;
         plain.resize(split, 0);
-        let opened = chosen::open_into(self, key, nonce, aad, (ciphertext, tag), plain);
+        let opened = Chosen::open_into(self, key, nonce, aad, (ciphertext, tag), plain);
         if opened.is_err() {
             plain.clear();
         }
         opened
-    }
-}
-
-#[cfg(all(test, feature = "aws-lc"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_providers_make_the_same_bytes_and_refuse_the_same_changes() {
-        for aead in [Aead::ChaCha20Poly1305, Aead::Aes256Gcm] {
-            let (key, nonce, aad) = ([1; 32], [2; 12], [3; 56]);
-            let (mut ours, mut theirs) = ([4; 700], [4; 700]);
-            let tag = aws_lc::seal_in_place(aead, &key, nonce, &aad, &mut ours);
-            assert_eq!(
-                tag,
-                rust_crypto::seal_in_place(aead, &key, nonce, &aad, &mut theirs)
-            );
-            assert_eq!(ours, theirs);
-            let tag = tag.expect("sealed");
-            let mut plain = [0; 700];
-            let good = (&ours[..], &tag[..]);
-            assert_eq!(
-                rust_crypto::open_into(aead, &key, nonce, &aad, good, &mut plain),
-                Ok(())
-            );
-            assert_eq!(plain, [4; 700]);
-            let bent = (&ours[..], &[0; 16][..]);
-            for open in [aws_lc::open_into, rust_crypto::open_into] {
-                assert_eq!(
-                    open(aead, &key, nonce, &aad, bent, &mut plain),
-                    Err(CryptoFailed)
-                );
-                assert_eq!(
-                    open(aead, &key, nonce, b"other", good, &mut plain),
-                    Err(CryptoFailed)
-                );
-            }
-        }
     }
 }

@@ -12,6 +12,7 @@ use crate::error::CreateError;
 use crate::frame::FrameKind;
 use crate::index::Trailer;
 use crate::keyfile::Recipient;
+use crate::provider::CryptoFailed;
 use crate::reader::{Completeness, Event, Reader, ReaderConfig};
 use crate::secret::Generator;
 use crate::sign::PublicKey;
@@ -181,7 +182,9 @@ impl OpeningRecovery {
         let body = self.attestation.encode();
         segment.write_clear(FrameKind::Attestation, &body, 0, &mut out);
         let unix_ms = self.attestation.unix_ms;
-        segment.checkpoint(CheckpointKind::Recovered, None, 0, unix_ms, &mut out);
+        segment
+            .checkpoint(CheckpointKind::Recovered, None, 0, unix_ms, &mut out)
+            .map_err(|CryptoFailed| CreateError::Crypto)?;
         Ok(RecoveredLog {
             keep_bytes: self.attestation.kept_bytes,
             tail: out.freeze(),

@@ -38,7 +38,7 @@ impl Secret {
         }
     }
 
-    fn as_mut(&mut self) -> &mut [u8] {
+    pub(crate) fn as_mut(&mut self) -> &mut [u8] {
         let len = self.hash.len();
         self.bytes.get_mut(..len).unwrap_or_default()
     }

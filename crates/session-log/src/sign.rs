@@ -1,16 +1,16 @@
 //! Signature keys: Ed25519 and ECDSA over P-256 and P-384, as OpenSSH has them.
 //!
-//! Signing is RustCrypto's in every build: it is deterministic (RFC 8032, RFC 6979), so equal inputs give equal logs. Of the two signatures that
-//! (r, s) and (r, n-s) are, only the one with the smaller s is accepted: otherwise anybody could change a log into another good one.
+//! What is refused here is refused whatever library computes the rest. Of the two signatures that (r, s) and (r, n-s) are, only the one with the smaller s is
+//! accepted: otherwise anybody could change a log into another good one.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use base64ct::{Base64, Base64Unpadded, Encoding as _};
-use ed25519_dalek::Signer as _;
 use zeroize::Zeroizing;
 
 use crate::hash::Hash;
+use crate::provider::{self, ChosenKey, CryptoFailed, PrivateKey as _};
 use crate::secret::Generator;
 use crate::wire::{Wire, put_mpint, put_string};
 
@@ -81,6 +81,14 @@ impl SignatureAlgorithm {
         }
     }
 
+    /// Length of a private key, bytes: an Ed25519 seed, or the scalar of a curve.
+    pub(crate) fn private_len(self) -> usize {
+        match self {
+            SignatureAlgorithm::Ed25519 | SignatureAlgorithm::EcdsaP256 => 32,
+            SignatureAlgorithm::EcdsaP384 => 48,
+        }
+    }
+
     /// Length of a signature in a checkpoint, bytes.
     pub(crate) fn signature_len(self) -> usize {
         match self {
@@ -103,6 +111,15 @@ impl PublicKey {
         let mut bytes = [0; MAX_PUBLIC_KEY_BYTES];
         bytes.get_mut(..from.len())?.copy_from_slice(from);
         (from.len() == algorithm.public_len()).then_some(PublicKey { algorithm, bytes })
+    }
+
+    /// Of a private key, which gives as many bytes as its algorithm has.
+    pub(crate) fn of_private(algorithm: SignatureAlgorithm, from: &[u8]) -> PublicKey {
+        let mut bytes = [0; MAX_PUBLIC_KEY_BYTES];
+        for (to, byte) in bytes.iter_mut().zip(from) {
+            *to = *byte;
+        }
+        PublicKey { algorithm, bytes }
     }
 
     /// From the form that OpenSSH puts in files and agents: `string algorithm | …`.
@@ -174,37 +191,59 @@ impl PublicKey {
 
     /// Whether the signature is this key's over the message. Weak keys and malleable signatures are refused.
     pub(crate) fn verifies(&self, message: &[u8], signature: &Signature) -> bool {
-        match self.algorithm {
-            SignatureAlgorithm::Ed25519 => ed25519_verifies(self, message, signature),
-            SignatureAlgorithm::EcdsaP256 => {
-                use p256::ecdsa::signature::Verifier as _;
-                let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(self.as_bytes());
-                let signature = p256::ecdsa::Signature::from_slice(signature.as_bytes());
-                matches!((key, signature), (Ok(key), Ok(signature))
-                    if signature.normalize_s() == signature && key.verify(message, &signature).is_ok())
+        let sound = match self.algorithm {
+            SignatureAlgorithm::Ed25519 => {
+                ed25519_point_is_sound(self.as_bytes())
+                    && ed25519_point_is_sound(signature.as_bytes())
             }
-            SignatureAlgorithm::EcdsaP384 => {
-                use p384::ecdsa::signature::Verifier as _;
-                let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(self.as_bytes());
-                let signature = p384::ecdsa::Signature::from_slice(signature.as_bytes());
-                matches!((key, signature), (Ok(key), Ok(signature))
-                    if signature.normalize_s() == signature && key.verify(message, &signature).is_ok())
+            SignatureAlgorithm::EcdsaP256 | SignatureAlgorithm::EcdsaP384 => {
+                // SEC 1 section 2.3.3: 04 says that the point is neither compressed nor of another form.
+                self.as_bytes().first() == Some(&4) && signature.normalized() == *signature
             }
-        }
+        };
+        sound
+            && signature.algorithm == self.algorithm
+            && provider::verifies(self, message, signature)
     }
 }
 
-fn ed25519_verifies(key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
-    let (Some(key), Some(signature)) = (
-        key.as_bytes().first_chunk(),
-        signature.as_bytes().first_chunk(),
-    ) else {
+/// The y coordinates of Ed25519's points of small order (1, 2, 4 and 8), little-endian: 1, p-1, 0, and two for order 8.
+const SMALL_ORDER: [[u8; 32]; 5] = [
+    {
+        let mut one = [0; 32];
+        one[0] = 1;
+        one
+    },
+    {
+        let mut minus_one = [0xff; 32];
+        minus_one[0] = 0xec;
+        minus_one[31] = 0x7f;
+        minus_one
+    },
+    [0; 32],
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
+        0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53,
+        0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
+        0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac,
+        0x03, 0x7a,
+    ],
+];
+
+/// Whether the first 32 bytes are no point of small order and y is below p = 2^255 - 19. Whether they are a point at all is for the library to say.
+fn ed25519_point_is_sound(bytes: &[u8]) -> bool {
+    let Some(point) = bytes.first_chunk::<32>() else {
         return false;
     };
-    ed25519_dalek::VerifyingKey::from_bytes(key).is_ok_and(|key| {
-        key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature))
-            .is_ok()
-    })
+    let mut y = *point;
+    let [first, middle @ .., last] = &mut y;
+    // The highest bit is the sign of x.
+    *last &= 0x7f;
+    let reduced = *last < 0x7f || *first < 0xed || middle.iter().any(|byte| *byte != 0xff);
+    reduced && !SMALL_ORDER.contains(&y)
 }
 
 impl core::fmt::Debug for PublicKey {
@@ -287,11 +326,7 @@ impl Signature {
 }
 
 /// A private key, erased when dropped.
-pub(crate) enum SigningKey {
-    Ed25519(ed25519_dalek::SigningKey),
-    EcdsaP256(p256::ecdsa::SigningKey),
-    EcdsaP384(p384::ecdsa::SigningKey),
-}
+pub(crate) struct SigningKey(ChosenKey);
 
 impl SigningKey {
     /// Draws a key.
@@ -302,7 +337,7 @@ impl SigningKey {
             // The first draw is below the order of the curve but for one in 2^32 (P-256) or fewer.
             if let Some(key) = SigningKey::from_slice(
                 algorithm,
-                bytes.get(..private_len(algorithm)).unwrap_or_default(),
+                bytes.get(..algorithm.private_len()).unwrap_or_default(),
             ) {
                 return key;
             }
@@ -311,94 +346,20 @@ impl SigningKey {
 
     /// From 32 bytes (Ed25519 seed, P-256 scalar) or 48 (P-384 scalar).
     pub(crate) fn from_slice(algorithm: SignatureAlgorithm, bytes: &[u8]) -> Option<SigningKey> {
-        if bytes.len() != private_len(algorithm) {
-            return None;
-        }
-        match algorithm {
-            SignatureAlgorithm::Ed25519 => Some(SigningKey::Ed25519(
-                ed25519_dalek::SigningKey::from_bytes(bytes.first_chunk()?),
-            )),
-            SignatureAlgorithm::EcdsaP256 => p256::ecdsa::SigningKey::from_slice(bytes)
-                .ok()
-                .map(SigningKey::EcdsaP256),
-            SignatureAlgorithm::EcdsaP384 => p384::ecdsa::SigningKey::from_slice(bytes)
-                .ok()
-                .map(SigningKey::EcdsaP384),
-        }
+        ChosenKey::from_secret(algorithm, bytes).map(SigningKey)
     }
 
     pub(crate) fn public(&self) -> PublicKey {
-        let (algorithm, bytes) = match self {
-            SigningKey::Ed25519(key) => (
-                SignatureAlgorithm::Ed25519,
-                key.verifying_key().to_bytes().to_vec(),
-            ),
-            SigningKey::EcdsaP256(key) => (
-                SignatureAlgorithm::EcdsaP256,
-                key.verifying_key().to_sec1_point(false).as_bytes().to_vec(),
-            ),
-            SigningKey::EcdsaP384(key) => (
-                SignatureAlgorithm::EcdsaP384,
-                key.verifying_key().to_sec1_point(false).as_bytes().to_vec(),
-            ),
-        };
-        let mut public = PublicKey {
-            algorithm,
-            bytes: [0; MAX_PUBLIC_KEY_BYTES],
-        };
-        for (to, byte) in public.bytes.iter_mut().zip(&bytes) {
-            *to = *byte;
-        }
-        public
+        self.0.public()
     }
 
-    pub(crate) fn sign(&self, message: &[u8]) -> Signature {
-        let (algorithm, bytes): (_, Vec<u8>) = match self {
-            SigningKey::Ed25519(key) => (
-                SignatureAlgorithm::Ed25519,
-                key.sign(message).to_bytes().to_vec(),
-            ),
-            SigningKey::EcdsaP256(key) => {
-                use p256::ecdsa::signature::Signer as _;
-                let signature: p256::ecdsa::Signature = key.sign(message);
-                (
-                    SignatureAlgorithm::EcdsaP256,
-                    signature.normalize_s().to_bytes().to_vec(),
-                )
-            }
-            SigningKey::EcdsaP384(key) => {
-                use p384::ecdsa::signature::Signer as _;
-                let signature: p384::ecdsa::Signature = key.sign(message);
-                (
-                    SignatureAlgorithm::EcdsaP384,
-                    signature.normalize_s().to_bytes().to_vec(),
-                )
-            }
-        };
-        let mut signature = Signature {
-            algorithm,
-            bytes: [0; MAX_SIGNATURE_BYTES],
-        };
-        for (to, byte) in signature.bytes.iter_mut().zip(&bytes) {
-            *to = *byte;
-        }
-        signature
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Signature, CryptoFailed> {
+        self.0.sign(message).map(Signature::normalized)
     }
 
     #[cfg(test)]
     pub(crate) fn secret(&self) -> Vec<u8> {
-        match self {
-            SigningKey::Ed25519(key) => key.to_bytes().to_vec(),
-            SigningKey::EcdsaP256(key) => key.to_bytes().to_vec(),
-            SigningKey::EcdsaP384(key) => key.to_bytes().to_vec(),
-        }
-    }
-}
-
-fn private_len(algorithm: SignatureAlgorithm) -> usize {
-    match algorithm {
-        SignatureAlgorithm::Ed25519 | SignatureAlgorithm::EcdsaP256 => 32,
-        SignatureAlgorithm::EcdsaP384 => 48,
+        self.0.secret()
     }
 }
 
@@ -416,7 +377,7 @@ mod tests {
                 Some(public)
             );
             assert_eq!(PublicKey::from_openssh(&public.to_openssh()), Some(public));
-            let signature = key.sign(b"message");
+            let signature = key.sign(b"message").expect("signed");
             assert_eq!(
                 Signature::from_ssh_blob(&signature.to_ssh_blob()),
                 Some(signature)
@@ -430,7 +391,7 @@ mod tests {
     #[test]
     fn the_other_half_of_an_ecdsa_signature_is_refused_until_it_is_normalized() {
         let key = SigningKey::generate(SignatureAlgorithm::EcdsaP256, &mut Generator::new([2; 32]));
-        let signature = key.sign(b"message");
+        let signature = key.sign(b"message").expect("signed");
         let low = p256::ecdsa::Signature::from_slice(signature.as_bytes()).expect("a signature");
         let (r, s) = low.split_scalars();
         let high = p256::ecdsa::Signature::from_scalars(r, -s).expect("a signature");
@@ -439,5 +400,49 @@ mod tests {
         assert_ne!(high, signature);
         assert!(!key.public().verifies(b"message", &high));
         assert_eq!(high.normalized(), signature);
+    }
+
+    #[test]
+    fn a_signature_under_the_name_of_another_algorithm_of_its_length_is_refused() {
+        let key = SigningKey::generate(SignatureAlgorithm::EcdsaP256, &mut Generator::new([2; 32]));
+        let signature = key.sign(b"message").expect("signed");
+        let renamed = Signature::from_slice(SignatureAlgorithm::Ed25519, signature.as_bytes())
+            .expect("its length");
+        assert!(key.public().verifies(b"message", &signature));
+        assert!(!key.public().verifies(b"message", &renamed));
+    }
+
+    #[test]
+    fn ed25519_points_are_sound_exactly_when_they_are_reduced_and_of_large_order() {
+        let unreduced = (0xed..=0xff).map(|first| {
+            let mut y = [0xff; 32];
+            (y[0], y[31]) = (first, 0x7f);
+            y
+        });
+        let mut rest = 200;
+        let reduced = core::iter::repeat_with(|| {
+            rest -= 1;
+            *Hash::Sha256
+                .of(&[&[rest]])
+                .as_bytes()
+                .first_chunk()
+                .expect("32 bytes")
+        })
+        .take(100);
+        let mut weak = 0;
+        for y in SMALL_ORDER.into_iter().chain(unreduced).chain(reduced) {
+            for sign in [0, 0x80] {
+                let mut point = y;
+                point[31] = (point[31] & 0x7f) | sign;
+                let Ok(judge) = ed25519_dalek::VerifyingKey::from_bytes(&point) else {
+                    continue;
+                };
+                weak += usize::from(judge.is_weak());
+                let expected = !judge.is_weak() && judge.to_edwards().compress().0 == point;
+                assert_eq!(ed25519_point_is_sound(&point), expected, "{point:02x?}");
+            }
+        }
+        // Eight points, and further encodings of some.
+        assert!(weak >= 8, "{weak}");
     }
 }

@@ -64,10 +64,13 @@ impl SigningIdentity {
 
     /// An Ed25519 key from the 32 secret bytes of RFC 8032.
     #[must_use]
+    #[expect(clippy::expect_used, reason = "any 32 bytes are a key")]
     pub fn from_seed(mut seed: [u8; 32]) -> SigningIdentity {
-        let key = SigningKey::Ed25519(ed25519_dalek::SigningKey::from_bytes(&seed));
+        let key = SigningKey::from_slice(SignatureAlgorithm::Ed25519, &seed);
         seed.zeroize();
-        SigningIdentity { key }
+        SigningIdentity {
+            key: key.expect("any 32 bytes are a key"),
+        }
     }
 
     /// A key of any algorithm, drawn from a seed of 32 random bytes by this crate's generator.
@@ -91,15 +94,17 @@ impl SigningIdentity {
         self.key.public()
     }
 
-    /// Answers a request with this key.
+    /// Answers a request with this key. Empty, and so no answer, when the cryptographic library refused to sign.
     #[must_use]
     pub fn answer(&self, request: &SignRequest) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new(self.key.sign(&request.data).to_ssh_blob())
+        let signature = self.key.sign(&request.data);
+        Zeroizing::new(signature.map(Signature::to_ssh_blob).unwrap_or_default())
     }
 
     #[cfg(test)]
     pub(crate) fn sign(&self, hash: MessageHash, message: &[u8]) -> Signature {
-        self.key.sign(&sshsig::preimage(hash, message))
+        let signature = self.key.sign(&sshsig::preimage(hash, message));
+        signature.expect("signed")
     }
 }
 

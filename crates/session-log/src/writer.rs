@@ -18,7 +18,7 @@ mod tests;
 pub use durable::Pressure;
 pub use opening::OpeningWriter;
 pub(crate) use opening::check_recipients;
-pub use policy::{Compression, OutputDigest, Padding, WriterPolicy};
+pub use policy::{Compression, OutputDigest, Padding, Profile, WriterPolicy};
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -33,6 +33,7 @@ use crate::frame::{FLAG_URGENT, FrameKind};
 use crate::header::LogId;
 use crate::index::{Index, SegmentPlace, Thinned, Trailer};
 use crate::keyfile::Recipient;
+use crate::provider::CryptoFailed;
 use crate::record::{DataKind, Record};
 use crate::secret::Generator;
 use crate::sign::SigningKey;
@@ -105,7 +106,8 @@ impl Writer {
     /// `seed` is 32 bytes of fresh randomness; the same seed and the same calls give the same bytes, so never use one twice.
     ///
     /// # Errors
-    /// When there are no recipients or too many, one has a key that the suite does not take, or a field of the policy is out of its range.
+    /// When there are no recipients or too many, one has a key that the suite does not take, the policy's profile does not take the suite or the signer,
+    /// or a field of the policy is out of its range.
     pub fn create(
         config: &WriterConfig,
         signer: &SigningIdentity,
@@ -302,13 +304,17 @@ impl Writer {
         let pending = Zeroizing::new(self.out.get(self.sealed..).unwrap_or_default().to_vec());
         self.out.truncate(self.sealed);
         let segment = self.segment.as_mut().ok_or(WriteError::Closed)?;
-        segment.checkpoint(
+        let signed = segment.checkpoint(
             kind,
             next,
             self.clock.t_us(),
             self.clock.unix_ms(),
             &mut self.out,
         );
+        if signed == Err(CryptoFailed) {
+            self.close_broken();
+            return Err(WriteError::Crypto);
+        }
         self.sealed = self.out.len();
         self.out.extend_from_slice(&pending);
         Ok(())
@@ -348,7 +354,8 @@ impl Writer {
             self.clock.unix_ms(),
         )
         .map_err(WriteError::Rotation)?;
-        self.segment = Some(next.open_continued(&mut self.out));
+        let opened = next.open_continued(&mut self.out);
+        self.segment = Some(opened.map_err(|CryptoFailed| WriteError::Crypto)?);
         self.sealed = self.out.len();
         self.anchor_due = true;
         Ok(())

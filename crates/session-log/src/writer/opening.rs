@@ -41,6 +41,7 @@ impl Writer {
         now: Now,
     ) -> Result<OpeningWriter, CreateError> {
         config.policy.check()?;
+        config.policy.profile.check(config.suite, &identity)?;
         check_recipients(config.suite, &config.recipients)?;
         let constant = Constant {
             suite: config.suite,

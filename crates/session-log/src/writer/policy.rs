@@ -3,6 +3,8 @@ use core::time::Duration;
 use crate::error::CreateError;
 use crate::frame::padme;
 use crate::limits::{MAX_CONTENT_BYTES, MAX_SEGMENT_BYTES};
+use crate::sign::{PublicKey, SignatureAlgorithm};
+use crate::suite::Suite;
 
 /// When the writer seals, signs and rotates by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +33,38 @@ pub struct WriterPolicy {
     pub compression: Compression,
     /// Storage that is behind by more bytes than this makes [`crate::Pressure::High`].
     pub pressure_bytes: u64,
+    /// Which suites and identity keys are taken.
+    pub profile: Profile,
+}
+
+/// Which suites and identity keys a writer takes.
+///
+/// In a build with the feature `fips` they run in a FIPS module, as [`crate::provider_name`] says. The profile is apart from the feature, because what one
+/// program in a build switches on would otherwise refuse the logs of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Profile {
+    /// All of this version.
+    #[default]
+    Any,
+    /// Those of FIPS-approved algorithms: the suites `0x0101` and `0x0102`, opened by an ECDSA key.
+    Fips,
+}
+
+impl Profile {
+    pub(crate) fn check(self, suite: Suite, identity: &PublicKey) -> Result<(), CreateError> {
+        if self == Profile::Any {
+            return Ok(());
+        }
+        if !suite.has_fips_algorithms() {
+            return Err(CreateError::ProfileSuite { suite: suite.id() });
+        }
+        match identity.algorithm() {
+            SignatureAlgorithm::Ed25519 => Err(CreateError::ProfileIdentity {
+                algorithm: identity.algorithm().name(),
+            }),
+            SignatureAlgorithm::EcdsaP256 | SignatureAlgorithm::EcdsaP384 => Ok(()),
+        }
+    }
 }
 
 /// Whether frames are compressed.
@@ -87,6 +121,7 @@ impl Default for WriterPolicy {
             output_digest: OutputDigest::Omit,
             compression: Compression::Off,
             pressure_bytes: 4 << 20,
+            profile: Profile::Any,
         }
     }
 }

@@ -190,10 +190,10 @@ impl Prepared {
     }
 
     /// Writes header and OPEN of a segment that the one before vouches for.
-    pub(crate) fn open_continued(self, out: &mut BytesMut) -> Segment {
+    pub(crate) fn open_continued(self, out: &mut BytesMut) -> Result<Segment, CryptoFailed> {
         let request = self.request();
-        let signature = self.segment.signing.sign(&request.data);
-        self.open(signature, out)
+        let signature = self.segment.signing.sign(&request.data)?;
+        Ok(self.open(signature, out))
     }
 
     fn open(self, signature: Signature, out: &mut BytesMut) -> Segment {
@@ -323,7 +323,7 @@ impl Segment {
         t_us: u64,
         unix_ms: u64,
         out: &mut BytesMut,
-    ) {
+    ) -> Result<(), CryptoFailed> {
         let checkpoint = Checkpoint {
             kind,
             size: self.tree.size(),
@@ -334,7 +334,7 @@ impl Segment {
         let message = checkpoint.message(self.suite, &self.header_hash);
         let preimage = sshsig::preimage(self.suite.message_hash(), &message);
         let mut body = checkpoint.encode(self.suite);
-        body.extend_from_slice(self.signing.sign(&preimage).as_bytes());
+        body.extend_from_slice(self.signing.sign(&preimage)?.as_bytes());
         self.write_clear(FrameKind::Checkpoint, &body, t_us, out);
         self.ratchet.advance_epoch();
         if let Some(next) = next {
@@ -343,6 +343,7 @@ impl Segment {
         self.unsigned_frames = 0;
         self.unsigned_bytes = 0;
         self.unsigned_since_us = None;
+        Ok(())
     }
 
     /// What the next segment needs to follow this one, after its `Rotated` checkpoint named its first key.

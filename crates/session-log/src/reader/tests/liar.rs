@@ -121,7 +121,9 @@ impl Liar {
             }
             OpenKind::Continued => (
                 key(seed).public(),
-                key(seed).sign(&sshsig::preimage(hash, &message)),
+                key(seed)
+                    .sign(&sshsig::preimage(hash, &message))
+                    .expect("signed"),
             ),
         };
         let open = Open {
@@ -170,7 +172,7 @@ impl Liar {
         };
         let message = checkpoint.message(suite, &self.header_hash);
         let preimage = sshsig::preimage(suite.message_hash(), &message);
-        let signature = key(self.signing).sign(&preimage);
+        let signature = key(self.signing).sign(&preimage).expect("signed");
         self = self.clear(
             FrameKind::Checkpoint,
             &[&checkpoint.encode(suite)[..], signature.as_bytes()].concat(),

@@ -219,6 +219,29 @@ fn settle(name: &str, contents: &[u8]) {
     );
 }
 
+/// Whether signatures in a log of this build differ from run to run: the FIPS module draws the nonces of ECDSA.
+fn has_drawn_signatures(log: &[u8]) -> bool {
+    let name = b"ecdsa-sha2-";
+    let ecdsa = log.get(10) == Some(&1) || log.windows(name.len()).any(|part| part == name);
+    cfg!(feature = "fips") && ecdsa
+}
+
+#[test]
+fn every_stored_log_gets_its_verdict_whatever_computes_it() {
+    let verdicts = fs::read_to_string(folder().join("verdicts.json")).expect("verdicts");
+    let mut judged = 0;
+    for line in verdicts.lines() {
+        let Some((name, verdict)) = line.trim().trim_end_matches(',').split_once(": ") else {
+            continue;
+        };
+        let name = name.trim_matches('"');
+        let log = fs::read(folder().join(format!("{name}.sslg"))).expect("the log");
+        assert_eq!(judge(&log).1, verdict, "{name}");
+        judged += 1;
+    }
+    assert!(judged >= 120, "{judged}");
+}
+
 #[test]
 fn every_case_of_the_testkit_is_what_the_generator_makes_and_gets_its_verdict() {
     let mut kit = Kit::default();
@@ -238,7 +261,9 @@ fn every_case_of_the_testkit_is_what_the_generator_makes_and_gets_its_verdict() 
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     for (name, (log, _)) in &kit.cases {
-        settle(&format!("{name}.sslg"), log);
+        if !has_drawn_signatures(log) {
+            settle(&format!("{name}.sslg"), log);
+        }
     }
     settle(
         "verdicts.json",
