@@ -18,8 +18,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use session_log::{
-    Identity, Kem, LogId, Now, Reader, ReaderConfig, Record, Signers, SigningIdentity, Suite,
-    Writer, WriterConfig, WriterPolicy,
+    Identity, Kem, LogId, Now, Reader, ReaderConfig, Record, SeekTo, Seeker, Signers,
+    SigningIdentity, Suite, Writer, WriterConfig, WriterPolicy,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -31,6 +31,10 @@ const NOW: Now = Now {
 const FRAME_DATA_BYTES: usize = 65_500;
 /// The log that is read back.
 const LOG_BYTES: usize = 16 << 20;
+/// It took an hour, in records of this size.
+const RECORD_BYTES: usize = 32_000;
+const SESSION: Duration = Duration::from_secs(3_600);
+const MINUTE_US: u64 = 60_000_000;
 
 fn identity() -> Identity {
     Identity::generate(Kem::XWing, &mut ChaCha20Rng::from_seed([8; 32]))
@@ -114,28 +118,41 @@ fn write(c: &mut Criterion) {
 
 fn log() -> Vec<u8> {
     let (mut writer, mut log) = (writer(), Vec::new());
+    let step = SESSION / (LOG_BYTES / RECORD_BYTES) as u32;
+    let mut now = NOW;
     while log.len() < LOG_BYTES {
+        now.mono += step;
+        now.unix += step;
+        writer.handle_timeout(now).unwrap();
         writer
-            .record(1, &Record::Output(&[b'x'; 32_000]), NOW)
+            .record(1, &Record::Output(&[b'x'; RECORD_BYTES]), now)
             .unwrap();
         log.extend_from_slice(&writer.take_output().unwrap_or_default());
     }
-    writer.finish(NOW).unwrap();
+    writer.finish(now).unwrap();
     log.extend_from_slice(&writer.take_output().unwrap_or_default());
     log
 }
 
-fn read_all(log: &[u8], identities: Vec<Identity>) {
+fn config(identities: Vec<Identity>) -> ReaderConfig {
     let line = format!(
         "proxy {}",
         SigningIdentity::from_seed([3; 32]).public_key_openssh()
     );
-    let signers = Some(Signers::from_text(&line).unwrap());
-    let mut reader = Reader::new(ReaderConfig {
+    ReaderConfig {
         identities,
-        signers,
+        signers: Some(Signers::from_text(&line).unwrap()),
         ..ReaderConfig::default()
-    });
+    }
+}
+
+fn read_all(log: &[u8], identities: Vec<Identity>) {
+    let mut reader = Reader::new(config(identities));
+    push_all(&mut reader, log);
+    assert!(reader.verdict().is_good());
+}
+
+fn push_all(reader: &mut Reader, log: &[u8]) {
     for piece in log.chunks(65_536) {
         reader.push(piece);
         while let Some(event) = reader.poll() {
@@ -144,7 +161,21 @@ fn read_all(log: &[u8], identities: Vec<Identity>) {
     }
     reader.finish();
     while reader.poll().is_some() {}
-    assert!(reader.verdict().is_good());
+}
+
+fn read_last_minute(log: &[u8]) {
+    let to = SeekTo::BeforeEnd { us: MINUTE_US };
+    let mut seeker = Seeker::new(config(vec![identity()]), log.len() as u64, to);
+    while let Some(wanted) = seeker.poll_wanted() {
+        let from = wanted.offset as usize;
+        seeker
+            .handle_bytes(&log[from..from + wanted.bytes as usize])
+            .unwrap();
+    }
+    let mut sought = seeker.into_sought().unwrap();
+    let from = sought.offset as usize;
+    assert!(from > log.len() / 2, "near the end");
+    push_all(&mut sought.reader, &log[from..]);
 }
 
 fn read(c: &mut Criterion) {
@@ -181,6 +212,10 @@ fn read(c: &mut Criterion) {
         b.iter(|| read_all(&log, vec![identity()]))
     });
     group.finish();
+
+    c.bench_function("find the last minute of an hour and read it", |b| {
+        b.iter(|| read_last_minute(&log))
+    });
 }
 
 criterion_group! { name = all; config = benches::criterion(); targets = write, read }
