@@ -5,8 +5,8 @@ use std::time::Duration;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use session_log::{
-    Identity, Kem, LogId, Now, ReaderConfig, Signers, SigningIdentity, Suite, Writer, WriterConfig,
-    WriterPolicy,
+    Identity, Kem, LogId, Now, ReaderConfig, Recipient, Signers, SigningIdentity, Suite, Writer,
+    WriterConfig, WriterPolicy,
 };
 
 /// Output that fills a 64 KiB frame to the byte before it is sealed.
@@ -20,7 +20,11 @@ pub fn at(mono: Duration) -> Now {
 }
 
 pub fn identity() -> Identity {
-    Identity::generate(Kem::X25519, &mut ChaCha20Rng::from_seed([8; 32]))
+    identity_of(Kem::X25519)
+}
+
+fn identity_of(kem: Kem) -> Identity {
+    Identity::generate(kem, &mut ChaCha20Rng::from_seed([8; 32]))
 }
 
 fn signer() -> SigningIdentity {
@@ -28,9 +32,18 @@ fn signer() -> SigningIdentity {
 }
 
 pub fn writer(suite: Suite) -> Writer {
+    writer_for(suite, identity().recipient())
+}
+
+/// Somebody with an X-Wing key.
+pub fn post_quantum_recipient() -> Recipient {
+    identity_of(Kem::XWing).recipient()
+}
+
+pub fn writer_for(suite: Suite, recipient: Recipient) -> Writer {
     let config = WriterConfig {
         suite,
-        recipients: vec![identity().recipient()],
+        recipients: vec![recipient],
         policy: WriterPolicy::default(),
     };
     let now = at(Duration::ZERO);

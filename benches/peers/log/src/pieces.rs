@@ -9,7 +9,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use session_log::{Reader, Record, Suite};
 use sha2::{Digest as _, Sha256};
 
-use crate::logs::{PIECE_BYTES, at, identity, reading, writer};
+use crate::logs::{PIECE_BYTES, at, identity, post_quantum_recipient, reading, writer, writer_for};
 use crate::{gigabytes_per_second, shortest, time};
 
 /// A round writes, or reads, so many pieces: 8 MiB. Short rounds find the quiet moments of a busy machine.
@@ -67,6 +67,10 @@ pub fn print() {
     );
     let press = (0..50).map(|_| key_presses()).min().unwrap_or_default();
     println!("A key press, recorded, flushed and taken: {press:.2?}\n");
+    let recipient = post_quantum_recipient();
+    let new = || time(|| drop(black_box(writer_for(Suite::default(), recipient.clone()))));
+    let new = (0..200).map(|_| new()).min().unwrap_or_default();
+    println!("A new log for one X-Wing recipient: {new:.0?}\n");
 }
 
 fn raw_key() -> LessSafeKey {
