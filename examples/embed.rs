@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use examples::peers::{Person, TargetHost};
 use getrandom::{SysRng, rand_core::UnwrapErr};
-use proxy_core::{Ca, ConnectionInfo, Gateway, Input, Leg, Now, Output, Session, Target};
+use proxy_core::{Ca, ConnectionInfo, Gateway, Input, Leg, Now, Output, Rules, Session, Target};
 use session_log::{Identity, Kem, SigningIdentity};
 
 const NOW: Now = Now {
@@ -28,8 +28,8 @@ const POLICY: &str = r#"
 fn main() -> Result<(), Box<dyn Error>> {
     let ca = ssh_key::private::Ed25519Keypair::from_seed(&[1; 32]);
     let recipient = Identity::generate(Kem::XWing, &mut UnwrapErr(SysRng)).recipient();
+    let rules = Arc::new(Rules::new(policy::PolicySet::from_toml(POLICY)?));
     let gateway = Gateway::new(
-        Arc::new(policy::PolicySet::from_toml(POLICY)?),
         hostkey_derive::AccountSecret::from_bytes(&[2; 32])?,
         Ca::Local(sshcert::CaKey::from_private_key(ca.into())?),
         vec![recipient],
@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ..Default::default()
     });
     let info = ConnectionInfo::new(ada, "198.51.100.7:50000".parse()?, web);
-    let mut session = Session::new(Arc::new(gateway), info, &[4; 32], NOW);
+    let mut session = Session::new(Arc::new(gateway), rules, info, &[4; 32], NOW);
     let mut person = Person::new("deploy", "uname");
     let mut target: Option<TargetHost> = None;
 
@@ -68,7 +68,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                     }
                     session.handle(Input::Written(leg, bytes.len()), NOW);
                 }
-                Output::SignCertificate(_) | Output::Close(_) => {}
+                // Nothing changes here, and the authority is no further away than this process.
+                Output::Reevaluate | Output::SignCertificate(_) | Output::Close(_) => {}
             }
         }
         session.receive(Leg::Client, &person.say(), NOW);

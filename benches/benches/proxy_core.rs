@@ -10,13 +10,13 @@
 )]
 
 use std::hint::black_box;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use benches::{ClientEnd, ServerEnd, run_pair};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use proxy_core::{Ca, ConnectionInfo, Gateway, Input, Leg, Now, Output, Session, Target};
+use proxy_core::{Ca, ConnectionInfo, Gateway, Input, Leg, Now, Output, Rules, Session, Target};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use session_log::{Identity, Kem, SigningIdentity};
@@ -56,7 +56,6 @@ struct World {
 fn gateway() -> Arc<Gateway> {
     let reader = Identity::generate(Kem::XWing, &mut ChaCha20Rng::from_seed([8; 32]));
     Arc::new(Gateway::new(
-        Arc::new(policy::PolicySet::from_toml(POLICY).unwrap()),
         hostkey_derive::AccountSecret::from_bytes(&[2; 32]).unwrap(),
         Ca::Local(
             sshcert::CaKey::from_private_key(Ed25519Keypair::from_seed(&[1; 32]).into()).unwrap(),
@@ -64,6 +63,13 @@ fn gateway() -> Arc<Gateway> {
         vec![reader.recipient()],
         SigningIdentity::from_seed([3; 32]),
     ))
+}
+
+/// Loaded once, as a proxy does.
+fn rules() -> Arc<Rules> {
+    static RULES: OnceLock<Arc<Rules>> = OnceLock::new();
+    let load = || Arc::new(Rules::new(policy::PolicySet::from_toml(POLICY).unwrap()));
+    Arc::clone(RULES.get_or_init(load))
 }
 
 fn info() -> ConnectionInfo {
@@ -91,7 +97,7 @@ fn info() -> ConnectionInfo {
 
 impl World {
     fn logged_in(gateway: &Arc<Gateway>, kex: KexAlgorithm) -> Self {
-        let session = Session::new(Arc::clone(gateway), info(), &[4; 32], NOW);
+        let session = Session::new(Arc::clone(gateway), rules(), info(), &[4; 32], NOW);
         let mut world = Self {
             session,
             person: ClientEnd::new(kex),
@@ -145,7 +151,7 @@ impl World {
                     self.session.handle(Input::Written(leg, bytes.len()), NOW);
                 }
                 Output::Event(_) => {}
-                Output::SignCertificate(_) | Output::Close(_) => {
+                Output::Reevaluate | Output::SignCertificate(_) | Output::Close(_) => {
                     panic!("not in a session that goes well")
                 }
             }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use proxy_core::{
     Ca, ConnectFailure, ConnectionInfo, EventKind, Gateway, Input as In, Leg, MAX_BACKLOG_BYTES,
-    MAX_OWN_BACKLOG_BYTES, Now, Output, PerLeg, Session, Target,
+    MAX_OWN_BACKLOG_BYTES, Now, Output, PerLeg, Rules, Session, Target,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
@@ -103,13 +103,15 @@ struct World {
     ends: u32,
 }
 
-fn keys() -> &'static (Identity, Arc<policy::PolicySet>) {
-    static KEYS: OnceLock<(Identity, Arc<policy::PolicySet>)> = OnceLock::new();
+fn keys() -> &'static (Identity, Arc<Rules>) {
+    static KEYS: OnceLock<(Identity, Arc<Rules>)> = OnceLock::new();
     KEYS.get_or_init(|| {
         let identity = Identity::generate(Kem::X25519, &mut ChaCha20Rng::from_seed([8; 32]));
         (
             identity,
-            Arc::new(policy::PolicySet::from_toml(POLICY).expect("it is well-formed")),
+            Arc::new(Rules::new(
+                policy::PolicySet::from_toml(POLICY).expect("it is well-formed"),
+            )),
         )
     })
 }
@@ -118,9 +120,8 @@ impl World {
     fn new(input: &mut Input<'_>) -> Self {
         let choice = input.byte();
         let may_connect = choice & 7 != 7;
-        let (identity, policy) = keys();
+        let (identity, rules) = keys();
         let gateway = Gateway::new(
-            Arc::clone(policy),
             hostkey_derive::AccountSecret::from_bytes(&[2; 32]).expect("long enough"),
             Ca::Local(
                 sshcert::CaKey::from_private_key(Ed25519Keypair::from_seed(&[1; 32]).into())
@@ -159,7 +160,7 @@ impl World {
         };
         let again = Identity::from_text(&identity.to_text()).expect("it is our own");
         Self {
-            session: Session::new(Arc::new(gateway), info, &[4; 32], now),
+            session: Session::new(Arc::new(gateway), Arc::clone(rules), info, &[4; 32], now),
             now,
             may_connect,
             connects: if choice & 0x38 == 0x38 {
@@ -292,6 +293,7 @@ impl World {
                 Output::Log(page) => self.write(&page),
                 Output::Send(leg, bytes) => self.deliver(leg, &bytes),
                 Output::SignCertificate(_) => unreachable!("the authority is local"),
+                Output::Reevaluate => unreachable!("the policy has no times"),
                 Output::Close(_) => {}
             }
         }

@@ -94,6 +94,8 @@ pub enum EventKind {
         application: Arc<str>,
         /// The policy that decided.
         policy: Arc<str>,
+        /// The version of the rules.
+        rules: Arc<str>,
     },
     /// The target accepted the certificate, and the client is let in.
     #[serde(rename = "session.start")]
@@ -102,6 +104,19 @@ pub enum EventKind {
         certificate_serial: u64,
         /// The fingerprint of the target's host key.
         target_host_key: String,
+    },
+    /// The session was decided about again, with another outcome or under other rules than before. One that is not allowed any more ends,
+    /// unless its policy says that it goes on.
+    #[serde(rename = "session.reevaluated")]
+    SessionReevaluated {
+        /// Whether it is still allowed.
+        allowed: bool,
+        /// Why, for the operator.
+        detail: String,
+        /// The policy that let the session in, or has taken it over.
+        policy: Arc<str>,
+        /// The version of the rules.
+        rules: Arc<str>,
     },
     /// The session is over.
     #[serde(rename = "session.end")]
@@ -231,6 +246,8 @@ impl Serialize for Leg {
 pub enum Refusal {
     /// The policy said no.
     Policy,
+    /// The identity, device, session or target was revoked.
+    Revoked,
     /// The user's name cannot stand in a certificate.
     BadUserName,
     /// The client never logged in with method `none`.
@@ -280,8 +297,22 @@ pub enum EndReason {
     IdleTimeout,
     /// The session lasted as long as the policy allows.
     MaxSession,
+    /// The policy no longer allows it.
+    AccessLost,
+    /// The identity, device, session or target was revoked.
+    Revoked,
+    /// The policy allows it still, but less than it began with.
+    GrantChanged,
     /// The proxy is shutting down.
     Shutdown,
+}
+
+impl EndReason {
+    /// Whether the session ended because it was not allowed any more: what still waits to be written need not be.
+    #[must_use]
+    pub const fn is_loss_of_access(self) -> bool {
+        matches!(self, Self::AccessLost | Self::Revoked | Self::GrantChanged)
+    }
 }
 
 pub(crate) fn millis(time: Duration) -> u64 {

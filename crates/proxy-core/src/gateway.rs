@@ -1,21 +1,15 @@
 //! What all sessions share, and what each is told at its start.
 
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
 use hostkey_derive::{Algorithm, Pins, SecretRing};
-use policy::{Feature, Features, PolicySet};
 use session_log::{Recipient, SigningIdentity, Suite, WriterConfig, WriterPolicy};
 use ssh_transport::{Algorithms, RekeyPolicy};
 use sshcert::{CaKey, CaPublicKey};
-
-/// What sessions enforce of what a grant may ask for beyond channels. Load a policy with
-/// [`refuse_beyond`](PolicySet::refuse_beyond) it; a session refuses a login whose grant asks for more.
-pub const ENFORCED: Features = Features::NONE.with(Feature::Commands);
 
 /// The two clocks, as the driver reads them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,10 +29,8 @@ impl From<Now> for session_log::Now {
     }
 }
 
-/// Everything that is the same for all sessions of a proxy; share it in an [`Arc`].
+/// Everything that is the same for all sessions of a proxy for as long as it runs; share it in an [`Arc`](alloc::sync::Arc).
 pub struct Gateway {
-    /// Who may do what.
-    pub policy: Arc<PolicySet>,
     /// From which the client's host keys are derived. While more than one is live, the oldest answers in key exchanges,
     /// since whoever knows any knows that one, and the keys of all are announced.
     pub secrets: SecretRing,
@@ -81,14 +73,12 @@ impl Gateway {
     /// A gateway with the default timeouts, log settings and host key algorithms, and without a host authority.
     #[must_use]
     pub fn new(
-        policy: Arc<PolicySet>,
         secrets: impl Into<SecretRing>,
         ca: Ca,
         recipients: Vec<Recipient>,
         log_signer: SigningIdentity,
     ) -> Self {
         Self {
-            policy,
             secrets: secrets.into(),
             host_key_algorithms: vec![Algorithm::Ed25519, Algorithm::EcdsaP256],
             host_ca: None,

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{AccessEvent, Leg};
+use crate::{AccessEvent, Current, Leg};
 
 /// What the driver tells a session, with [`crate::Session::handle`].
 #[derive(Debug)]
@@ -25,6 +25,9 @@ pub enum Input<'a> {
     Signed(&'a [u8]),
     /// The signer refused or cannot be reached.
     SigningFailed,
+    /// The rules or the facts have changed, or [`Output::Reevaluate`] asked for them. The session is decided about again, at whatever
+    /// stage it is: nothing begins under rules older than the last that were brought, and what is no longer allowed ends with a message to the person.
+    Reevaluate(Current),
     /// The proxy is shutting down; the session ends with a message to the person.
     Shutdown,
 }
@@ -63,6 +66,9 @@ pub enum Output {
     /// Have this signed by the certificate authority that it names; answer [`Input::Signed`] or [`Input::SigningFailed`].
     /// Only with [`crate::Ca::Remote`]; one question is open at a time.
     SignCertificate(SigningRequest),
+    /// It is time to decide again: answer [`Input::Reevaluate`] with the rules and facts as they are now. Without an answer within a second
+    /// the session decides with those that it has.
+    Reevaluate,
     /// Write to the leg's connection; report progress with [`Input::Written`].
     Send(Leg, Bytes),
     /// Close the leg's connection once everything sent was written, or its peer takes too long.

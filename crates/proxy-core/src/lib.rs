@@ -8,14 +8,16 @@ mod gateway;
 mod io;
 mod leg;
 pub mod relay;
+mod rules;
 mod session;
 
 pub use event::{
     AccessEvent, ChannelEvent, EndReason, EventKind, Exit, Refusal, SessionId, Subject,
 };
-pub use gateway::{Ca, ConnectionInfo, ENFORCED, Gateway, Now, Target, Timeouts};
+pub use gateway::{Ca, ConnectionInfo, Gateway, Now, Target, Timeouts};
 pub use io::{ConnectFailure, Input, Output, SigningRequest};
 pub use leg::{Leg, PerLeg};
 pub use relay::RelayError;
+pub use rules::{Current, ENFORCED, Rules};
 pub use session::{MAX_BACKLOG_BYTES, MAX_OWN_BACKLOG_BYTES, MAX_REFUSAL_EVENTS, Session};
 pub use ssh_transport::RekeyPolicy;

@@ -32,6 +32,7 @@ mod login;
 mod recorder;
 mod seeds;
 mod stage;
+mod standing;
 
 use alloc::collections::VecDeque;
 use alloc::format;
@@ -52,9 +53,11 @@ use self::identity::Identity;
 use self::recorder::Recorder;
 use self::seeds::{LaterSeeds, Seeds};
 use self::stage::{Denied, Stage};
+use self::standing::Recheck;
 use crate::event::{EventKind, Subject, millis};
 use crate::{
-    AccessEvent, ConnectionInfo, Gateway, Input, Leg, Now, Output, PerLeg, Refusal, SessionId,
+    AccessEvent, ConnectionInfo, Gateway, Input, Leg, Now, Output, PerLeg, Refusal, Rules,
+    SessionId,
 };
 
 /// While more than this waits to be written to one leg, the other leg is not read.
@@ -80,6 +83,8 @@ const LOGIN_METHOD: &str = "connection-identity@portreeve";
 /// ask [`Self::poll_timeout`]. It never blocks, reads no clock and draws no randomness but from its seed.
 pub struct Session {
     gateway: Arc<Gateway>,
+    rules: Arc<Rules>,
+    recheck: Recheck,
     info: ConnectionInfo,
     id: SessionId,
     subject: Arc<Subject>,
@@ -141,9 +146,15 @@ enum Held {
 }
 
 impl Session {
-    /// A session for a connection that was just accepted. `seed` must be fresh and secret.
+    /// A session for a connection that was just accepted, under `rules` until it is told of others. `seed` must be fresh and secret.
     #[must_use]
-    pub fn new(gateway: Arc<Gateway>, mut info: ConnectionInfo, seed: &[u8; 32], now: Now) -> Self {
+    pub fn new(
+        gateway: Arc<Gateway>,
+        rules: Arc<Rules>,
+        mut info: ConnectionInfo,
+        seed: &[u8; 32],
+        now: Now,
+    ) -> Self {
         info.network
             .client_addr
             .get_or_insert(info.client_addr.ip());
@@ -169,6 +180,8 @@ impl Session {
         let session_key = Ed25519Key::from_seed(seeds.session_key);
         let mut session = Self {
             gateway,
+            rules,
+            recheck: Recheck::default(),
             info,
             id,
             subject,
@@ -265,6 +278,7 @@ impl Session {
                 _ => self.certificate_signed(signature, now),
             },
             Input::SigningFailed => self.signing_failed(now),
+            Input::Reevaluate(current) => self.reevaluate(current, now),
             Input::Shutdown => self.shut_down(now),
         }
         self.advance(now);
@@ -295,7 +309,8 @@ impl Session {
         }
         let target = self.target.as_ref().and_then(Client::poll_timeout);
         let recorder = self.recorder.as_ref().and_then(Recorder::poll_timeout);
-        [own, self.client.poll_timeout(), target, recorder]
+        let recheck = self.recheck_at();
+        [own, self.client.poll_timeout(), target, recorder, recheck]
             .into_iter()
             .flatten()
             .min()
@@ -330,6 +345,7 @@ impl Session {
             self.leg_failed(Leg::Target, &error, now);
         }
         self.own_timeout(now);
+        self.recheck_timeout(now);
         self.advance(now);
     }
 

@@ -89,16 +89,29 @@ impl Session {
 
     /// Ends a session: the log's last page first.
     pub(super) fn end(&mut self, reason: EndReason, detail: &str, now: Now) {
+        self.end_saying(reason, detail, reason.farewell().to_owned(), now);
+    }
+
+    /// As [`Self::end`], with words of its own for the person.
+    pub(super) fn end_saying(
+        &mut self,
+        reason: EndReason,
+        detail: &str,
+        farewell: String,
+        now: Now,
+    ) {
         if let Some((relaying, mut outlet, _)) = self.split(Leg::Target, &(0..0), now) {
             // Nothing will follow that a held EOF could wait for.
             relaying.relay.handle_timeout(Duration::MAX, &mut outlet);
-            if matches!(
-                reason,
-                EndReason::IdleTimeout | EndReason::MaxSession | EndReason::Shutdown
-            ) {
+            if reason.is_loss_of_access()
+                || matches!(
+                    reason,
+                    EndReason::IdleTimeout | EndReason::MaxSession | EndReason::Shutdown
+                )
+            {
                 relaying
                     .relay
-                    .notify_all(&format!("\r\n{}\r\n", reason.farewell()), &mut outlet);
+                    .notify_all(&format!("\r\n{farewell}\r\n"), &mut outlet);
             }
         }
         match core::mem::replace(&mut self.stage, Stage::Over) {
@@ -108,6 +121,7 @@ impl Session {
                     relaying: *relaying,
                     reason,
                     detail: detail.to_owned(),
+                    farewell,
                 };
                 self.stage = Stage::LogClosed(Box::new(ending));
             }
@@ -168,6 +182,7 @@ impl Session {
                     relaying: *relaying,
                     reason: EndReason::RecorderFailed,
                     detail: "the log cannot be written".into(),
+                    farewell: EndReason::RecorderFailed.farewell().into(),
                 };
                 self.over(ending, false, now);
             }
@@ -186,8 +201,8 @@ impl Session {
             relaying,
             reason,
             detail,
+            farewell,
         } = ending;
-        let farewell = reason.farewell();
         let bytes = relaying.relay.bytes_from();
         let kind = EventKind::SessionEnd {
             reason,
@@ -202,7 +217,7 @@ impl Session {
         let text = format!("{farewell} (session {})", self.id);
         self.client
             .disconnect(DisconnectReason::ByApplication, &text);
-        self.disconnect_target(farewell);
+        self.disconnect_target(reason.farewell());
         self.stage = Stage::Over;
     }
 
@@ -351,7 +366,7 @@ impl Session {
 
 impl EndReason {
     /// What the person reads when it ends.
-    const fn farewell(self) -> &'static str {
+    pub(super) const fn farewell(self) -> &'static str {
         match self {
             Self::ClientDisconnected => "goodbye",
             Self::TargetDisconnected => "the target closed the connection",
@@ -363,6 +378,11 @@ impl EndReason {
             Self::RecorderFailed => "this session can no longer be recorded, so it ends",
             Self::IdleTimeout => "this session ends: nothing happened for too long",
             Self::MaxSession => "this session ends: it reached its maximum length",
+            Self::AccessLost => "this session ends: it is not allowed any more",
+            Self::Revoked => "this session ends: its access was withdrawn",
+            Self::GrantChanged => {
+                "this session ends: what you may do on this machine has changed; connect again"
+            }
             Self::Shutdown => "this session ends: the proxy is shutting down",
         }
     }
@@ -377,6 +397,9 @@ impl EndReason {
             Self::RecorderFailed => "recorder_failed",
             Self::IdleTimeout => "idle_timeout",
             Self::MaxSession => "max_session",
+            Self::AccessLost => "access_lost",
+            Self::Revoked => "revoked",
+            Self::GrantChanged => "grant_changed",
             Self::Shutdown => "shutdown",
         }
     }

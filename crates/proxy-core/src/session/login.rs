@@ -6,24 +6,24 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use policy::{Decision, Denial, Grant, Request};
+use policy::{Denial, Grant, Revocation};
 use session_log::{LogId, Record, SessionMeta};
-use ssh_transport::{AuthAttempt, AuthMethod, Client, ClientConfig, Identification};
+use ssh_transport::{AuthAttempt, AuthId, AuthMethod, Client, ClientConfig, Identification};
 use sshcert::{KeyId, Principals};
 
 use super::recorder::Recorder;
 use super::stage::{Denied, Login, Relaying, Stage};
+use super::standing::Standing;
 use super::{Held, IDENTIFICATION, IDENTIFICATION_OPENSSH, LOGIN_METHOD, Session};
 use crate::event::{EventKind, millis};
-use crate::gateway::ENFORCED;
 use crate::relay::Relay;
+use crate::rules::ENFORCED;
 use crate::{ConnectFailure, Leg, Now, Output, Refusal};
 
 impl Session {
     /// May this identity reach this target at all?
     pub(super) fn decide_target(&mut self, now: Now) {
-        if let Decision::Deny(denial) = self.decide(None, now) {
-            let denied = Denied::by_policy(&denial);
+        if let Err(denied) = self.decide(None, now) {
             self.event(
                 EventKind::AccessDenied {
                     reason: denied.reason,
@@ -35,18 +35,6 @@ impl Session {
                 refused: Some(denied),
             };
         }
-    }
-
-    fn decide(&self, user: Option<&str>, now: Now) -> Decision {
-        let request = Request {
-            identity: &self.info.identity,
-            device: &self.info.device,
-            network: &self.info.network,
-            target: &self.info.target.facts,
-            user,
-            now: now.unix,
-        };
-        policy::decide(&self.gateway.policy, &request)
     }
 
     /// The client speaks SSH: now the target is worth a connection.
@@ -132,39 +120,28 @@ impl Session {
         }
         let user: Arc<str> = attempt.user.as_str().into();
         self.user = Some(Arc::clone(&user));
-        let decision = match Principals::one(&user) {
-            Ok(_) => self.decide(Some(&user), now),
-            Err(error) => {
-                let denied = Denied {
-                    reason: Refusal::BadUserName,
-                    detail: error.to_string(),
-                    advice: "this user name cannot be used; check what stands before the @".into(),
-                };
-                return self.refuse_login(attempt.id, denied, now);
-            }
+        let denied = match Principals::one(&user) {
+            Ok(_) => match self.grant_for(&user, now) {
+                Ok(grant) => return self.login_allowed(attempt.id, grant, now),
+                Err(denied) => denied,
+            },
+            Err(error) => Denied {
+                reason: Refusal::BadUserName,
+                detail: error.to_string(),
+                advice: "this user name cannot be used; check what stands before the @".into(),
+            },
         };
-        match decision {
-            Decision::Deny(denial) => {
-                self.refuse_login(attempt.id, Denied::by_policy(&denial), now)
-            }
-            Decision::Allow(grant) if !grant.asks_for().without(ENFORCED).is_empty() => {
-                self.refuse_login(attempt.id, Denied::unenforceable(&grant), now);
-            }
-            Decision::Allow(grant) => {
-                let kind = EventKind::AccessAllowed {
-                    application: Arc::clone(&grant.application),
-                    policy: Arc::clone(&grant.policy),
-                };
-                self.event(kind, now);
-                self.open_log(
-                    Login {
-                        attempt: attempt.id,
-                        grant,
-                    },
-                    now,
-                );
-            }
-        }
+        self.refuse_login(attempt.id, denied, now);
+    }
+
+    fn login_allowed(&mut self, attempt: AuthId, grant: Grant, now: Now) {
+        let kind = EventKind::AccessAllowed {
+            application: Arc::clone(&grant.application),
+            policy: Arc::clone(&grant.policy),
+            rules: Arc::clone(&self.rules.version),
+        };
+        self.event(kind, now);
+        self.open_log(Login { attempt, grant }, now);
     }
 
     fn open_log(&mut self, login: Login, now: Now) {
@@ -243,8 +220,8 @@ impl Session {
         };
         recorder.record(0, &Record::SessionMeta(meta));
         let text = format!(
-            "application `{}`, recording {}",
-            login.grant.application, login.grant.recording
+            "application `{}`, recording {}, rules `{}`",
+            login.grant.application, login.grant.recording, self.rules.version
         );
         recorder.record(
             0,
@@ -287,17 +264,20 @@ impl Session {
             target_host_key: self.target_fingerprint(),
         };
         self.event(kind, now);
+        let reevaluation = login.grant.constraints.reevaluation;
         self.stage = Stage::End(Box::new(Relaying {
             relay: Relay::new(&login.grant),
             grant: login.grant,
+            standing: Standing::allowed_by(&self.rules.version),
             started: now,
             last_activity: now.mono,
         }));
+        self.plan_recheck(reevaluation, now);
     }
 }
 
 impl Denied {
-    fn by_policy(denial: &Denial) -> Self {
+    pub(super) fn by_policy(denial: &Denial) -> Self {
         Self {
             reason: Refusal::Policy,
             detail: denial.for_log().to_string(),
@@ -305,8 +285,16 @@ impl Denied {
         }
     }
 
+    pub(super) fn by_revocation(revocation: &Revocation) -> Self {
+        Self {
+            reason: Refusal::Revoked,
+            detail: revocation.for_log(),
+            advice: revocation.for_person().into(),
+        }
+    }
+
     /// The policy lets in, on conditions that nobody here would see to.
-    fn unenforceable(grant: &Grant) -> Self {
+    pub(super) fn unenforceable(grant: &Grant) -> Self {
         let mut detail = format!("policy {:?} asks for what is not enforced:", grant.policy);
         for feature in grant.asks_for().without(ENFORCED).iter() {
             detail.push(' ');

@@ -10,6 +10,7 @@ use policy::Grant;
 use ssh_transport::AuthId;
 use sshcert::{Certificate, Prepared};
 
+use super::standing::Standing;
 use crate::relay::Relay;
 use crate::{EndReason, Now, Refusal};
 
@@ -71,6 +72,7 @@ pub(super) struct Login {
 pub(super) struct Relaying {
     pub(super) relay: Relay,
     pub(super) grant: Grant,
+    pub(super) standing: Standing,
     pub(super) started: Now,
     pub(super) last_activity: Duration,
 }
@@ -80,6 +82,8 @@ pub(super) struct Ending {
     pub(super) relaying: Relaying,
     pub(super) reason: EndReason,
     pub(super) detail: String,
+    /// What the person reads.
+    pub(super) farewell: String,
 }
 
 /// Why a connection goes no further.

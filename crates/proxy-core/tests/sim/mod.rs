@@ -19,8 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_core::{
-    AccessEvent, Ca, ConnectionInfo, EventKind, Gateway, Input, Leg, Now, Output, PerLeg, Session,
-    Target,
+    AccessEvent, Ca, ConnectionInfo, Current, EventKind, Gateway, Input, Leg, Now, Output, PerLeg,
+    Rules, Session, Target,
 };
 use session_log::{Event, Identity, Kem, Reader, ReaderConfig, Record, SigningIdentity};
 use ssh_transport::{
@@ -51,6 +51,7 @@ pub enum Step {
     Connect,
     Log(Vec<u8>),
     SignCertificate,
+    Reevaluate,
     Send(Leg, Vec<u8>),
     Close(Leg),
 }
@@ -83,6 +84,10 @@ pub struct World {
     pub log_is_silent: bool,
     /// Key exchanges that the two peers have seen, the first ones included.
     pub exchanges: usize,
+    /// What the driver knows to decide with.
+    pub current: Current,
+    /// The driver does not answer when it is asked for that.
+    pub is_slow_to_reevaluate: bool,
 }
 
 /// The person's `ssh`.
@@ -132,6 +137,16 @@ fn channel_data(packet: &[u8]) -> &[u8] {
     if packet[0] == 94 { &packet[9..] } else { &[] }
 }
 
+pub fn rules(version: &str, policy: &str, revocations: &str) -> Arc<Rules> {
+    let policy = policy::PolicySet::from_toml(policy).unwrap();
+    let revocations = policy::Revocations::from_toml(revocations).unwrap();
+    Arc::new(Rules {
+        policy: Arc::new(policy),
+        revocations: Arc::new(revocations),
+        version: version.into(),
+    })
+}
+
 fn authority_key(seed: &[u8; 32]) -> ssh_key::PrivateKey {
     ssh_key::private::Ed25519Keypair::from_seed(seed).into()
 }
@@ -157,7 +172,6 @@ impl World {
             }
         };
         let mut gateway = Gateway::new(
-            Arc::new(policy::PolicySet::from_toml(&setup.policy).unwrap()),
             hostkey_derive::AccountSecret::from_bytes(&setup.account_secret).unwrap(),
             authority(&CA_SEED),
             vec![recipient.recipient()],
@@ -184,7 +198,10 @@ impl World {
                 email: Some(setup.email.into()),
                 ..policy::Identity::default()
             },
-            device: policy::Device::default(),
+            device: policy::Device {
+                managed: setup.managed_device,
+                ..policy::Device::default()
+            },
             network: policy::Network::default(),
             client_addr: "198.51.100.7:50000".parse().unwrap(),
             target: Target {
@@ -199,7 +216,18 @@ impl World {
                 algorithms: ssh_transport::Algorithms::default(),
             },
         };
-        let session = Session::new(Arc::new(gateway), info, &setup.seed, now);
+        let current = Current {
+            rules: rules("start", &setup.policy, ""),
+            identity: info.identity.clone(),
+            device: info.device.clone(),
+        };
+        let session = Session::new(
+            Arc::new(gateway),
+            Arc::clone(&current.rules),
+            info,
+            &setup.seed,
+            now,
+        );
         let mut config = ClientConfig {
             identification: "SSH-2.0-OpenSSH_9.2 test".into(),
             ..ClientConfig::default()
@@ -244,7 +272,20 @@ impl World {
             closed: Vec::new(),
             log_is_silent: false,
             exchanges: 0,
+            current,
+            is_slow_to_reevaluate: false,
         }
+    }
+
+    /// New rules are in force from now on, and the session is told.
+    pub fn change_rules(&mut self, version: &str, policy: &str, revocations: &str) {
+        self.current.rules = rules(version, policy, revocations);
+        self.reevaluate();
+    }
+
+    pub fn reevaluate(&mut self) {
+        let current = self.current.clone();
+        self.session.handle(Input::Reevaluate(current), self.now);
     }
 
     /// A world in which the person is logged in.
@@ -275,8 +316,16 @@ impl World {
 
     /// Moves bytes until nobody has any left.
     pub fn run(&mut self) {
+        self.run_until(|_| false);
+    }
+
+    /// As [`run`](Self::run), or until `is_there`, which is asked whenever the session waits for input.
+    pub fn run_until(&mut self, is_there: impl Fn(&Self) -> bool) {
         loop {
             let mut moved = self.perform();
+            if is_there(self) {
+                return;
+            }
             moved |= self.person.act(self.now.mono);
             if let Some(bytes) = self.person.ssh.poll_output() {
                 self.in_flight
@@ -363,6 +412,12 @@ impl World {
                     let signature = ed25519(seed).sign(&request.to_be_signed);
                     self.session.handle(Input::Signed(&signature), self.now);
                 }
+                Output::Reevaluate => {
+                    self.steps.push(Step::Reevaluate);
+                    if !self.is_slow_to_reevaluate {
+                        self.reevaluate();
+                    }
+                }
                 Output::Send(leg, bytes) => {
                     self.steps.push(Step::Send(leg, bytes.to_vec()));
                     match leg {
@@ -447,6 +502,12 @@ impl World {
         }
         self.set_mono(until);
         self.run();
+    }
+
+    /// Lets time pass while what the peers have sent stands still.
+    pub fn pass_without_peers(&mut self, time: Duration) {
+        self.set_mono(self.now.mono + time);
+        self.session.handle_timeout(self.now);
     }
 
     fn set_mono(&mut self, mono: Duration) {

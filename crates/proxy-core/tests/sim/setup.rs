@@ -12,6 +12,7 @@ pub struct Setup {
     pub seed: [u8; 32],
     pub email: &'static str,
     pub user: &'static str,
+    pub managed_device: bool,
     pub policy: String,
     pub account_secret: [u8; 32],
     /// The secret before it, and for how long from the start it still serves.
@@ -43,6 +44,7 @@ impl Default for Setup {
             seed: [1; 32],
             email: "ada@example.com",
             user: "deploy",
+            managed_device: false,
             policy: POLICY.into(),
             account_secret: [2; 32],
             previous_secret: None,
