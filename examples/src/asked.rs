@@ -1,4 +1,4 @@
-//! Being asked to end: by SIGTERM, by SIGINT, or by a terminal that closes.
+//! Being asked to end: by SIGTERM, by SIGINT, and where SIGHUP has no other meaning by a terminal that closes.
 
 use std::io;
 
@@ -8,8 +8,17 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub struct Asked {
     terminate: Signal,
     interrupt: Signal,
-    /// None under `nohup`: who started the program wants it to outlive the terminal.
+    /// None where it means something else, and under `nohup`: who started the program wants it to outlive the terminal.
     hang_up: Option<Signal>,
+}
+
+/// What SIGHUP is to a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HangUp {
+    /// A terminal that closes.
+    Ends,
+    /// The program's own affair.
+    IsNotOurs,
 }
 
 impl Asked {
@@ -17,8 +26,8 @@ impl Asked {
     ///
     /// # Errors
     /// When the operating system has no place for them.
-    pub fn new() -> io::Result<Self> {
-        let hang_up = if ignores_hang_up() {
+    pub fn new(hang_up: HangUp) -> io::Result<Self> {
+        let hang_up = if hang_up == HangUp::IsNotOurs || ignores_hang_up() {
             None
         } else {
             Some(signal(SignalKind::hangup())?)

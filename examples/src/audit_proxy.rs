@@ -1,5 +1,6 @@
-//! The `audit_proxy` program: its command line, and what it does when asked to stop.
+//! The `audit_proxy` program: its command line, and what it does when asked to stop or to load its rules again.
 
+pub mod keeper;
 pub mod serve;
 mod starter;
 
@@ -8,13 +9,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 use zeroize::Zeroizing;
 
-use crate::asked::Asked;
+use crate::asked::{Asked, HangUp};
 use crate::config::Config;
 use crate::token::{self, TokenHash};
+use keeper::Keeper;
 use serve::Server;
 
 /// An SSH access proxy that asks a policy, mints certificates, and records every session.
@@ -30,8 +33,9 @@ Examples:
   audit_proxy token                           make a token for an [[identity]]
 
 The operator's log goes to standard error; PORTREEVE_LOG=debug says more.
-SIGTERM, SIGINT, and SIGHUP from a terminal that closes, end all sessions with a message and complete
-their logs; a second SIGTERM or SIGINT cuts them off. Under nohup SIGHUP does nothing."
+The policy and the revocations take effect whenever their files change, and on SIGHUP; what is wrong with
+them is said there, and those before stay in force. Sessions that are no longer allowed end within 5 seconds.
+SIGTERM and SIGINT end all sessions with a message and complete their logs; a second one cuts them off."
 )]
 struct Arguments {
     /// The configuration file
@@ -112,11 +116,14 @@ fn run(config: &Path, only_check: bool) -> Result<(), String> {
     let config = Config::load(config).map_err(|error| error.to_string())?;
     if only_check {
         return say(&format!(
-            "The configuration is sound: {} listeners, {} targets, {} identities, {} recipients.\n",
+            "The configuration is sound: {} listeners, {} targets, {} identities, {} recipients; {} policies, {} revocations, version {}.\n",
             config.listeners.len(),
             config.targets.len(),
             config.identities.len(),
-            config.recipients.len()
+            config.recipients.len(),
+            config.rules.policy.policies(),
+            config.rules.revocations.len(),
+            config.rules.version,
         ));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -130,10 +137,15 @@ fn run(config: &Path, only_check: bool) -> Result<(), String> {
 }
 
 async fn serve_until_stopped(config: Config) -> Result<(), String> {
-    let mut asked = Asked::new().map_err(|error| format!("signals cannot be received: {error}"))?;
+    let no_signals = |error| format!("signals cannot be received: {error}");
+    let mut asked = Asked::new(HangUp::IsNotOurs).map_err(no_signals)?;
+    let hang_up = signal(SignalKind::hangup()).map_err(no_signals)?;
     let server = Server::bind(config)
         .await
         .map_err(|error| error.to_string())?;
+    if let Some(keeper) = server.keeper() {
+        keep(keeper, hang_up)?;
+    }
     let (stop, stopped) = watch::channel(false);
     let serving = server.run(stopped);
     tokio::pin!(serving);
@@ -147,5 +159,19 @@ async fn serve_until_stopped(config: Config) -> Result<(), String> {
         () = serving => {}
         () = asked.again() => tracing::warn!("asked to stop again: sessions are cut off"),
     }
+    Ok(())
+}
+
+/// Has the rules kept by a thread of its own, since looking at files may wait for a disk or a network; SIGHUP asks it.
+fn keep(keeper: Keeper, mut hang_up: Signal) -> Result<(), String> {
+    let (ask, asked) = std::sync::mpsc::channel();
+    let thread = std::thread::Builder::new().name("rules".to_owned());
+    thread
+        .spawn(move || keeper.run(&asked))
+        .map_err(|error| format!("the rules cannot be watched: {error}"))?;
+    tokio::spawn(async move {
+        // Until the program ends, or nobody listens.
+        while hang_up.recv().await.is_some() && ask.send(()).is_ok() {}
+    });
     Ok(())
 }

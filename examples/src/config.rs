@@ -2,9 +2,11 @@
 //!
 //! Everything that can be wrong with it is told at once, with the file, the line and what to write
 //! instead. Relative paths start at the folder of the file. Unknown fields are errors.
+//! `policy` and `revocations` may change while the proxy runs; everything else is read once.
 //!
 //! ```toml
 //! policy = "policy.toml"                # who may be whom where
+//! revocations = "revocations.toml"      # whose access has ended, whatever the policy says; left out: nobody's
 //!
 //! [account]
 //! secret_file = "account-secret"        # 32 bytes, hex or base64: clients' host keys are derived from it
@@ -83,6 +85,7 @@ mod keys;
 mod listeners;
 mod parts;
 mod reader;
+mod rules;
 mod words;
 
 use std::fmt;
@@ -91,8 +94,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostkey_derive::{Algorithm, SecretRing};
-use policy::{PolicySet, Problem};
-use proxy_core::Timeouts;
+use policy::Problem;
+use proxy_core::{Rules, Timeouts};
 use session_log::{Recipient, SigningIdentity};
 use ssh_transport::Algorithms;
 use sshcert::CaKey;
@@ -101,6 +104,7 @@ use toml::de::DeTable;
 use crate::arrival::{Directory, Listener};
 use crate::log_store::Sync;
 use reader::Reader;
+pub use rules::RuleFiles;
 
 /// All that `audit_proxy` is told.
 pub struct Config {
@@ -113,7 +117,9 @@ pub struct Config {
     /// Where they may want to go, by position.
     pub targets: Vec<proxy_core::Target>,
     /// Who may be whom where.
-    pub policy: Arc<PolicySet>,
+    pub rules: Arc<Rules>,
+    /// Where that stands, if it may change.
+    pub rule_files: Option<RuleFiles>,
     /// From which the clients' host keys are derived.
     pub secrets: SecretRing,
     /// Of which algorithms they are, one each; at least one.
@@ -259,15 +265,25 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 11] = [
-    "policy", "account", "ca", "log", "events", "clients", "limits", "timeouts", "listen",
-    "target", "identity",
+const SECTIONS: [&str; 12] = [
+    "policy",
+    "revocations",
+    "account",
+    "ca",
+    "log",
+    "events",
+    "clients",
+    "limits",
+    "timeouts",
+    "listen",
+    "target",
+    "identity",
 ];
 
 /// Reads all parts, so that every problem is found, before it gives up for one.
 fn read<'d>(reader: &mut Reader<'d>, table: &'d DeTable<'d>) -> Option<Config> {
     let document = reader.document(table, &SECTIONS);
-    let policy = keys::policy(reader, &document);
+    let rules = rules::rules(reader, &document);
     let account = account::account(reader, &document);
     let ca = keys::ca_key(reader, &document);
     let log = parts::log(reader, &document);
@@ -281,13 +297,14 @@ fn read<'d>(reader: &mut Reader<'d>, table: &'d DeTable<'d>) -> Option<Config> {
     let targets = parts::targets(reader, &document);
     let identities = identities::identities(reader, &document);
     let listeners = listeners::listeners(reader, &document, &targets, &identities);
-    let (log, account) = (log?, account?);
+    let (log, account, (rule_files, rules)) = (log?, account?, rules?);
     Some(Config {
         listeners,
         directory: listeners::directory(&targets, &identities),
         identities: identities.into_iter().map(|known| known.who).collect(),
         targets,
-        policy: policy?,
+        rules,
+        rule_files: Some(rule_files),
         secrets: account.secrets,
         host_key_algorithms: account.algorithms,
         host_ca: account.host_ca,

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::asked::Asked;
+use crate::asked::{Asked, HangUp};
 use crate::audit_proxy::log_to_stderr;
 use scene::{Scene, TargetKind};
 
@@ -80,7 +80,7 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
         TargetKind::Embedded
     };
     let has_person = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    let mut asked = Asked::new()?;
+    let mut asked = Asked::new(HangUp::Ends)?;
     let alone = arguments.self_test || !has_person;
     let starting = async {
         let scene = Scene::start(kind).await?;

@@ -11,7 +11,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::{Buf, Bytes};
-use proxy_core::{ConnectFailure, ConnectionInfo, Gateway, Input, Leg, Now, Output, Session};
+use proxy_core::{
+    ConnectFailure, ConnectionInfo, Current, EventKind, Gateway, Input, Leg, Now, Output, Rules,
+    Session,
+};
 use rustix::net::sockopt;
 use tokio::io::{AsyncWriteExt, Interest, Ready};
 use tokio::net::TcpStream;
@@ -20,6 +23,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use zeroize::Zeroizing;
 
 use crate::events::Events;
+use crate::in_force::InForce;
 use crate::log_store::{LogFile, LogStore};
 
 /// How long a closing connection may take to accept some of what was still to be said.
@@ -36,36 +40,51 @@ const KEEPALIVE_PROBES: u32 = 4;
 const CONNECT_EACH: Duration = Duration::from_secs(3);
 /// The longest that a slow peer may take to accept what was still to be said, as long as it takes some.
 const DRAIN_CAP: Duration = Duration::from_secs(60);
+/// The longest from a change of the rules in force, or of their files, to the end of a session that they no longer allow. Within it
+/// the person reads why, if they read at all.
+pub const END_WITHIN: Duration = Duration::from_secs(5);
+/// How long each peer of such a session may take to accept what was still to be said: the part of [`END_WITHIN`] that the
+/// finding of a change and the last page of the log leave.
+const CUT_OFF: Duration = Duration::from_secs(1);
 /// Slices of one vectored write.
 const WRITE_SLICES: usize = 16;
 
 /// What all sessions of a process share.
 pub struct Deps {
-    /// The proxy's keys, policy and limits.
+    /// The proxy's keys and limits.
     pub gateway: Arc<Gateway>,
+    /// The rules that decide.
+    pub in_force: Arc<InForce>,
     /// Where access events go.
     pub events: Arc<Events>,
     /// Where logs go.
     pub logs: Arc<LogStore>,
 }
 
-/// Runs one session from its first byte to its last. `leftover` is what already came on `client`.
+/// Who the person is and what is known of their device, asked with the time since 1970.
+pub type Facts<'a> = &'a (dyn Fn(Duration) -> (policy::Identity, policy::Device) + Sync);
+
+/// Runs one session from its first byte to its last. `leftover` is what already came on `client`; `facts` are asked whenever
+/// it is decided about again.
 ///
 /// A change of `shutdown` to true ends the session with a message to the person.
 pub async fn run(
     deps: &Deps,
     connection: ConnectionInfo,
+    facts: Facts<'_>,
     client: TcpStream,
     leftover: Vec<u8>,
     shutdown: watch::Receiver<bool>,
 ) {
     let clock = Clock::start();
-    let facts = &connection.target.facts;
-    let host = facts
+    let target = &connection.target.facts;
+    let host = target
         .address
-        .map_or_else(|| facts.hostname.clone(), |address| address.to_string());
-    let port = facts.port;
-    let Some(session) = begin(&deps.gateway, connection, clock.now()) else {
+        .map_or_else(|| target.hostname.clone(), |address| address.to_string());
+    let port = target.port;
+    let changes = deps.in_force.changes();
+    let rules = deps.in_force.now();
+    let Some(session) = begin(&deps.gateway, &rules, connection, clock.now()) else {
         return;
     };
     let id = session.id();
@@ -73,6 +92,9 @@ pub async fn run(
     let mut driver = Driver {
         deps,
         session,
+        rules,
+        facts,
+        changes,
         clock,
         client: Connection::open(client),
         target: None,
@@ -80,6 +102,8 @@ pub async fn run(
         route: (host, port),
         log: None,
         stopping: false,
+        has_begun: false,
+        is_cut_off: false,
     };
     driver.feed(&leftover);
     driver.run(shutdown).await;
@@ -87,13 +111,19 @@ pub async fn run(
 }
 
 /// A session from a seed that nobody keeps.
-fn begin(gateway: &Arc<Gateway>, connection: ConnectionInfo, now: Now) -> Option<Session> {
+fn begin(
+    gateway: &Arc<Gateway>,
+    rules: &Arc<Rules>,
+    connection: ConnectionInfo,
+    now: Now,
+) -> Option<Session> {
     let mut seed = Zeroizing::new([0; 32]);
     if let Err(error) = getrandom::fill(seed.as_mut_slice()) {
         tracing::error!(%error, "no randomness: the connection is closed");
         return None;
     }
-    Some(Session::new(Arc::clone(gateway), connection, &seed, now))
+    let (gateway, rules) = (Arc::clone(gateway), Arc::clone(rules));
+    Some(Session::new(gateway, rules, connection, &seed, now))
 }
 
 /// A monotonic clock and the wall clock, read together.
@@ -200,6 +230,10 @@ type Connecting = Pin<Box<dyn Future<Output = Result<TcpStream, ConnectFailure>>
 struct Driver<'a> {
     deps: &'a Deps,
     session: Session,
+    /// The last that the session was told of.
+    rules: Arc<Rules>,
+    facts: Facts<'a>,
+    changes: watch::Receiver<()>,
     clock: Clock,
     client: Connection,
     target: Option<Connection>,
@@ -207,12 +241,17 @@ struct Driver<'a> {
     route: (String, u16),
     log: Option<LogFile>,
     stopping: bool,
+    /// The client was let in.
+    has_begun: bool,
+    /// The session ended because it was not allowed any more.
+    is_cut_off: bool,
 }
 
 enum Woken {
     Ready(Leg, Ready),
     Connected(Result<TcpStream, ConnectFailure>),
     Timeout,
+    RulesChanged,
     Shutdown,
 }
 
@@ -233,32 +272,64 @@ impl Driver<'_> {
     }
 
     async fn run(&mut self, mut shutdown: watch::Receiver<bool>) {
-        loop {
-            self.execute();
-            if self.session.is_over() {
-                break;
-            }
-            match self.wait(&mut shutdown).await {
-                Woken::Ready(leg, ready) => self.transfer(leg, ready),
-                Woken::Connected(Ok(stream)) => {
-                    self.connecting = None;
-                    self.target = Some(Connection::open(stream));
-                    self.session
-                        .handle(Input::TargetConnected, self.clock.now());
-                }
-                Woken::Connected(Err(failure)) => {
-                    self.connecting = None;
-                    self.session
-                        .handle(Input::TargetUnreachable(failure), self.clock.now());
-                }
-                Woken::Timeout => self.session.handle_timeout(self.clock.now()),
-                Woken::Shutdown => {
-                    self.stopping = true;
-                    self.session.handle(Input::Shutdown, self.clock.now());
-                }
-            }
+        while !self.session.is_over() {
+            let woken = self.wait(&mut shutdown).await;
+            self.step(woken);
         }
         self.finish().await;
+    }
+
+    /// Whatever lets somebody in happens while the rules in force are held, so that it happens under no older ones.
+    fn step(&mut self, woken: Woken) {
+        let deps = self.deps;
+        let held = (!self.has_begun).then(|| deps.in_force.hold());
+        let rules = held
+            .as_deref()
+            .map_or_else(|| deps.in_force.now(), Arc::clone);
+        if !Arc::ptr_eq(&rules, &self.rules) {
+            self.rules = rules;
+            self.reevaluate();
+            self.execute();
+        }
+        self.take(woken);
+        self.execute();
+    }
+
+    fn take(&mut self, woken: Woken) {
+        let input = match woken {
+            Woken::Ready(leg, ready) => return self.transfer(leg, ready),
+            Woken::Timeout => return self.session.handle_timeout(self.clock.now()),
+            // They were looked at before.
+            Woken::RulesChanged => return,
+            Woken::Connected(connected) => {
+                self.connecting = None;
+                match connected {
+                    Ok(stream) => {
+                        self.target = Some(Connection::open(stream));
+                        Input::TargetConnected
+                    }
+                    Err(failure) => Input::TargetUnreachable(failure),
+                }
+            }
+            Woken::Shutdown => {
+                self.stopping = true;
+                Input::Shutdown
+            }
+        };
+        self.session.handle(input, self.clock.now());
+    }
+
+    /// Tells the session what there is to decide with.
+    fn reevaluate(&mut self) {
+        let now = self.clock.now();
+        let (identity, device) = (self.facts)(now.unix);
+        let rules = Arc::clone(&self.rules);
+        let current = Box::new(Current {
+            rules,
+            identity,
+            device,
+        });
+        self.session.handle(Input::Reevaluate(current), now);
     }
 
     async fn wait(&mut self, shutdown: &mut watch::Receiver<bool>) -> Woken {
@@ -286,6 +357,7 @@ impl Driver<'_> {
             ready = ready(self.target.as_ref(), target_interest) => Woken::Ready(Leg::Target, ready),
             connected = connecting => Woken::Connected(connected),
             () = timer => Woken::Timeout,
+            Ok(()) = self.changes.changed() => Woken::RulesChanged,
             () = asked_to_stop, if !self.stopping => Woken::Shutdown,
         }
     }
@@ -343,7 +415,17 @@ impl Driver<'_> {
 
     fn perform(&mut self, output: Output) {
         match output {
-            Output::Event(event) => self.deps.events.write(&event),
+            Output::Event(event) => {
+                match &event.kind {
+                    EventKind::SessionStart { .. } => self.has_begun = true,
+                    EventKind::SessionEnd { reason, .. } => {
+                        self.is_cut_off = reason.is_loss_of_access();
+                    }
+                    _ => {}
+                }
+                self.deps.events.write(&event);
+            }
+            Output::Reevaluate => self.reevaluate(),
             Output::ConnectTarget => self.connecting = Some(Box::pin(connect(self.route.clone()))),
             Output::Log(page) => {
                 let answer = match self.append(&page) {
@@ -384,11 +466,12 @@ impl Driver<'_> {
 
     /// Gives both peers a bounded time to take what was said last.
     async fn finish(&mut self) {
+        let at_most = if self.is_cut_off { CUT_OFF } else { DRAIN_CAP };
         for connection in [Some(&mut self.client), self.target.as_mut()]
             .into_iter()
             .flatten()
         {
-            let _ = timeout(DRAIN_CAP, drain(connection)).await;
+            let _ = timeout(at_most, drain(connection)).await;
         }
         linger(&mut self.client.stream).await;
     }

@@ -14,6 +14,7 @@ pub mod derive_host_key;
 pub mod driver;
 pub mod events;
 pub mod fresh;
+pub mod in_force;
 pub mod krl;
 pub mod log_store;
 pub mod mint_cert;

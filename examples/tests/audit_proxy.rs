@@ -72,10 +72,7 @@ fn end(child: &mut Child) -> ExitStatus {
 
 #[test]
 fn every_signal_that_asks_for_the_end_is_heard_also_where_standard_error_is_gone() {
-    let signals = [Signal::HUP, Signal::TERM, Signal::INT];
-    // A proxy that was started to outlive its terminal does.
-    let heard = |signal: &Signal| *signal != Signal::HUP || !common::ignores(*signal);
-    for signal in signals.into_iter().filter(heard) {
+    for signal in [Signal::TERM, Signal::INT] {
         let folder = tempfile::tempdir().unwrap();
         let (mut child, said, _) = proxy(&folder.path().join("it"), |it| Command::new(it));
         drop(said);
@@ -84,22 +81,48 @@ fn every_signal_that_asks_for_the_end_is_heard_also_where_standard_error_is_gone
     }
 }
 
+/// The next line of the operator's log that holds `text`.
+fn wait_for_line(said: &mut BufReader<ChildStderr>, text: &str) -> String {
+    let mut line = String::new();
+    while !line.contains(text) {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).unwrap(), 0, "it has ended");
+    }
+    line
+}
+
 #[test]
-fn a_proxy_that_shall_outlive_its_terminal_does() {
-    let Some(nohup) = common::tool("nohup") else {
-        return;
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let (mut child, _said, _) = proxy(&folder.path().join("it"), |program| {
-        let mut command = Command::new(nohup);
-        command.arg(program);
-        command
-    });
-    tell(&child, Signal::HUP);
-    std::thread::sleep(Duration::from_millis(300));
-    assert!(child.try_wait().unwrap().is_none());
-    tell(&child, Signal::TERM);
-    assert_eq!(end(&mut child).code(), Some(0));
+fn a_hang_up_loads_the_rules_again_and_ends_nothing_under_nohup_either() {
+    let nohup = common::tool("nohup");
+    for nohup in [None, nohup] {
+        let folder = tempfile::tempdir().unwrap();
+        let it = folder.path().join("it");
+        let (mut child, mut said, _) = proxy(&it, |program| match &nohup {
+            Some(nohup) => {
+                let mut command = Command::new(nohup);
+                command.arg(program);
+                command
+            }
+            None => Command::new(program),
+        });
+        tell(&child, Signal::HUP);
+        wait_for_line(&mut said, "the rules are as they were");
+        fs::write(it.join("policy.toml"), "[[aplication]]\n").unwrap();
+        tell(&child, Signal::HUP);
+        wait_for_line(&mut said, "the rules stay as they were");
+        let fault = wait_for_line(&mut said, "aplication");
+        assert!(
+            fault.contains("policy.toml: line 1: ") && fault.contains("write `application`"),
+            "{fault}"
+        );
+        fs::write(it.join("policy.toml"), "max_session = \"1h\"\n").unwrap();
+        tell(&child, Signal::HUP);
+        let fresh = wait_for_line(&mut said, "new rules are in force");
+        assert!(fresh.contains("policies=0 revocations=0"), "{fresh}");
+        assert!(child.try_wait().unwrap().is_none());
+        tell(&child, Signal::TERM);
+        assert_eq!(end(&mut child).code(), Some(0));
+    }
 }
 
 #[test]

@@ -74,6 +74,13 @@ impl PolicySet {
         Err(LoadError::new(problems, unlisted))
     }
 
+    /// How many policies the applications have in all.
+    #[must_use]
+    pub fn policies(&self) -> usize {
+        let each = self.applications.iter();
+        each.map(|application| application.policies.len()).sum()
+    }
+
     /// What is allowed but probably not meant, in the order of the lines.
     #[must_use]
     pub fn warnings(&self) -> &[Problem] {

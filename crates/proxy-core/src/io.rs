@@ -1,5 +1,7 @@
 //! What goes in and what comes out.
 
+use alloc::boxed::Box;
+
 use bytes::Bytes;
 
 use crate::{AccessEvent, Current, Leg};
@@ -27,7 +29,7 @@ pub enum Input<'a> {
     SigningFailed,
     /// The rules or the facts have changed, or [`Output::Reevaluate`] asked for them. The session is decided about again, at whatever
     /// stage it is: nothing begins under rules older than the last that were brought, and what is no longer allowed ends with a message to the person.
-    Reevaluate(Current),
+    Reevaluate(Box<Current>),
     /// The proxy is shutting down; the session ends with a message to the person.
     Shutdown,
 }

@@ -278,7 +278,7 @@ impl Session {
                 _ => self.certificate_signed(signature, now),
             },
             Input::SigningFailed => self.signing_failed(now),
-            Input::Reevaluate(current) => self.reevaluate(current, now),
+            Input::Reevaluate(current) => self.reevaluate(*current, now),
             Input::Shutdown => self.shut_down(now),
         }
         self.advance(now);

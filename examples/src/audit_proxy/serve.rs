@@ -11,10 +11,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::keeper::Keeper;
 use crate::arrival::{self, Arrival, Directory, Listener, Refused};
-use crate::config::{Config, Who};
+use crate::config::{Config, RuleFiles, Who};
 use crate::driver::{self, Deps};
 use crate::events::Events;
+use crate::in_force::InForce;
 use crate::log_store::{LogStore, LogStoreError};
 
 /// How long accepting pauses when the process can open no more sockets.
@@ -51,6 +53,7 @@ pub struct Server {
     shared: Arc<Shared>,
     max_connections: usize,
     shutdown_timeout: Duration,
+    rule_files: Option<RuleFiles>,
 }
 
 /// What all connections share.
@@ -76,7 +79,6 @@ impl Server {
             }
         };
         let mut gateway = Gateway::new(
-            config.policy,
             config.secrets,
             Ca::Local(config.ca),
             config.recipients,
@@ -99,6 +101,7 @@ impl Server {
             shared: Arc::new(Shared {
                 deps: Deps {
                     gateway: Arc::new(gateway),
+                    in_force: Arc::new(InForce::new(config.rules)),
                     events: Arc::new(events),
                     logs: Arc::new(logs),
                 },
@@ -109,6 +112,17 @@ impl Server {
             }),
             max_connections: config.max_connections,
             shutdown_timeout: config.shutdown_timeout,
+            rule_files: config.rule_files,
+        })
+    }
+
+    /// What keeps the rules in force what their files say, if they stand in files.
+    pub fn keeper(&self) -> Option<Keeper> {
+        let deps = &self.shared.deps;
+        Some(Keeper {
+            files: self.rule_files.clone()?,
+            in_force: deps.in_force.clone(),
+            events: deps.events.clone(),
         })
     }
 
@@ -281,5 +295,7 @@ async fn serve(shared: &Shared, arrival: Arrival, stop: watch::Receiver<bool>) {
         client_addr: arrival.client_addr,
         target: target.clone(),
     };
-    driver::run(&shared.deps, info, arrival.stream, arrival.leftover, stop).await;
+    let facts = |now_unix| (who.identity.clone(), who.device_at(now_unix));
+    let (client, leftover) = (arrival.stream, arrival.leftover);
+    driver::run(&shared.deps, info, &facts, client, leftover, stop).await;
 }

@@ -1,10 +1,8 @@
-//! Keys, secrets and the policy: files that the configuration names, parsed.
+//! Keys and secrets: files that the configuration names, parsed.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use hostkey_derive::{Pin, Pins};
-use policy::PolicySet;
 use session_log::{Recipient, SigningIdentity};
 use sshcert::{CaKey, CaPublicKey};
 
@@ -54,26 +52,6 @@ pub(super) fn recipients<'d>(reader: &mut Reader<'d>, table: &Table<'d>) -> Vec<
         recipients.extend(parsed(reader, &field, recipient, NEW_RECIPIENT));
     }
     recipients
-}
-
-/// `policy`
-pub(super) fn policy<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> Option<Arc<PolicySet>> {
-    let help = "write `policy = \"policy.toml\"` at the top, before any `[table]`";
-    let (field, name) = reader.needed_text(document, "policy", help)?;
-    let text = public_file(reader, &field, name, "name the policy file")?;
-    let loaded = PolicySet::from_toml(&text);
-    match loaded.and_then(|set| set.refuse_beyond(proxy_core::ENFORCED)) {
-        Ok(set) => {
-            for warning in set.warnings() {
-                tracing::warn!("{}: {warning}", resolve(reader, name).display());
-            }
-            Some(Arc::new(set))
-        }
-        Err(error) => {
-            reader.adopt(&resolve(reader, name), error.problems());
-            None
-        }
-    }
 }
 
 /// `host_keys` of a target: fingerprints, public key lines, or files with them.
@@ -181,7 +159,7 @@ pub(super) fn secret_file<'d>(
     }
 }
 
-fn public_file<'d>(
+pub(super) fn public_file<'d>(
     reader: &mut Reader<'d>,
     field: &Field<'d>,
     name: &str,

@@ -116,10 +116,9 @@ impl<'d> Reader<'d> {
         self.problem_at(&table.span, &table.path, what, help);
     }
 
-    /// Takes over the problems of another file that this one names.
-    pub(super) fn adopt(&mut self, file: &Path, problems: &[Problem]) {
-        self.problems
-            .extend(problems.iter().map(|p| (file.to_owned(), p.clone())));
+    /// Takes over the problems of other files that this one names.
+    pub(super) fn adopt(&mut self, problems: Vec<(PathBuf, Problem)>) {
+        self.problems.extend(problems);
     }
 
     /// Reports what the TOML parser found.

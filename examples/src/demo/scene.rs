@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hostkey_derive::{AccountSecret, Algorithm, SecretRing};
 use policy::PolicySet;
+use proxy_core::Rules;
 use session_log::{Identity, Kem, SigningIdentity};
 use sshcert::CaKey;
 use tempfile::TempDir;
@@ -122,7 +123,8 @@ impl Scene {
                 host_authorities: Vec::new(),
                 algorithms: ssh_transport::Algorithms::default(),
             }],
-            policy: Arc::new(policy(&user, target_address.port())?),
+            rules: Arc::new(Rules::new(policy(&user, target_address.port())?)),
+            rule_files: None,
             secrets: SecretRing::new(AccountSecret::generate(&mut rng)),
             host_key_algorithms: vec![Algorithm::Ed25519, Algorithm::EcdsaP256],
             host_ca: None,

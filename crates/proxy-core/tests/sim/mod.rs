@@ -284,7 +284,7 @@ impl World {
     }
 
     pub fn reevaluate(&mut self) {
-        let current = self.current.clone();
+        let current = Box::new(self.current.clone());
         self.session.handle(Input::Reevaluate(current), self.now);
     }
 
