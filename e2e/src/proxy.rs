@@ -371,7 +371,9 @@ impl Proxy {
             count("session.start") == count("session.end")
         });
         let mut sessions: BTreeMap<String, Vec<Event>> = BTreeMap::new();
-        for event in self.events() {
+        // Those without a session tell of the proxy itself.
+        let of_sessions = |event: &Event| !event.session().is_empty();
+        for event in self.events().into_iter().filter(of_sessions) {
             sessions
                 .entry(event.session().to_owned())
                 .or_default()

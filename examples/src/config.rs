@@ -72,6 +72,7 @@
 //! amr = ["hwk"]                         # RFC 8176 methods by which she logged in
 //! login_method = "okta"
 //! posture = ["disk_encryption"]         # checks that her device passes
+//! device = "laptop-7"                   # its name, by which it can be revoked
 //! managed_device = true
 //! country = "PT"
 //! token_sha256 = "…"                    # of the token that `audit_proxy token` shows; or a list
@@ -157,6 +158,8 @@ pub struct Who {
     pub name: String,
     /// What the policy knows of it.
     pub identity: policy::Identity,
+    /// What its device is called.
+    pub device: Option<String>,
     /// Whether its device is managed.
     pub managed_device: bool,
     /// The checks that its device passes, at any time: the configuration is the operator's word.
@@ -167,7 +170,7 @@ impl Who {
     /// The device, as if it had been checked now.
     pub fn device_at(&self, now_unix: Duration) -> policy::Device {
         policy::Device {
-            id: None,
+            id: self.device.clone(),
             managed: self.managed_device,
             posture: self
                 .posture

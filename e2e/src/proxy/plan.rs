@@ -69,6 +69,10 @@ pub struct ProxyPlan {
     pub listeners: Vec<Listener>,
     /// `policy.toml`; `{user}` stands for the user of the test.
     pub policy: String,
+    /// `revocations.toml`, where there is one.
+    pub revocations: Option<String>,
+    /// Further lines of the `[[identity]]` of `ada`.
+    pub ada: String,
     /// Further lines of the one `[[target]]`.
     pub target_lines: Vec<String>,
     /// Port of the target, when it is not the test's `sshd`.
@@ -92,6 +96,8 @@ impl Default for ProxyPlan {
         Self {
             listeners: vec![Listener::plain("ada")],
             policy: Self::policy_granting(""),
+            revocations: None,
+            ada: String::new(),
             target_lines: Vec::new(),
             target_port: None,
             account: Vec::new(),
@@ -175,8 +181,15 @@ impl ProxyPlan {
             .map(|name| format!("\"{name}.pub\""))
             .collect();
         let port = self.target_port.unwrap_or(target_port);
+        let revocations = match &self.revocations {
+            Some(text) => {
+                fs::write(folder.join("revocations.toml"), text).expect("revocations");
+                "revocations = \"revocations.toml\"\n"
+            }
+            None => "",
+        };
         let mut text = format!(
-            "policy = \"policy.toml\"\n\n[account]\nsecret_file = \"account_secret\"\n{}\n\n[ca]\nkey_file = \"ca\"\n\n\
+            "policy = \"policy.toml\"\n{revocations}\n[account]\nsecret_file = \"account_secret\"\n{}\n\n[ca]\nkey_file = \"ca\"\n\n\
              [log]\ndirectory = \"logs\"\nrecipients = [{}]\nsigning_key_file = \"signing\"\n\n\
              [events]\nfile = \"events.jsonl\"\n\n[timeouts]\n{}\n\n[limits]\n{}\n\n\
              [[target]]\nid = \"{TARGET}\"\nhostname = \"{TARGET}\"\naddress = \"127.0.0.1\"\nport = {port}\n{}\n",
@@ -192,9 +205,12 @@ impl ProxyPlan {
                 listener.lines.join("\n")
             );
         }
-        for (name, token) in [("ada", ADA_TOKEN), ("mallory", MALLORY_TOKEN)] {
+        for (name, token, more) in [
+            ("ada", ADA_TOKEN, self.ada.as_str()),
+            ("mallory", MALLORY_TOKEN, ""),
+        ] {
             text += &format!(
-                "\n[[identity]]\nname = \"{name}\"\nemail = \"{name}@example.com\"\ngroups = [\"test:staff\"]\ntoken_sha256 = \"{}\"\n",
+                "\n[[identity]]\nname = \"{name}\"\nemail = \"{name}@example.com\"\ngroups = [\"test:staff\"]\ntoken_sha256 = \"{}\"\n{more}\n",
                 sha256(token)
             );
         }

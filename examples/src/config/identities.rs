@@ -20,6 +20,7 @@ pub(super) fn identities<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> V
         "amr",
         "login_method",
         "posture",
+        "device",
         "managed_device",
         "country",
         "token_sha256",
@@ -42,9 +43,11 @@ pub(super) fn identities<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> V
         let name = text_or_empty(name);
         let identity = identity(reader, &table, &name);
         let posture = reader.texts(&table, "posture");
+        let device = reader.optional_text(&table, "device");
         identities.push(KnownIdentity {
             who: Who {
                 identity,
+                device: device.map(|(_, text)| text.to_owned()),
                 managed_device: reader.boolean(&table, "managed_device").unwrap_or(false),
                 posture: posture
                     .into_iter()

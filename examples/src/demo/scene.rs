@@ -238,6 +238,7 @@ fn you() -> Who {
             issuer: "demo".to_owned(),
             ..Default::default()
         },
+        device: None,
         managed_device: false,
         posture: Vec::new(),
     }
