@@ -283,9 +283,12 @@ impl Driver<'_> {
     fn step(&mut self, woken: Woken) {
         let deps = self.deps;
         let held = (!self.has_begun).then(|| deps.in_force.hold());
-        let rules = held
-            .as_deref()
-            .map_or_else(|| deps.in_force.now(), Arc::clone);
+        let has_changed = || self.changes.has_changed().unwrap_or(false);
+        let rules = match &held {
+            Some(held) => Arc::clone(held),
+            None if matches!(woken, Woken::RulesChanged) || has_changed() => deps.in_force.now(),
+            None => Arc::clone(&self.rules),
+        };
         if !Arc::ptr_eq(&rules, &self.rules) {
             self.rules = rules;
             self.reevaluate();
