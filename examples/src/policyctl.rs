@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use documents::PolicyctlError;
+use documents::{Notation, PolicyctlError};
 use output::Output;
 
 /// Check, ask, test and compare access policies.
@@ -49,6 +49,9 @@ enum Command {
     Check {
         /// The policy
         file: PathBuf,
+        /// The policy is what Cloudflare's API or Terraform prints; take only what Cloudflare documents for infrastructure applications
+        #[arg(long)]
+        strict_cloudflare: bool,
     },
     /// Decide about one request
     Decide(DecideArguments),
@@ -82,6 +85,9 @@ struct DecideArguments {
     /// The request
     #[arg(long, value_name = "FILE")]
     request: PathBuf,
+    /// The policy is what Cloudflare's API or Terraform prints; take only what Cloudflare documents for infrastructure applications
+    #[arg(long)]
+    strict_cloudflare: bool,
     /// Tell what every rule said
     #[arg(long)]
     explain: bool,
@@ -178,7 +184,10 @@ impl From<bool> for Answer {
 
 fn run(command: &Command, output: &mut Output) -> Result<Answer, PolicyctlError> {
     match command {
-        Command::Check { file } => reports::check(file, output),
+        Command::Check {
+            file,
+            strict_cloudflare,
+        } => reports::check(file, Notation::new(*strict_cloudflare), output),
         Command::Decide(arguments) => ask::decide(arguments, output),
         Command::WhoCan(arguments) => ask::who_can(arguments, output),
         Command::Access(arguments) => ask::access(arguments, output),

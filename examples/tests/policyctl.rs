@@ -183,6 +183,123 @@ fn decide_says_yes_or_no_and_why() {
     assert!(wrong.err.contains("unknown field `usr`"), "{}", wrong.err);
 }
 
+/// What `--help` says of the exit status.
+#[test]
+fn the_exit_status_is_what_the_help_says() {
+    let world = World::new();
+    let help = world.run(&["--help"]);
+    assert_eq!(help.code, 0);
+    assert!(
+        help.out.contains("Exit status: 0 all is well")
+            && help.out.contains("Examples:\n  policyctl check"),
+        "{}",
+        help.out
+    );
+    world.write("bad.toml", "[[application]]\nname = 1\n");
+    world.write("denied.toml", &REQUEST.replace("Ann@", "eve@"));
+    let decide = |policy, request| {
+        world
+            .run(&["decide", "--policy", policy, "--request", request])
+            .code
+    };
+    assert_eq!(decide("policy.toml", "request.toml"), 0);
+    assert_eq!(decide("policy.toml", "denied.toml"), 1);
+    assert_eq!(decide("policy.toml", "none.toml"), 2);
+    assert_eq!(decide("none.toml", "request.toml"), 2);
+    assert_eq!(decide("bad.toml", "request.toml"), 3);
+    assert_eq!(decide("policy.toml", "policy.toml"), 3);
+    for (arguments, code) in [
+        (&["lint", "bad.toml"][..], 3),
+        (&["lint", "none.toml"], 2),
+        (
+            &[
+                "diff",
+                "policy.toml",
+                "bad.toml",
+                "--identities",
+                "people.toml",
+            ],
+            3,
+        ),
+        (
+            &[
+                "diff",
+                "policy.toml",
+                "policy.toml",
+                "--identities",
+                "none.toml",
+            ],
+            2,
+        ),
+        (&["diff", "policy.toml", "policy.toml"], 2),
+        (
+            &[
+                "access",
+                "--policy",
+                "bad.toml",
+                "--identity",
+                "ann@example.com",
+            ],
+            3,
+        ),
+        (&["who-can", "--policy", "bad.toml", "--target", "gate"], 3),
+        (&["test", "bad.toml"], 3),
+        (&["import-cloudflare", "policy.toml"], 3),
+        (&["import-cloudflare"], 2),
+        (&["schema"], 0),
+        (&[], 2),
+    ] {
+        let ran = world.run(arguments);
+        assert_eq!(ran.code, code, "{arguments:?}: {}{}", ran.out, ran.err);
+        assert!(
+            ran.code == 0 || !ran.err.is_empty(),
+            "{arguments:?} says nothing"
+        );
+    }
+}
+
+#[test]
+fn what_cloudflare_writes_is_checked_and_asked_as_strictly_as_it_is_imported() {
+    let world = World::new();
+    let account = r#"{ "result": [{ "id": "a", "name": "production", "type": "infrastructure",
+        "target_criteria": [{ "port": 22, "protocol": "SSH", "target_attributes": { "hostname": ["web-1"] } }],
+        "policies": [{ "id": "p", "name": "ann", "decision": "allow", "precedence": 1,
+            "include": [{ "email": { "email": "ann@example.com" } }],
+            "connection_rules": { "ssh": { "usernames": ["deploy"] } } }] }] }"#;
+    world.write("account.json", account);
+    let check = world.run(&["check", "--strict-cloudflare", "account.json"]);
+    assert_eq!(check.code, 0, "{}", check.err);
+    let decide = [
+        "decide",
+        "--strict-cloudflare",
+        "--policy",
+        "account.json",
+        "--request",
+        "request.toml",
+    ];
+    let decided = world.run(&decide);
+    assert_eq!(decided.code, 0, "{}{}", decided.out, decided.err);
+    world.write(
+        "account.json",
+        &account.replace(
+            "\"email\": { \"email\": \"ann@example.com\" }",
+            "\"ip\": { \"ip\": \"10.0.0.0/8\" }",
+        ),
+    );
+    for arguments in [
+        &["check", "--strict-cloudflare", "account.json"][..],
+        &decide,
+    ] {
+        let refused = world.run(arguments);
+        assert_eq!(refused.code, 3);
+        assert!(
+            refused.err.contains("account.json: line 4: policies[0].include[0].ip: infrastructure applications have no selector `ip`"),
+            "{}",
+            refused.err
+        );
+    }
+}
+
 #[test]
 fn nothing_is_coloured_where_no_terminal_reads() {
     let world = World::new();

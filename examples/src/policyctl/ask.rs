@@ -3,7 +3,7 @@
 use policy::{Action, Decision, Denial, Explanation, Grant, Person, Request, Target};
 use serde_json::{Value, json};
 
-use super::documents::{self, PolicyctlError};
+use super::documents::{self, Notation, PolicyctlError};
 use super::output::{Output, Tone};
 use super::request::{self, RequestFile};
 use super::{AccessArguments, Answer, DecideArguments, WhoCanArguments};
@@ -12,7 +12,8 @@ pub(super) fn decide(
     arguments: &DecideArguments,
     output: &mut Output,
 ) -> Result<Answer, PolicyctlError> {
-    let set = documents::policy(&arguments.policy)?;
+    let notation = Notation::new(arguments.strict_cloudflare);
+    let set = documents::policy_in(&arguments.policy, notation)?;
     let file: RequestFile = documents::document(&arguments.request)?;
     let (person, target) = (file.person(), Target::from(&file.target));
     let request = Request {

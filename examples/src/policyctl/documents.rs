@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use policy::{LoadError, PolicySet};
+use policy::{LoadError, PolicySet, Strictness};
 use serde::de::DeserializeOwned;
 
 /// Why a command could not do its work.
@@ -89,13 +89,40 @@ fn is_json(file: &Path) -> bool {
         .is_some_and(|extension| extension == "json")
 }
 
-/// A policy, in TOML or JSON by the file's name.
+/// How a policy is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Notation {
+    /// In TOML or JSON by the file's name.
+    Ours,
+    /// As Cloudflare writes it, and with nothing that it does not document for infrastructure applications.
+    StrictCloudflare,
+}
+
+impl Notation {
+    pub(super) fn new(strict_cloudflare: bool) -> Self {
+        if strict_cloudflare {
+            Self::StrictCloudflare
+        } else {
+            Self::Ours
+        }
+    }
+}
+
+/// A policy of ours.
 pub(super) fn policy(file: &Path) -> Result<PolicySet, PolicyctlError> {
+    policy_in(file, Notation::Ours)
+}
+
+/// A policy.
+pub(super) fn policy_in(file: &Path, notation: Notation) -> Result<PolicySet, PolicyctlError> {
     let text = read(file)?;
-    let loaded = if is_json(file) {
-        PolicySet::from_json(&text)
-    } else {
-        PolicySet::from_toml(&text)
+    let loaded = match notation {
+        // The problems are told with the name of the file once, not twice.
+        Notation::StrictCloudflare => {
+            PolicySet::from_cloudflare(&[("", &text)], Strictness::Strict).map(|it| it.set)
+        }
+        Notation::Ours if is_json(file) => PolicySet::from_json(&text),
+        Notation::Ours => PolicySet::from_toml(&text),
     };
     loaded.map_err(|error| PolicyctlError::Policy {
         file: file.into(),

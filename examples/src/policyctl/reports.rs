@@ -6,7 +6,7 @@ use policy::{PolicySet, Problem, Strictness};
 use serde_json::{Value, json};
 
 use super::ask::target_name;
-use super::documents::{self, PolicyctlError};
+use super::documents::{self, Notation, PolicyctlError};
 use super::output::{Output, Tone};
 use super::request;
 use super::{Answer, DiffArguments, ImportArguments};
@@ -17,8 +17,12 @@ fn problem_json(file: &Path, problem: &Problem) -> Value {
     })
 }
 
-pub(super) fn check(file: &Path, output: &mut Output) -> Result<Answer, PolicyctlError> {
-    let set = match documents::policy(file) {
+pub(super) fn check(
+    file: &Path,
+    notation: Notation,
+    output: &mut Output,
+) -> Result<Answer, PolicyctlError> {
+    let set = match documents::policy_in(file, notation) {
         Err(PolicyctlError::Policy { file, error }) => {
             // Programs read the problems where they read answers.
             let problems = error.problems().iter().map(|it| problem_json(&file, it));

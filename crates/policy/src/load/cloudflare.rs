@@ -118,7 +118,11 @@ fn in_files(error: LoadError, files: &[(&str, &str)]) -> LoadError {
             .and_then(|index| ends.get(index))
             .copied();
         let name = files.get(index).map_or("", |(name, _)| name);
-        let separator = if problem.path.is_empty() { "" } else { ": " };
+        let separator = if name.is_empty() || problem.path.is_empty() {
+            ""
+        } else {
+            ": "
+        };
         Problem {
             line: problem.line.saturating_sub(before.unwrap_or(0)),
             path: format!("{name}{separator}{}", problem.path),
