@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use sshcert::{
-    AuthorizedPrincipals, CheckContext, EnforcedOption, Extension, Krl, LoginRule, Profile,
-    Refusal, Unverified, check_host_certificate, check_login,
+    AuthorizedPrincipals, CheckContext, EnforcedOption, Extension, Krl, LoginRefusal, LoginRule,
+    Profile, Refusal, Unverified, check_host_certificate, check_login,
 };
 
 use crate::tool::time::{format_time, parse_time, unix_now};
@@ -167,9 +167,11 @@ impl Step {
             Refusal::Profile => Self::Algorithms,
             Refusal::Signature => Self::Signature,
             Refusal::Subject => Self::Subject,
-            Refusal::Revoked(_) => Self::Revocation,
+            Refusal::Revoked(_) | Refusal::Revocation(_) => Self::Revocation,
             Refusal::NotYetValid { .. } | Refusal::Expired { .. } => Self::Time,
-            Refusal::Login(sshcert::LoginRefusal::Commands) => Self::Options,
+            Refusal::Login(LoginRefusal::Commands | LoginRefusal::NotEnforced { .. }) => {
+                Self::Options
+            }
             Refusal::NoPrincipals | Refusal::PrincipalNotListed | Refusal::Login(_) => {
                 Self::Principals
             }

@@ -73,26 +73,23 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), ToolError> {
     let algorithm = Algorithm::from_name(&arguments.algorithm)
         .ok_or_else(|| option("--algorithm", "no key of this algorithm can be derived"))?;
     let key = derive(&secret, &target, algorithm).map_err(|error| option("--target", error))?;
-    if let Some(file) = &arguments.private_out {
-        tool::write_file(file, key.to_openssh().as_bytes(), Readable::Secret)?;
-    }
-    match &arguments.known_hosts {
+    let text = match &arguments.known_hosts {
         Some(name) => {
             let mut known = KnownHosts::new();
             known.add(&[host_name(name)?], &key);
-            let text = if arguments.hashed {
+            if arguments.hashed {
                 known.to_hashed_text(&mut crate::fresh::rng()?)
             } else {
                 known.to_text()
-            };
-            write!(out, "{text}")?;
+            }
         }
-        None => {
-            let line = key.public_key().to_openssh().map_err(refused)?;
-            writeln!(out, "{line}")?;
-        }
+        None => format!("{}\n", key.public_key().to_openssh().map_err(refused)?),
+    };
+    // Last, so that a mistake elsewhere leaves no private key behind.
+    if let Some(file) = &arguments.private_out {
+        tool::write_file(file, key.to_openssh().as_bytes(), Readable::Secret)?;
     }
-    Ok(())
+    Ok(out.write_all(text.as_bytes())?)
 }
 
 fn secret(arguments: &Arguments) -> Result<AccountSecret, ToolError> {

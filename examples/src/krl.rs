@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use sshcert::{CaPublicKey, Issuer, KeyHash, Krl, Unverified};
+use sshcert::{CaPublicKey, Issuer, KeyHash, Krl, KrlExtension, Unverified};
 
 use crate::tool::time::{format_time, unix_now};
 use crate::tool::{
-    self, Readable, ToolError, in_file, option, printable, read_key_blob, read_krl, read_text,
+    self, ToolError, in_file, option, printable, read_key_blob, read_krl, read_text,
 };
 
 /// Make, extend, show and query key revocation lists.
@@ -45,7 +45,7 @@ enum Command {
         #[command(flatten)]
         entries: Entries,
     },
-    /// Add to a list, in place; its version grows by one unless --krl-version says otherwise
+    /// Add to a list, in place; its version grows by one unless --krl-version says otherwise. Signatures on it go
     Update {
         /// The list
         krl: PathBuf,
@@ -125,14 +125,7 @@ fn write(file: &Path, mut krl: Krl, entries: &Entries) -> Result<bool, ToolError
     if let Some(comment) = &entries.comment {
         krl = krl.comment(comment);
     }
-    let mut beside = file.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    tool::write_file(&beside, &krl.to_bytes(), Readable::Public)?;
-    std::fs::rename(&beside, file).map_err(|error| ToolError::Write {
-        file: file.to_owned(),
-        error,
-    })?;
+    tool::replace_file(file, &krl.to_bytes())?;
     Ok(true)
 }
 
@@ -198,7 +191,9 @@ fn query(file: &Path, keys: &[PathBuf], out: &mut dyn Write) -> Result<bool, Too
     let krl = read_krl(file)?;
     let mut is_any = false;
     for key in keys {
-        let found = krl.find(&read_key_blob(key)?);
+        let found = krl
+            .find(&read_key_blob(key)?)
+            .map_err(|error| in_file(key, error))?;
         is_any |= found.is_some();
         match found {
             Some(by) => writeln!(out, "{}: revoked by its {by}", key.display())?,
@@ -231,6 +226,9 @@ fn show(file: &Path, out: &mut dyn Write) -> Result<(), ToolError> {
             let key_id = String::from_utf8_lossy(key_id);
             writeln!(out, "  key id: {}", printable(&key_id))?;
         }
+        for extension in revoked.extensions() {
+            show_extension("  ", extension, out)?;
+        }
     }
     for blob in krl.keys() {
         writeln!(out, "key: {}", fingerprint(blob))?;
@@ -246,6 +244,24 @@ fn show(file: &Path, out: &mut dyn Write) -> Result<(), ToolError> {
             }
         }
     }
+    for extension in krl.extensions() {
+        show_extension("", extension, out)?;
+    }
+    Ok(())
+}
+
+fn show_extension(
+    indent: &str,
+    extension: &KrlExtension,
+    out: &mut dyn Write,
+) -> Result<(), ToolError> {
+    let name = String::from_utf8_lossy(extension.name());
+    let bytes = extension.contents().len();
+    writeln!(
+        out,
+        "{indent}extension: {} of {bytes} bytes, which is not understood and revokes nothing",
+        printable(&name)
+    )?;
     Ok(())
 }
 

@@ -100,7 +100,8 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<bool, ToolError> {
     }
     let mut is_yes = true;
     for text in &arguments.questions {
-        let (principal, user) = text.split_once('=').ok_or_else(|| {
+        // A principal may have a `=` in it, a user may not.
+        let (principal, user) = text.rsplit_once('=').ok_or_else(|| {
             let why = format!(
                 "`{text}` is no question; write PRINCIPAL=USER, such as jdoe@example.com=johndoe"
             );
@@ -215,10 +216,10 @@ fn rule(
     }
     let of_user = allowed.iter().find(|(name, _)| name == user);
     let list = of_user.map(|(_, principals)| AuthorizedPrincipals::of(principals));
-    Ok(match (arguments.how, list) {
-        // No `Match` block: the user's own name.
-        (How::Command, None) => rule,
-        (How::Command, Some(list)) => rule.principals_command(list),
-        (_, list) => rule.principals_file(list.unwrap_or_default()),
+    // Who is not mapped has no file, or a command that prints nothing.
+    let list = list.unwrap_or_default();
+    Ok(match arguments.how {
+        How::Command => rule.principals_command(list),
+        How::User | How::Files => rule.principals_file(list),
     })
 }

@@ -196,6 +196,50 @@ pub fn write_file(file: &Path, content: &[u8], readable: Readable) -> Result<(),
         })
 }
 
+/// Puts content in the place of a file in one step, so that a reader finds the old or the new, even after a power cut.
+///
+/// The new content is first beside it, as `FILE.new`, where it is in nobody's way: one that is there already belongs to
+/// another run. The file keeps its mode; a new one is for everybody to read.
+///
+/// # Errors
+/// [`ToolError::Write`], also when `FILE.new` is there.
+pub fn replace_file(file: &Path, content: &[u8]) -> Result<(), ToolError> {
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    let at = |file: &Path| {
+        let file = file.to_owned();
+        move |error| ToolError::Write { file, error }
+    };
+    let mut fresh = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o644)
+        .open(&beside)
+        .map_err(at(&beside))?;
+    let written = fresh
+        .write_all(content)
+        .and_then(|()| match std::fs::metadata(file) {
+            Ok(known) => fresh.set_permissions(known.permissions()),
+            Err(_) => Ok(()),
+        })
+        .and_then(|()| fresh.sync_all())
+        .map_err(at(&beside))
+        .and_then(|()| std::fs::rename(&beside, file).map_err(at(file)));
+    if written.is_err() {
+        // Best effort: what went wrong is told below.
+        let _ = std::fs::remove_file(&beside);
+        return written;
+    }
+    let folder = match file.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    std::fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(at(file))
+}
+
 /// A text from elsewhere, without what could move a terminal's cursor.
 #[must_use]
 pub fn printable(text: &str) -> String {

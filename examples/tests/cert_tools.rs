@@ -299,6 +299,8 @@ fn check_names_the_first_thing_that_is_wrong_and_its_status_is_the_verdict() {
     lab.mint(&[
         "--principal",
         "deploy",
+        "--ttl",
+        "12h",
         "--serial",
         "7",
         "--key-id",

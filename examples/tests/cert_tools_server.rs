@@ -86,6 +86,12 @@ fn lists_are_made_extended_and_queried_and_ssh_keygen_agrees() {
         (1, "id.pub: revoked by its key\nother.pub: ok\n")
     );
 
+    // Of a key that nobody here knows, and of a list that another run is at, nothing is said or done.
+    fs::write(lab.path("unordered"), UNKNOWN_KEY).unwrap();
+    lab.good("krl", &["create", "--out", "held"]);
+    fs::write(lab.path("held.new"), "").unwrap();
+    let held = fs::read(lab.path("held")).unwrap();
+
     for (arguments, expected) in [
         (
             &["create", "--out", "x", "--serial", "7"][..],
@@ -111,7 +117,16 @@ fn lists_are_made_extended_and_queried_and_ssh_keygen_agrees() {
             &["create", "--out", "x", "--certificate", "id.pub"],
             "id.pub: not a certificate",
         ),
-        (&["query", "id.pub", "absent"], "cannot read absent"),
+        (&["query", "list", "id.pub", "absent"], "cannot read absent"),
+        (&["query", "list", "id.pub", "ca"], "ca: not a public key"),
+        (
+            &["query", "list", "other.pub", "unordered"],
+            "unordered: neither a key nor a certificate of a known algorithm: whether it is revoked cannot be told",
+        ),
+        (
+            &["update", "held", "--ca", "any", "--serial", "3"],
+            "cannot write held.new: File exists",
+        ),
         (&["update", "id.pub"], "id.pub: not a key revocation list"),
         (
             &["create", "--out", "no/such/x"],
@@ -123,6 +138,37 @@ fn lists_are_made_extended_and_queried_and_ssh_keygen_agrees() {
         assert!(stderr.contains(expected), "{arguments:?}: {stderr}");
     }
     assert!(!lab.path("x").exists());
+    assert_eq!(fs::read(lab.path("held")).unwrap(), held);
+}
+
+/// `ssh-new@example.com`, with nothing in it.
+const UNKNOWN_KEY: &str = "ssh-new@example.com AAAAE3NzaC1uZXdAZXhhbXBsZS5jb20=\n";
+
+#[test]
+fn a_list_is_replaced_in_one_step_and_keeps_its_mode_and_what_is_not_understood() {
+    let Some(lab) = Lab::new() else {
+        return;
+    };
+    lab.good("krl", &["create", "--out", "list"]);
+    let mode = || fs::metadata(lab.path("list")).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode() & 0o600, 0o600);
+    fs::set_permissions(lab.path("list"), fs::Permissions::from_mode(0o640)).unwrap();
+    let mut list = fs::read(lab.path("list")).unwrap();
+    // A section 255 with the extension `x`, not critical, which holds `data`.
+    let extension = b"\0\0\0\x01x\0\0\0\0\x04data";
+    list.extend([255, 0, 0, 0, extension.len() as u8]);
+    list.extend(extension);
+    fs::write(lab.path("list"), &list).unwrap();
+    lab.good("krl", &["update", "list", "--key", "id.pub"]);
+    assert_eq!(mode(), 0o640);
+    assert!(!lab.path("list.new").exists());
+    let updated = fs::read(lab.path("list")).unwrap();
+    assert!(updated.ends_with(extension), "{updated:?}");
+    let shown = lab.good("krl", &["show", "list"]);
+    assert!(
+        shown.ends_with("\nextension: x of 4 bytes, which is not understood and revokes nothing\n"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -184,6 +230,26 @@ fn setup_is_what_sshd_reads_and_answers_are_its_own() {
             "{shown}"
         );
         assert!(shown.contains(expected), "{shown}");
+        let unmapped = run(Command::new(&sshd)
+            .args(["-T", "-C", "user=daemon,host=h,addr=10.1.2.3", "-h"])
+            .arg(lab.path("id"))
+            .arg("-f")
+            .arg(lab.path("config")));
+        let unmapped = String::from_utf8(unmapped.stdout).unwrap();
+        let expected = match how {
+            "files" => expected,
+            _ => "authorizedprincipalscommand /bin/echo\n",
+        };
+        assert!(unmapped.contains(expected), "{unmapped}");
+        let asks = ["--ask", "daemon=daemon"];
+        let (status, stdout, _) = lab.outcome("sshd_setup", &[&arguments[..8], &asks].concat());
+        assert_eq!(status, 1, "{stdout}");
+        assert!(
+            stdout.ends_with(
+                "no: daemon may not log in as daemon: server lists none of the principals for this user\n"
+            ),
+            "{stdout}"
+        );
     }
     assert_eq!(
         lab.read("root/etc/ssh/auth_principals/johndoe"),
@@ -197,7 +263,7 @@ fn setup_is_what_sshd_reads_and_answers_are_its_own() {
 
     fs::write(
         lab.path("mapped"),
-        "from=\"10.0.0.0/8\" jdoe@example.com\nops\n",
+        "from=\"10.0.0.0/8\" jdoe@example.com\nops\nx=y\n",
     )
     .unwrap();
     let file = ["--principals-file", "mapped"];
@@ -222,6 +288,13 @@ fn setup_is_what_sshd_reads_and_answers_are_its_own() {
             &[],
             Err("lists none of the principals"),
         ),
+        (
+            &file,
+            "x=ops=johndoe",
+            &[],
+            Err("lists none of the principals"),
+        ),
+        (&file, "x=y=johndoe", &[], Ok("by line 3")),
         (&echo, "johndoe@example.com=johndoe", &[], Ok("by line 1")),
         (
             &echo,
@@ -274,6 +347,12 @@ fn setup_is_what_sshd_reads_and_answers_are_its_own() {
         (
             &["--ca", "ca.pub", "--how", "files", "--allow", "../a=b"],
             "user name has a slash",
+        ),
+        (
+            &[
+                "--ca", "ca.pub", "--how", "files", "--allow", "a=b", "--allow", "a=c",
+            ],
+            "user was mapped before",
         ),
         (
             &["--ca", "ca.pub", "--path", "ca.pub"],
@@ -424,6 +503,23 @@ fn what_cannot_be_derived_is_told_without_the_secret() {
         assert!(stderr.contains(expected), "{arguments:?}: {stderr}");
         assert!(!stderr.contains(SECRET), "{stderr}");
     }
+    // A mistake leaves no private key behind.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    let (status, ..) = derive(&[
+        "--secret-hex",
+        SECRET,
+        "--target",
+        TARGET,
+        "--algorithm",
+        "ssh-ed25519",
+        "--known-hosts",
+        "a:b",
+        "--private-out",
+        file.to_str().unwrap(),
+    ]);
+    assert_eq!(status, 2);
+    assert!(!file.exists());
     let (status, _, stderr) = derive(&[
         "--secret-hex",
         SECRET,

@@ -5,9 +5,9 @@ use crate::{AccountSecret, Algorithm, DeriveError, DerivedHostKey, RingError, de
 
 /// The secrets of one account while it changes from one to the next.
 ///
-/// A client is served by the secret under which it first came, until that one's overlap ends; whoever comes for the first time,
-/// by the current one. Meanwhile the keys of every live secret are announced (`hostkeys-00@openssh.com`), so that clients which
-/// update their `known_hosts` have the new key before the old one goes.
+/// Meanwhile the keys of every live secret are announced (`hostkeys-00@openssh.com`), so that clients which update their
+/// `known_hosts` have the new key before the old one goes. Which secret answers a client depends on what its server remembers.
+/// With [`serving`](Self::serving), one that knows when each client first came:
 ///
 /// ```text
 ///          first secret            second secret
@@ -16,6 +16,8 @@ use crate::{AccountSecret, Algorithm, DeriveError, DerivedHostKey, RingError, de
 ///   known clients of the first |..........|   served by the first, shown both
 ///   new clients                |..........|   served by the second, shown both
 /// ```
+///
+/// With [`oldest`](Self::oldest), one that knows nothing of its clients: everybody is served by the first until it ends.
 #[derive(Debug)]
 pub struct SecretRing {
     current: AccountSecret,
@@ -76,7 +78,7 @@ impl SecretRing {
         Ok(self)
     }
 
-    /// The secret that answers whoever comes for the first time.
+    /// The newest secret.
     #[must_use]
     pub fn current(&self) -> &AccountSecret {
         &self.current
@@ -96,6 +98,14 @@ impl SecretRing {
             Some(kept) if kept.until > now_unix => &kept.secret,
             _ => &self.current,
         }
+    }
+
+    /// The oldest live secret: the one that every client knows who knows any that is live.
+    #[must_use]
+    pub fn oldest(&self, now_unix: Duration) -> &AccountSecret {
+        let mut previous = self.previous.iter();
+        let oldest = previous.find(|kept| kept.until > now_unix);
+        oldest.map_or(&self.current, |kept| &kept.secret)
     }
 
     /// Every secret that still serves somebody: the current one, then the others, newest first.

@@ -199,10 +199,11 @@ pub enum ChannelEvent {
         /// How many were told.
         told: u32,
     },
-    /// The client asked for proof of host keys that were new to it, and got it: it knows them from now on.
+    /// The client asked for proof of host keys that were told to it, as one does for those that are new to it, and was given it.
+    /// Whether it keeps them is its own business.
     #[serde(rename = "host_keys.proven")]
     HostKeysProven {
-        /// How many.
+        /// How many: at least one.
         keys: u32,
     },
     /// Both sides closed the channel.

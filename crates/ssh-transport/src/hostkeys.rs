@@ -105,15 +105,33 @@ pub fn verify_proofs(
     session_id: &[u8],
     host_keys: &[&[u8]],
 ) -> Result<(), HostKeysError> {
+    if proven(payload, session_id, host_keys)?.contains(&false) {
+        return Err(HostKeysError::NotProven);
+    }
+    Ok(())
+}
+
+/// As [`verify_proofs`], key by key: whether each of `host_keys` is proven. For who may go without those that are not, such as
+/// one of a size that is not accepted.
+///
+/// # Errors
+/// [`HostKeysError::AnotherMessage`], [`HostKeysError::Malformed`], [`HostKeysError::TooLong`].
+pub fn proven(
+    payload: &[u8],
+    session_id: &[u8],
+    host_keys: &[&[u8]],
+) -> Result<Vec<bool>, HostKeysError> {
     let mut reader = Reader::new(payload);
     if reader.u8()? != number::REQUEST_SUCCESS {
         return Err(HostKeysError::AnotherMessage);
     }
+    let mut verdicts = Vec::with_capacity(host_keys.len());
     for host_key in host_keys {
         let signature = bounded(reader.string()?)?;
-        verify_proof(session_id, host_key, signature).ok_or(HostKeysError::NotProven)?;
+        verdicts.push(verify_proof(session_id, host_key, signature).is_some());
     }
-    Ok(reader.finish()?)
+    reader.finish()?;
+    Ok(verdicts)
 }
 
 fn verify_proof(session_id: &[u8], host_key: &[u8], signature: &[u8]) -> Option<()> {

@@ -8,6 +8,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use ipnet::IpNet;
+use ssh_key::PublicKey;
 use ssh_key::public::KeyData;
 
 pub use self::checked::Checked;
@@ -94,7 +95,7 @@ impl<'a> CheckContext<'a> {
         self.address
     }
 
-    fn enforces(&self, option: EnforcedOption) -> bool {
+    pub(crate) fn enforces(&self, option: EnforcedOption) -> bool {
         self.enforced.contains(&option)
     }
 }
@@ -138,8 +139,7 @@ pub(crate) fn check_user(
             }
             VERIFY_REQUIRED if context.enforces(EnforcedOption::VerifyRequired) => {
                 check_flag(data)?;
-                let key = certificate.subject().key_data();
-                if !matches!(key, KeyData::SkEd25519(_) | KeyData::SkEcdsaSha2NistP256(_)) {
+                if !is_security_key(certificate.subject()) {
                     return Err(Refusal::VerifyRequired);
                 }
                 verification_required = true;
@@ -212,9 +212,12 @@ fn check_common(
     if !acceptable_subject(certificate.subject().key_data()) {
         return Err(Refusal::Subject);
     }
-    let mut lists = context.revoked.iter();
-    if let Some(found) = lists.find_map(|krl| krl.find_certificate(certificate)) {
-        return Err(Refusal::Revoked(found));
+    for krl in context.revoked {
+        match krl.find_certificate(certificate) {
+            Ok(None) => {}
+            Ok(Some(found)) => return Err(Refusal::Revoked(found)),
+            Err(error) => return Err(Refusal::Revocation(error)),
+        }
     }
     let now = context.now_unix.as_secs();
     if now < certificate.valid_after() {
@@ -233,6 +236,14 @@ fn check_common(
         return Err(Refusal::NoPrincipals);
     }
     Ok(authority.clone())
+}
+
+/// Whether a key can verify its user: only those of FIDO tokens can.
+pub(crate) fn is_security_key(key: &PublicKey) -> bool {
+    matches!(
+        key.key_data(),
+        KeyData::SkEd25519(_) | KeyData::SkEcdsaSha2NistP256(_)
+    )
 }
 
 /// An option's data that must hold exactly one string.

@@ -211,7 +211,7 @@ pub enum ParseError {
         /// The bytes that came.
         got: usize,
     },
-    /// A field is missing, runs past the end, is not text where text is due, or is followed by more bytes.
+    /// A field is missing, runs past the end, is not text without NUL where text is due, or is followed by more bytes.
     #[error("certificate is malformed")]
     Malformed,
     /// Not a certificate, or of a key algorithm that is not known.
@@ -264,6 +264,9 @@ pub enum Refusal {
     /// A revocation list says so.
     #[error("certificate is revoked by its {0}")]
     Revoked(crate::Revocation),
+    /// Whether a revocation list revokes it cannot be told.
+    #[error("whether the certificate is revoked cannot be told: {0}")]
+    Revocation(KrlError),
     /// No longer valid.
     #[error("certificate expired at {valid_before}, and it is {now} (unix seconds)")]
     Expired {
@@ -350,7 +353,7 @@ pub enum KrlError {
     /// A range of serial numbers that is empty, has 0 in it or goes past the last number.
     #[error("serial numbers run from 1 up, first to last")]
     Serials,
-    /// More separate ranges of serial numbers than are kept.
+    /// More separate ranges of serial numbers than are kept, of all authorities together.
     #[error("more than {limit} separate ranges of serial numbers")]
     TooManySerials {
         /// The most ranges kept.
@@ -360,8 +363,13 @@ pub enum KrlError {
     #[error("key id has a NUL in it")]
     KeyId,
     /// A key that cannot be written.
-    #[error("key cannot be revoked: it has no blob")]
+    #[error("key has no blob by which it could be revoked")]
     Key,
+    /// Neither a key nor a certificate, or of an algorithm that is not known.
+    #[error(
+        "neither a key nor a certificate of a known algorithm: whether it is revoked cannot be told"
+    )]
+    Unreadable,
     /// Not `SHA256:…`.
     #[error("fingerprint is not of the form `SHA256:…`")]
     Fingerprint,
@@ -403,6 +411,14 @@ pub enum LoginRefusal {
         /// Its number, from 1.
         line: usize,
     },
+    /// The line that lists one has an option that the caller did not say it enforces.
+    #[error(
+        "line {line} of the server's principals has an option that is not enforced by who asks"
+    )]
+    NotEnforced {
+        /// Its number, from 1.
+        line: usize,
+    },
     /// Certificate and line force different commands.
     #[error("certificate and server force different commands")]
     Commands,
@@ -438,8 +454,11 @@ pub enum SetupError {
     #[error("user name cannot be one: {0}")]
     User(PrincipalsError),
     /// A character in a user's name that paths or `sshd_config` give a meaning.
-    #[error("user name has a slash, a quote, `%`, `#` or a backslash")]
+    #[error("user name has a slash, a quote, `%`, `#`, `=` or a backslash")]
     UserCharacter,
+    /// A user who was mapped before: sshd would take one of the two, and nobody would notice which.
+    #[error("user was mapped before: name all principals at once")]
+    UserTwice,
     /// A character in a principal that the server's files or commands give a meaning.
     #[error("principal has a character that cannot stand in the server's configuration")]
     PrincipalCharacter,

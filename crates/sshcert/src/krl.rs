@@ -22,7 +22,8 @@ use crate::{CaPublicKey, KrlError, Unverified};
 
 /// The longest list that is read, in bytes: over a million serial numbers, each written out.
 pub const MAX_KRL_BYTES: usize = 16 << 20;
-/// The most separate ranges of serial numbers of one authority: what bounds the memory of a list whose bitmaps alternate.
+/// The most separate ranges of serial numbers in a list, of all authorities together: what bounds the memory of one whose
+/// bitmaps alternate.
 pub const MAX_SERIAL_RANGES: usize = 1 << 20;
 
 /// The start of every list, NUL included.
@@ -74,6 +75,28 @@ impl Issuer<'_> {
 pub struct RevokedCertificates {
     serials: Serials,
     key_ids: BTreeSet<Vec<u8>>,
+    extensions: Vec<KrlExtension>,
+}
+
+/// Something in a list that OpenSSH does not define, and that need not be understood. It is kept, and revokes nothing here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KrlExtension {
+    name: Vec<u8>,
+    contents: Vec<u8>,
+}
+
+impl KrlExtension {
+    /// Its name, `name@domain` by convention. May hold anything.
+    #[must_use]
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// What is in it.
+    #[must_use]
+    pub fn contents(&self) -> &[u8] {
+        &self.contents
+    }
 }
 
 impl RevokedCertificates {
@@ -85,6 +108,12 @@ impl RevokedCertificates {
     /// The revoked key ids, in order. They may hold any bytes but NUL.
     pub fn key_ids(&self) -> impl Iterator<Item = &[u8]> {
         self.key_ids.iter().map(Vec::as_slice)
+    }
+
+    /// The extensions among them, as they were read.
+    #[must_use]
+    pub fn extensions(&self) -> &[KrlExtension] {
+        &self.extensions
     }
 }
 
@@ -102,6 +131,9 @@ pub struct Krl {
     keys: BTreeSet<Vec<u8>>,
     sha1: BTreeSet<[u8; 20]>,
     sha256: BTreeSet<[u8; 32]>,
+    extensions: Vec<KrlExtension>,
+    /// The ranges of serial numbers of all authorities.
+    serial_ranges: usize,
 }
 
 impl Krl {
@@ -117,6 +149,8 @@ impl Krl {
             keys: BTreeSet::new(),
             sha1: BTreeSet::new(),
             sha256: BTreeSet::new(),
+            extensions: Vec::new(),
+            serial_ranges: 0,
         }
     }
 
@@ -170,9 +204,11 @@ impl Krl {
         issuer: Issuer<'_>,
         serials: RangeInclusive<u64>,
     ) -> Result<(), KrlError> {
-        self.of(issuer.blob())
-            .serials
-            .insert(*serials.start(), *serials.end())
+        self.change(issuer.blob(), |revoked, room| {
+            revoked
+                .serials
+                .insert(*serials.start(), *serials.end(), room)
+        })
     }
 
     /// Revokes certificates by their key id, byte for byte.
@@ -183,27 +219,25 @@ impl Krl {
         if key_id.contains('\0') {
             return Err(KrlError::KeyId);
         }
-        self.of(issuer.blob()).key_ids.insert(key_id.into());
-        Ok(())
+        self.change(issuer.blob(), |revoked, _| {
+            revoked.key_ids.insert(key_id.into());
+            Ok(())
+        })
     }
 
     /// Revokes one certificate as `ssh-keygen -k` does: by its serial number, or by its key id when it has none.
     ///
     /// # Errors
-    /// [`KrlError::TooManySerials`], [`KrlError::KeyId`], or [`KrlError::Authority`] when its authority is no key.
+    /// [`KrlError::TooManySerials`], or [`KrlError::Authority`] when its authority is no key.
     pub fn revoke_certificate(&mut self, certificate: &Unverified) -> Result<(), KrlError> {
         let authority = authority_blob(certificate.authority_blob())?;
-        if certificate.serial() != 0 {
-            let serial = certificate.serial();
-            return self.of(authority).serials.insert(serial, serial);
-        }
-        if certificate.key_id().contains('\0') {
-            return Err(KrlError::KeyId);
-        }
-        self.of(authority)
-            .key_ids
-            .insert(certificate.key_id().into());
-        Ok(())
+        self.change(authority, |revoked, room| match certificate.serial() {
+            0 => {
+                revoked.key_ids.insert(certificate.key_id().into());
+                Ok(())
+            }
+            serial => revoked.serials.insert(serial, serial, room),
+        })
     }
 
     /// Revokes a key, every certificate for it, and every certificate by it. Of a certificate, revokes the key it certifies.
@@ -260,8 +294,23 @@ impl Krl {
         sha1.chain(self.sha256.iter().copied().map(KeyHash::Sha256))
     }
 
-    fn of(&mut self, issuer: Vec<u8>) -> &mut RevokedCertificates {
-        self.certificates.entry(issuer).or_default()
+    /// The extensions of the whole list, as they were read. Writing the list writes them again.
+    #[must_use]
+    pub fn extensions(&self) -> &[KrlExtension] {
+        &self.extensions
+    }
+
+    /// Changes what is revoked of one issuer, which may have so many ranges of serial numbers.
+    fn change(
+        &mut self,
+        issuer: Vec<u8>,
+        change: impl FnOnce(&mut RevokedCertificates, usize) -> Result<(), KrlError>,
+    ) -> Result<(), KrlError> {
+        let revoked = self.certificates.entry(issuer).or_default();
+        let of_others = self.serial_ranges - revoked.serials.len();
+        let result = change(revoked, MAX_SERIAL_RANGES - of_others);
+        self.serial_ranges = of_others + revoked.serials.len();
+        result
     }
 }
 

@@ -33,7 +33,8 @@ pub use error::{
 pub use host::HostCertificate;
 pub use key_id::{KeyId, KeyIdParts, MAX_KEY_ID_BYTES};
 pub use krl::{
-    Issuer, KeyHash, Krl, MAX_KRL_BYTES, MAX_SERIAL_RANGES, Revocation, RevokedCertificates,
+    Issuer, KeyHash, Krl, KrlExtension, MAX_KRL_BYTES, MAX_SERIAL_RANGES, Revocation,
+    RevokedCertificates,
 };
 pub use options::{
     CustomOption, Extension, MAX_FORCE_COMMAND_BYTES, MAX_OPTION_NAME_BYTES,

@@ -55,7 +55,7 @@ impl Unverified {
     /// Reads a certificate blob (PROTOCOL.certkeys). Never reads the certificate of a certificate's authority.
     ///
     /// # Errors
-    /// [`ParseError`] unless every field is there, once, in order, and nothing follows.
+    /// [`ParseError`] unless every field is there, once, in order, without a NUL in what is text, and nothing follows.
     pub fn parse(blob: &[u8]) -> Result<Self, ParseError> {
         if blob.len() > MAX_CERTIFICATE_BYTES {
             return Err(ParseError::TooLong {
@@ -74,7 +74,7 @@ impl Unverified {
             2 => CertificateKind::Host,
             _ => return Err(ParseError::Kind),
         };
-        let key_id = reader.text()?.to_string();
+        let key_id = reader.c_text()?.to_string();
         let principals = principals(reader.nested()?)?;
         let valid_after = reader.u64()?;
         let valid_before = reader.u64()?;
@@ -126,7 +126,7 @@ impl Unverified {
         self.serial
     }
 
-    /// Its key id. May hold anything, line breaks and terminal controls included.
+    /// Its key id. May hold anything but NUL, line breaks and terminal controls included.
     #[must_use]
     pub fn key_id(&self) -> &str {
         &self.key_id
@@ -212,7 +212,7 @@ fn principals(mut reader: Reader<'_>) -> Result<Vec<String>, ParseError> {
                 limit: MAX_PRINCIPALS,
             });
         }
-        names.push(reader.text()?.to_string());
+        names.push(reader.c_text()?.to_string());
     }
     Ok(names)
 }
@@ -221,7 +221,7 @@ fn principals(mut reader: Reader<'_>) -> Result<Vec<String>, ParseError> {
 fn options(mut reader: Reader<'_>) -> Result<Vec<(String, Vec<u8>)>, ParseError> {
     let mut options: Vec<(String, Vec<u8>)> = Vec::new();
     while !reader.is_empty() {
-        let name = reader.text()?;
+        let name = reader.c_text()?;
         let data = reader.string()?;
         if options
             .last()

@@ -4,6 +4,7 @@ mod authorized_principals;
 mod from;
 mod line_options;
 mod setup;
+mod values;
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -11,8 +12,11 @@ use alloc::vec::Vec;
 pub use self::authorized_principals::{AuthorizedPrincipals, PrincipalsLine};
 pub use self::line_options::LineOptions;
 pub use self::setup::{PrincipalsSetting, SshdSetup, trusted_user_ca_keys};
-use crate::check::check_user;
-use crate::{CaKeyError, CaPublicKey, CheckContext, Checked, Extension, LoginRefusal, Refusal};
+use crate::check::{check_user, is_security_key};
+use crate::{
+    CaKeyError, CaPublicKey, CheckContext, Checked, EnforcedOption, Extension, LoginRefusal,
+    Refusal,
+};
 
 /// The most bytes of a file of principals or authorities that are read.
 pub const MAX_SERVER_FILE_BYTES: usize = 1 << 20;
@@ -133,7 +137,9 @@ impl Login {
 
 /// Whether a server lets the holder of a certificate log in as the user that the context names.
 ///
-/// As [`check_user_certificate`](crate::check_user_certificate), but that the rule says which principals will do.
+/// As [`check_user_certificate`](crate::check_user_certificate), but that the rule says which principals will do. What the
+/// options of its line demand is checked as what the certificate's own demand: [`CheckContext::enforcing`] promises
+/// `command` and `verify-required`, and the latter needs a security key.
 ///
 /// # Errors
 /// [`Refusal`], for the first thing that is wrong; [`Refusal::Login`] when it is the rule that refuses.
@@ -150,6 +156,9 @@ pub fn check_login(
         }
         Ok(())
     })?;
+    if let Some(line) = &line {
+        check_enforcement(line, &checked, context)?;
+    }
     let of_line = line
         .as_ref()
         .and_then(|line| line.options().force_command());
@@ -166,10 +175,32 @@ pub fn check_login(
     })
 }
 
+/// What a line demands is enforced by the caller or by nobody, as what a certificate demands is.
+fn check_enforcement(
+    line: &PrincipalsLine,
+    checked: &Checked,
+    context: &CheckContext<'_>,
+) -> Result<(), Refusal> {
+    let options = line.options();
+    let is_unenforced = |demanded: bool, option| demanded && !context.enforces(option);
+    let demands_command = options.force_command().is_some();
+    let demands_verification = options.is_verification_required();
+    if is_unenforced(demands_command, EnforcedOption::ForceCommand)
+        || is_unenforced(demands_verification, EnforcedOption::VerifyRequired)
+    {
+        let line = line.number();
+        return Err(LoginRefusal::NotEnforced { line }.into());
+    }
+    if demands_verification && !is_security_key(checked.subject()) {
+        return Err(Refusal::VerifyRequired);
+    }
+    Ok(())
+}
+
 /// Reads the file that `TrustedUserCAKeys` names: public keys, one a line, `#` before a comment.
 ///
 /// # Errors
-/// [`CaKeyError`] for a line that is no authority's key. sshd would pass over it, and its owner would not notice.
+/// [`CaKeyError`] for a line that is no authority's key. sshd reads up to such a line, and trusts nobody behind it.
 pub fn parse_trusted_user_ca_keys(text: &str) -> Result<Vec<CaPublicKey>, CaKeyError> {
     text.lines()
         .map(str::trim)

@@ -62,6 +62,15 @@ impl<'a> Reader<'a> {
         core::str::from_utf8(self.string()?).map_err(|_| Malformed)
     }
 
+    /// Text that means the same to a program in C: without a NUL.
+    pub(crate) fn c_text(&mut self) -> Result<&'a str, Malformed> {
+        let text = self.text()?;
+        if text.contains('\0') {
+            return Err(Malformed);
+        }
+        Ok(text)
+    }
+
     /// A string that holds further fields.
     pub(crate) fn nested(&mut self) -> Result<Self, Malformed> {
         self.string().map(Self)

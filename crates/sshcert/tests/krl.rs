@@ -3,14 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod common;
+#[path = "common/raw.rs"]
+mod raw;
 
 use std::time::Duration;
 
 use common::{NOW, ca, issue, put, subject, user};
 use proptest::prelude::*;
 use sshcert::{
-    CheckContext, Issuer, KeyHash, Krl, KrlError, MAX_KRL_BYTES, Refusal, Revocation, Unverified,
-    check_user_certificate,
+    CheckContext, Issuer, KeyHash, Krl, KrlError, MAX_KRL_BYTES, MAX_SERIAL_RANGES, Refusal,
+    Revocation, Unverified, check_user_certificate,
 };
 
 fn header() -> Vec<u8> {
@@ -125,9 +127,13 @@ fn each_kind_of_section_is_read() {
     let (authority, revoked) = ids.certificates().next().unwrap();
     assert_eq!(authority, None);
     assert!(revoked.key_ids().eq([&b"a"[..], b"b", b"c", b"\xff"]));
-    // An extension that is not critical is passed over, as are signatures at the end.
+    // An extension that is not critical is kept, and signatures at the end are passed over.
     let extension = [strings(&[b"x@example.com"]), vec![0], strings(&[b"data"])].concat();
-    Krl::parse(&of_certificates(0x39, &extension)).unwrap();
+    let extended = of_certificates(0x39, &extension);
+    let krl = Krl::parse(&extended).unwrap();
+    let (_, revoked) = krl.certificates().next().unwrap();
+    assert_eq!(revoked.extensions()[0].name(), b"x@example.com");
+    assert_eq!(krl.to_bytes(), extended);
     let signed = [section(4, &other), strings(&[b"signature"])].concat();
     let all = Krl::parse(&list(&[
         section(255, &extension),
@@ -138,12 +144,15 @@ fn each_kind_of_section_is_read() {
         signed,
     ]))
     .unwrap();
+    assert_eq!(all.extensions()[0].name(), b"x@example.com");
+    assert_eq!(all.extensions()[0].contents(), b"data");
+    assert_eq!(Krl::parse(&all.to_bytes()).as_ref(), Ok(&all));
     assert!(all.keys().eq([key.as_slice()]));
     let hashes: Vec<KeyHash> = all.fingerprints().collect();
     assert_eq!(hashes, [KeyHash::Sha1([1; 20]), KeyHash::Sha256([2; 32])]);
-    assert_eq!(all.find(&key), Some(Revocation::Key));
-    assert_eq!(all.find(&other), None);
-    assert_eq!(all.find(b"neither"), None);
+    assert_eq!(all.find(&key), Ok(Some(Revocation::Key)));
+    assert_eq!(all.find(&other), Ok(None));
+    assert_eq!(all.find(b"neither"), Err(KrlError::Unreadable));
 }
 
 #[test]
@@ -317,6 +326,59 @@ fn revoked_certificates_are_refused_by_what_revokes_them() {
 }
 
 #[test]
+fn ranges_of_serial_numbers_are_limited_for_all_authorities_together() {
+    let (one, other) = (ca(1), ca(2));
+    let (one, other) = (
+        Issuer::Authority(one.public()),
+        Issuer::Authority(other.public()),
+    );
+    let mut krl = Krl::new(1, NOW);
+    for index in 0..MAX_SERIAL_RANGES as u64 {
+        let issuer = if index % 2 == 0 { one } else { other };
+        let serial = 1 + index * 2;
+        krl.revoke_serials(issuer, serial..=serial).unwrap();
+    }
+    let limit = MAX_SERIAL_RANGES;
+    for issuer in [one, other, Issuer::Any] {
+        let one_more = krl.revoke_serials(issuer, u64::MAX..=u64::MAX);
+        assert_eq!(one_more, Err(KrlError::TooManySerials { limit }));
+    }
+    // What joins two ranges makes room for another one.
+    krl.revoke_serials(one, 1..=5).unwrap();
+    krl.revoke_serials(other, u64::MAX..=u64::MAX).unwrap();
+}
+
+#[test]
+fn what_cannot_be_read_is_never_said_to_be_in_force() {
+    let ca = ca(1);
+    let certificate = issue(&ca, user().serial(9));
+    let nothing = Krl::new(1, NOW);
+    assert_eq!(nothing.find(certificate.blob()), Ok(None));
+    let mut unordered = raw::critical("source-address", Some("10.0.0.0/8"));
+    unordered
+        .critical
+        .push(raw::option("force-command", Some("true")));
+    let by_nobody = raw::Raw {
+        authority: Some(b"nobody".to_vec()),
+        ..raw::Raw::default()
+    };
+    let mut unknown = strings(&[b"ssh-new@example.com"]);
+    unknown.extend(strings(&[b"key"]));
+    for (blob, expected) in [
+        (certificate.blob()[1..].to_vec(), KrlError::Unreadable),
+        (unordered.sign(), KrlError::Unreadable),
+        (by_nobody.sign(), KrlError::Authority),
+        (unknown.clone(), KrlError::Unreadable),
+        (Vec::new(), KrlError::Unreadable),
+    ] {
+        assert_eq!(nothing.find(&blob), Err(expected));
+    }
+    // What is listed is revoked, whoever may know what it is.
+    let listed = Krl::parse(&list(&[section(2, &strings(&[&unknown]))])).unwrap();
+    assert_eq!(listed.find(&unknown), Ok(Some(Revocation::Key)));
+}
+
+#[test]
 fn key_list_revokes_keys_and_what_they_certified_and_one_bad_line_spoils_it() {
     let ca = ca(1);
     let line = |key: &ssh_key::PublicKey| key.to_openssh().unwrap();
@@ -327,7 +389,7 @@ fn key_list_revokes_keys_and_what_they_certified_and_one_bad_line_spoils_it() {
     );
     let krl = Krl::from_key_list(&text).unwrap();
     let certificate = issue(&ca, user().serial(3));
-    assert_eq!(krl.find(certificate.blob()), Some(Revocation::Key));
+    assert_eq!(krl.find(certificate.blob()), Ok(Some(Revocation::Key)));
     let other = common::key(200, common::P256).public_key().clone();
     let theirs = issue(
         &ca,
@@ -337,7 +399,7 @@ fn key_list_revokes_keys_and_what_they_certified_and_one_bad_line_spoils_it() {
             common::validity(),
         ),
     );
-    assert_eq!(krl.find(theirs.blob()), Some(Revocation::Authority));
+    assert_eq!(krl.find(theirs.blob()), Ok(Some(Revocation::Authority)));
     let bad = format!("{text}ssh-ed25519 AAAA\n");
     assert_eq!(Krl::from_key_list(&bad), Err(KrlError::KeyLine { line: 5 }));
 }

@@ -112,7 +112,7 @@ impl Lab {
         let blob_of = |file: &String| blob(&read(self.path(), file));
         let files = self.files.iter();
         files
-            .filter(|file| krl.find(&blob_of(file)).is_some())
+            .filter(|file| krl.find(&blob_of(file)).unwrap().is_some())
             .cloned()
             .collect()
     }

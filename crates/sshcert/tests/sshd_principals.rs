@@ -22,8 +22,8 @@ use std::fs;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use common::ca;
-use present::{Attempt, is_paramiko_there, present};
+use common::{ca, put};
+use present::{Attempt, Holder, TOUCHED, VERIFIED, is_paramiko_there, present};
 use raw::{Raw, option};
 use server::Sshd;
 use sshcert::{
@@ -68,7 +68,7 @@ fn login(
 }
 
 /// The content of the file, and whether that lets in the holder of a certificate for `jdoe@example.com` and `ops`.
-const FILES: [(&str, &str, bool); 50] = [
+const FILES: [(&str, &str, bool); 96] = [
     ("empty", "", false),
     ("one", "jdoe@example.com\n", true),
     ("without a line end", "jdoe@example.com", true),
@@ -145,6 +145,180 @@ const FILES: [(&str, &str, bool); 50] = [
     ("permitopen", "permitopen=\"127.0.0.1:80\" ops\n", true),
     ("cert-authority", "cert-authority ops\n", false),
     ("principals", "principals=\"ops\" ops\n", false),
+    (
+        "principals twice",
+        "principals=\"a\",principals=\"a\" ops\nops\n",
+        true,
+    ),
+    (
+        "from a list with a comma behind",
+        "from=\"127.0.0.1,\" ops\n",
+        false,
+    ),
+    (
+        "from a list with a comma before",
+        "from=\",127.0.0.1\" ops\n",
+        false,
+    ),
+    (
+        "from a lone exclamation mark",
+        "from=\"127.0.0.1,!\" ops\n",
+        false,
+    ),
+    (
+        "from a mask too long behind",
+        "from=\"127.0.0.1,10.0.0.0/33\" ops\n",
+        false,
+    ),
+    (
+        "from host bits behind",
+        "from=\"127.0.0.1,10.0.0.1/8\" ops\n",
+        false,
+    ),
+    (
+        "from host bits before",
+        "from=\"10.0.0.1/8,127.0.0.1\" ops\n",
+        false,
+    ),
+    (
+        "from all but a short address",
+        "from=\"*,!127.1\" ops\n",
+        false,
+    ),
+    ("from nowhere", "from=\"\" ops\n", false),
+    (
+        "expires later, in UTC",
+        "expiry-time=\"20990101UTC\" ops\n",
+        true,
+    ),
+    (
+        "expires later, in Z",
+        "expiry-time=\"209901010000z\" ops\n",
+        true,
+    ),
+    (
+        "expired, then expires later",
+        "expiry-time=\"20990101\",expiry-time=\"20200101\" ops\n",
+        false,
+    ),
+    (
+        "expires at the first second, then not",
+        "expiry-time=\"19700101Z\" ops\nops\n",
+        true,
+    ),
+    (
+        "environment without a value",
+        "environment=\"A=\" ops\n",
+        true,
+    ),
+    (
+        "environment without an equals sign",
+        "environment=\"A\" ops\n",
+        false,
+    ),
+    (
+        "environment without a name",
+        "environment=\"=b\" ops\n",
+        false,
+    ),
+    (
+        "environment with a dash",
+        "environment=\"A-B=c\" ops\n",
+        false,
+    ),
+    (
+        "environment with an underscore",
+        "environment=\"_A1=c d\" ops\n",
+        true,
+    ),
+    (
+        "environment twice",
+        "environment=\"A=b\",environment=\"A=c\" ops\n",
+        true,
+    ),
+    (
+        "environment, bad behind good",
+        "environment=\"A=b\",environment=\"\" ops\n",
+        false,
+    ),
+    ("permitopen of any port", "permitopen=\"db:*\" ops\n", true),
+    (
+        "permitopen without a port",
+        "permitopen=\"db\" ops\n",
+        false,
+    ),
+    (
+        "permitopen with an empty port",
+        "permitopen=\"db:\" ops\n",
+        false,
+    ),
+    ("permitopen of port 0", "permitopen=\"db:0\" ops\n", false),
+    (
+        "permitopen of port 65535",
+        "permitopen=\"db:65535\" ops\n",
+        true,
+    ),
+    (
+        "permitopen of port 65536",
+        "permitopen=\"db:65536\" ops\n",
+        false,
+    ),
+    (
+        "permitopen of no port",
+        "permitopen=\"db:x1y2z3\" ops\n",
+        false,
+    ),
+    (
+        "permitopen in brackets",
+        "permitopen=\"[::1]:80\" ops\n",
+        true,
+    ),
+    (
+        "permitopen in brackets without a port",
+        "permitopen=\"[::1]\" ops\n",
+        false,
+    ),
+    (
+        "permitopen in an open bracket",
+        "permitopen=\"[::1:80\" ops\n",
+        false,
+    ),
+    (
+        "permitopen with a slash",
+        "permitopen=\"db/80\" ops\n",
+        true,
+    ),
+    ("permitopen of any host", "permitopen=\":80\" ops\n", true),
+    (
+        "permitopen of a bare port",
+        "permitopen=\"80\" ops\n",
+        false,
+    ),
+    (
+        "permitopen of two hosts",
+        "permitopen=\"a:80,b:80\" ops\n",
+        false,
+    ),
+    ("permitlisten", "permitlisten=\"localhost:80\" ops\n", true),
+    (
+        "permitlisten of a bare port",
+        "permitlisten=\"8080\" ops\n",
+        true,
+    ),
+    ("permitlisten of any port", "permitlisten=\"*\" ops\n", true),
+    ("permitlisten of port 0", "permitlisten=\"0\" ops\n", false),
+    ("permitlisten of nothing", "permitlisten=\"\" ops\n", false),
+    ("tunnel", "tunnel=\"3\" ops\n", true),
+    ("tunnel of any number", "tunnel=\"ANY\" ops\n", true),
+    ("tunnel of no number", "tunnel=\"tun0\" ops\n", false),
+    (
+        "tunnel of the last number",
+        "tunnel=\"2147483645\" ops\n",
+        true,
+    ),
+    ("tunnel of one more", "tunnel=\"2147483646\" ops\n", false),
+    ("tunnel of nothing", "tunnel=\"\" ops\n", false),
+    ("tunnel without a value", "tunnel ops\n", false),
     ("verify-required off", "no-verify-required ops\n", true),
     ("touch-required off", "no-touch-required ops\n", true),
 ];
@@ -169,6 +343,7 @@ fn sshd_reads_files_of_principals_as_the_rule_does() {
             name: name.into(),
             source: "127.0.0.1",
             certificate: certificate.into(),
+            holder: Holder::PlainKey,
             files: vec![(path.clone(), content.into())],
         });
     };
@@ -179,6 +354,20 @@ fn sshd_reads_files_of_principals_as_the_rule_does() {
     let other = "command=\"false\" ops\n";
     attempt("the same command twice", &forced, same);
     attempt("two commands", &forced, other);
+    let on_a_token = token_certificate();
+    for (name, holder, ..) in VERIFYING {
+        attempts.push(Attempt {
+            name: name.into(),
+            source: "127.0.0.1",
+            certificate: if holder == Holder::PlainKey {
+                held.clone()
+            } else {
+                on_a_token.clone()
+            },
+            holder,
+            files: vec![(path.clone(), VERIFYING_LINE.into())],
+        });
+    }
     let verdicts = present(&sshd, &attempts);
 
     let rule = |content| {
@@ -199,6 +388,62 @@ fn sshd_reads_files_of_principals_as_the_rule_does() {
     assert!(!verdicts["two commands"]);
     let here = login(&forced, &rule(other), &sshd.user, "127.0.0.1");
     assert_eq!(here.unwrap_err(), Refusal::Login(LoginRefusal::Commands));
+    for (name, holder, by_sshd, by_rule) in VERIFYING {
+        let certificate = match holder {
+            Holder::PlainKey => &held,
+            Holder::SecurityKey { .. } => &on_a_token,
+        };
+        let here =
+            login(certificate, &rule(VERIFYING_LINE), &sshd.user, "127.0.0.1").is_ok_and(|login| {
+                holder.satisfies(
+                    login.permits(Extension::NoTouchRequired),
+                    login.is_verification_required(),
+                )
+            });
+        assert_eq!((verdicts[name], here), (by_sshd, by_rule), "{name}");
+    }
+}
+
+const VERIFYING_LINE: &str = "verify-required,no-touch-required ops\n";
+
+/// Who holds a certificate before that line, and whether sshd and the rule let them in: a plain key cannot verify anybody,
+/// which sshd overlooks.
+const VERIFYING: [(&str, Holder, bool, bool); 4] = [
+    ("plain key", Holder::PlainKey, true, false),
+    (
+        "token, untouched",
+        Holder::SecurityKey { flags: VERIFIED },
+        false,
+        false,
+    ),
+    (
+        "token, not verified",
+        Holder::SecurityKey { flags: TOUCHED },
+        false,
+        false,
+    ),
+    (
+        "token, verified",
+        Holder::SecurityKey {
+            flags: TOUCHED | VERIFIED,
+        },
+        true,
+        true,
+    ),
+];
+
+/// For `ops`, and the key as that of a token.
+fn token_certificate() -> Vec<u8> {
+    let now = unix_now().as_secs();
+    let mut raw = Raw {
+        name: b"sk-ssh-ed25519-cert-v01@openssh.com".to_vec(),
+        principals: vec![b"ops".to_vec()],
+        after: now - 60,
+        before: now + 3_600,
+        ..Raw::default()
+    };
+    put(&mut raw.key, b"ssh:");
+    raw.sign()
 }
 
 #[test]
@@ -237,6 +482,7 @@ fn generated_configuration_lets_in_whom_it_says_and_nobody_else() {
             name: name.into(),
             source: "127.0.0.1",
             certificate: certificate(principals, None),
+            holder: Holder::PlainKey,
             files: Vec::new(),
         };
         let attempts = [
@@ -263,6 +509,64 @@ fn generated_configuration_lets_in_whom_it_says_and_nobody_else() {
         assert_eq!(here(1), not_listed);
         assert_eq!(here(2), not_listed);
     }
+}
+
+#[test]
+fn nobody_gets_in_by_their_own_name_where_a_command_maps_others() {
+    if !is_paramiko_there() {
+        return;
+    }
+    let mut setup = SshdSetup::new("/etc/ssh/ca.pub", PrincipalsSetting::EchoCommand).unwrap();
+    let another = Principals::one("jdoe@example.com").unwrap();
+    setup.map("somebody-else", &another).unwrap();
+    let trusted = trusted_user_ca_keys(&[ca(1).public().clone()]);
+    // Who runs the tests, which may be root, is mapped by nobody. sshd takes the first file of authorities, its own.
+    let Some(sshd) = Sshd::start(&trusted, &setup.sshd_config()) else {
+        return;
+    };
+    let names = [sshd.user.as_str(), "jdoe@example.com", ""];
+    let attempts = names.map(|name| Attempt {
+        name: name.into(),
+        source: "127.0.0.1",
+        certificate: certificate(&[name], None),
+        holder: Holder::PlainKey,
+        files: Vec::new(),
+    });
+    let verdicts = present(&sshd, &attempts);
+    let printed = AuthorizedPrincipals::of_echo_command("/bin/echo", &sshd.user).unwrap();
+    let rule = LoginRule::user_name().principals_command(printed);
+    for attempt in &attempts {
+        let here = login(&attempt.certificate, &rule, &sshd.user, "127.0.0.1");
+        let not_listed = Refusal::Login(LoginRefusal::NotListed);
+        assert_eq!(here.map(|_| ()), Err(not_listed), "{}", attempt.name);
+        assert!(!verdicts[&attempt.name], "{}: {}", attempt.name, sshd.log());
+    }
+}
+
+#[test]
+fn what_a_line_demands_the_caller_must_promise_to_enforce() {
+    let now = unix_now();
+    let authorities = [ca(1).public().clone()];
+    let on_a_token = token_certificate();
+    let check = |options: &str, enforced: &[EnforcedOption]| {
+        let list = AuthorizedPrincipals::parse(&format!("\n{options} ops\n")).unwrap();
+        let rule = LoginRule::user_name().principals_file(list);
+        let context = CheckContext::new("johndoe", now).enforcing(enforced);
+        check_login(&on_a_token, &authorities, &rule, &context).map(|_| ())
+    };
+    let [command, verification] = ENFORCED;
+    let not_enforced = Err(Refusal::Login(LoginRefusal::NotEnforced { line: 2 }));
+    for (options, wanted, other) in [
+        ("command=\"true\"", command, verification),
+        ("verify-required", verification, command),
+    ] {
+        assert_eq!(check(options, &[]), not_enforced, "{options}");
+        assert_eq!(check(options, &[other]), not_enforced, "{options}");
+        assert_eq!(check(options, &[wanted]), Ok(()), "{options}");
+    }
+    // From where is not known.
+    let elsewhere = Err(Refusal::Login(LoginRefusal::Address { line: 2 }));
+    assert_eq!(check("from=\"*\"", &ENFORCED), elsewhere);
 }
 
 #[test]
@@ -305,9 +609,11 @@ fn rule_says_why_not_and_what_is_permitted() {
 
     let blob = {
         let mut raw = Raw {
+            name: b"sk-ssh-ed25519-cert-v01@openssh.com".to_vec(),
             principals: vec![b"a".to_vec()],
             ..Raw::default()
         };
+        put(&mut raw.key, b"ssh:");
         raw.after = 0;
         raw.before = u64::MAX;
         raw.extensions = vec![
@@ -339,6 +645,7 @@ fn echo_prints_its_words_on_one_line_and_other_commands_cannot_be_told() {
         "johndoe@x\n"
     );
     assert_eq!(printed("/bin/echo 100%%").unwrap().to_text(), "100%\n");
+    assert_eq!(printed("/bin/echo").unwrap().to_text(), "");
     // The first word stands where options do.
     assert_eq!(printed("/bin/echo a b").unwrap().unusable_lines(), [1]);
     for command in [
@@ -346,6 +653,7 @@ fn echo_prints_its_words_on_one_line_and_other_commands_cannot_be_told() {
         "/bin/echo \"a b\"",
         "/bin/echo %h",
         "/bin/echo -n a",
+        "/bin/echoes a",
         "/bin/echo %",
         "echo a",
     ] {
@@ -386,7 +694,7 @@ fn files_read_back_and_what_means_something_else_is_not_written() {
     let setup = |setting| SshdSetup::new("/etc/ssh/ca.pub", setting).unwrap();
     let mut by_name = setup(PrincipalsSetting::UserName);
     assert_eq!(by_name.map("a", &Principals::one("a").unwrap()), Ok(None));
-    assert_eq!(by_name.map("a", &names), Err(SetupError::NotTheUserName));
+    assert_eq!(by_name.map("b", &names), Err(SetupError::NotTheUserName));
     assert_eq!(
         by_name.sshd_config(),
         "PubkeyAuthentication yes\nTrustedUserCAKeys /etc/ssh/ca.pub\n"
@@ -402,16 +710,17 @@ fn files_read_back_and_what_means_something_else_is_not_written() {
             "a\njdoe@example.com\n".into()
         )
     );
-    for user in ["", "a b", "../root", "a,b", "*", "a%u", "a\nb"] {
+    assert_eq!(files.map("a", &names), Err(SetupError::UserTwice));
+    for user in ["", "a b", "../root", "a,b", "*", "a%u", "a\nb", "a=b"] {
         assert!(files.map(user, &names).is_err(), "{user:?}");
     }
     let mut echo = setup(PrincipalsSetting::EchoCommand);
     assert_eq!(echo.map("a", &names), Err(SetupError::OnePrincipal));
     let sharp = Principals::one("a#b").unwrap();
     assert_eq!(echo.map("a", &sharp), Err(SetupError::PrincipalCharacter));
-    assert_eq!(files.map("a", &sharp), Err(SetupError::PrincipalCharacter));
+    assert_eq!(files.map("c", &sharp), Err(SetupError::PrincipalCharacter));
     assert_eq!(echo.map("a", &Principals::one("b").unwrap()), Ok(None));
     assert!(echo.sshd_config().ends_with(
-        "Match User a\n    AuthorizedPrincipalsCommand /bin/echo b\n    AuthorizedPrincipalsCommandUser nobody\n"
+        "AuthorizedPrincipalsCommand /bin/echo\nAuthorizedPrincipalsCommandUser nobody\nMatch User a\n    AuthorizedPrincipalsCommand /bin/echo b\n    AuthorizedPrincipalsCommandUser nobody\n"
     ));
 }

@@ -35,10 +35,10 @@ pub trait HostKeys {
     /// Why it is ignored.
     fn announced(&mut self, packet: &[u8]) -> Result<NextStep, &'static str>;
 
-    /// The target answered the request of [`NextStep::Ask`] with this packet.
+    /// The target answered the request of [`NextStep::Ask`] with this packet. Keys that it does not prove are left out.
     ///
     /// # Errors
-    /// Why the announcement before it is ignored.
+    /// Why nothing is told.
     fn answered(&mut self, packet: &[u8]) -> Result<Announcement, &'static str>;
 
     /// The target began with something else than an announcement. `None` leaves the client with what it knows.
@@ -67,6 +67,8 @@ pub struct Announcement {
     pub packet: Vec<u8>,
     /// For the log.
     pub text: String,
+    /// Why some of the target's keys are not in it, if they are not.
+    pub left_out: Option<&'static str>,
 }
 
 /// Host keys proven to the client.
@@ -130,9 +132,14 @@ impl GlobalRequests {
         out.send(Leg::Client, own::global_request(KEEPALIVE));
     }
 
+    /// Sends the proxy's answers that no answer of the peer is due before. What the peer owes the proxy holds nobody up.
     fn flush(&mut self, to: Leg, out: &mut impl Outlet) {
-        while let Some(Answer::Own(packet)) =
-            self.answers_to[to].pop_front_if(|answer| matches!(answer, Answer::Own(_)))
+        let answers = &mut self.answers_to[to];
+        while let Some(next) = answers
+            .iter()
+            .position(|answer| !matches!(answer, Answer::ForProxy | Answer::Heard { .. }))
+            && matches!(answers.get(next), Some(Answer::Own(_)))
+            && let Some(Answer::Own(packet)) = answers.remove(next)
         {
             out.send(to, packet);
         }
@@ -293,6 +300,9 @@ impl Relay {
 }
 
 fn tell(announcement: Announcement, out: &mut impl Outlet) {
+    if let Some(why) = announcement.left_out {
+        write_refusal(0, Leg::Target, ANNOUNCEMENT, why, out);
+    }
     out.record(
         0,
         &Record::Annotation {

@@ -10,7 +10,7 @@ use ssh_transport::{HostKeyAlgorithm, HostKeyQuestion, KeyExchange, SignRequest}
 use sshcert::CheckContext;
 
 use super::Session;
-use super::identity::Identity;
+use super::identity::{Identity, OtherKeys};
 use super::stage::{Denied, Stage};
 use crate::{EndReason, Leg, Now, Refusal};
 
@@ -73,8 +73,13 @@ impl Session {
             detail,
             advice: "the target's host key cannot be used; ask who runs it".into(),
         };
-        let pins = self.info.target.host_keys.clone();
-        let identity = Identity::new(Arc::clone(&self.gateway), presented, pins, now.unix)
+        let expected = &self.info.target;
+        let others = match &expected.host_keys {
+            Some(pins) => OtherKeys::Pinned(pins.clone()),
+            None if expected.host_authorities.is_empty() => OtherKeys::Any,
+            None => OtherKeys::None,
+        };
+        let identity = Identity::new(Arc::clone(&self.gateway), presented, others, now.unix)
             .map_err(|error| unusable(error.to_string()))?;
         self.identity = Some(identity);
         self.known.target_host_key = presented.to_vec();

@@ -20,7 +20,7 @@ pub(super) struct Identity {
     gateway: Arc<Gateway>,
     /// When the target showed its key: which secrets serve is decided once a session.
     since_unix: Duration,
-    pins: Option<Pins>,
+    others: OtherKeys,
     /// The target's key of the key exchange, without the certificate around it.
     target_key: Vec<u8>,
     /// For the client's key exchange.
@@ -31,6 +31,16 @@ pub(super) struct Identity {
     pub(super) session_ids: PerLeg<Vec<u8>>,
     state: State,
     prove_requests: u32,
+}
+
+/// Which keys of a target are believed to be its own beside that of the key exchange, once it has proven to have them.
+pub(super) enum OtherKeys {
+    /// Any.
+    Any,
+    /// Those that are pinned.
+    Pinned(Pins),
+    /// None: an authority vouches for keys, and would have to vouch for these.
+    None,
 }
 
 enum State {
@@ -47,13 +57,12 @@ impl Identity {
     pub(super) fn new(
         gateway: Arc<Gateway>,
         presented: &[u8],
-        pins: Option<Pins>,
+        others: OtherKeys,
         now_unix: Duration,
     ) -> Result<Self, DeriveError> {
         let target_key = TargetKey::from_blob(presented)?.blob().to_vec();
-        // One key of each algorithm fits into a key exchange: that of the secret which everybody knows who knows any.
-        let serving = gateway.secrets.live(now_unix).last();
-        let secret = serving.unwrap_or_else(|| gateway.secrets.current());
+        // One key of each algorithm fits into a key exchange, and nothing says yet who comes.
+        let secret = gateway.secrets.oldest(now_unix);
         let offered = gateway
             .host_key_algorithms
             .iter()
@@ -61,7 +70,7 @@ impl Identity {
             .collect::<Result<_, _>>()?;
         Ok(Self {
             since_unix: now_unix,
-            pins,
+            others,
             target_key,
             offered,
             told: Vec::new(),
@@ -96,10 +105,11 @@ impl Identity {
                 && !key.is_certified()
         });
         is_known_type
-            && self
-                .pins
-                .as_ref()
-                .is_none_or(|pins| pins.check(blob).is_ok())
+            && match &self.others {
+                OtherKeys::Any => true,
+                OtherKeys::Pinned(pins) => pins.check(blob).is_ok(),
+                OtherKeys::None => false,
+            }
     }
 
     /// Derives the keys of all target keys, that of the key exchange first.
@@ -125,7 +135,11 @@ impl Identity {
         );
         let packet = hostkeys::announcement(&blobs);
         self.told = told;
-        Ok(Announcement { packet, text })
+        Ok(Announcement {
+            packet,
+            text,
+            left_out: None,
+        })
     }
 }
 
@@ -162,9 +176,19 @@ impl HostKeys for Identity {
             return Err("nobody asked");
         };
         let blobs: Vec<&[u8]> = others.iter().map(Vec::as_slice).collect();
-        hostkeys::verify_proofs(packet, &self.session_ids.target, &blobs)
-            .map_err(|_| "the target did not prove that it has them")?;
-        self.tell(&others).map_err(|_| UNUSABLE)
+        // An answer that cannot be read proves nothing.
+        let proven = hostkeys::proven(packet, &self.session_ids.target, &blobs).unwrap_or_default();
+        let asked = others.len();
+        let proven: Vec<Vec<u8>> = others
+            .into_iter()
+            .zip(proven)
+            .filter_map(|(blob, is_proven)| is_proven.then_some(blob))
+            .collect();
+        let mut announcement = self.tell(&proven).map_err(|_| UNUSABLE)?;
+        if proven.len() < asked {
+            announcement.left_out = Some("the target did not prove that it has all of them");
+        }
+        Ok(announcement)
     }
 
     fn not_announced(&mut self) -> Option<Announcement> {
@@ -175,6 +199,9 @@ impl HostKeys for Identity {
     fn prove(&mut self, packet: &[u8]) -> Result<Proofs, &'static str> {
         let asked = hostkeys::parse_prove_request(packet)
             .map_err(|_| "no list of host keys of any size that hosts have")?;
+        if asked.is_empty() {
+            return Err("no host key is named");
+        }
         if self.prove_requests == MAX_PROVE_REQUESTS {
             return Err("proofs were given often enough");
         }

@@ -101,8 +101,7 @@ fn rsa_private_key(pair: &RsaKeypair) -> Option<Zeroizing<Vec<u8>>> {
     let primes = [p, q].map(|n| Zeroizing::new(n.to_be_bytes()));
     let [dp, dq] = &exponents;
     let [p, q] = &primes;
-    let mut numbers = Zeroizing::new(Vec::new());
-    for number in [
+    let numbers = [
         &[0][..], // version: two primes
         pair.public().n().as_bytes(),
         pair.public().e().as_bytes(),
@@ -112,13 +111,22 @@ fn rsa_private_key(pair: &RsaKeypair) -> Option<Zeroizing<Vec<u8>>> {
         dp,
         dq,
         pair.private().iqmp().as_bytes(),
-    ] {
-        put_der_integer(&mut numbers, number);
+    ];
+    // What grows leaves a copy of itself behind that nobody erases.
+    let most = numbers
+        .iter()
+        .map(|number| number.len() + 1 + MAX_DER_HEAD_BYTES);
+    let mut integers = Zeroizing::new(Vec::with_capacity(most.sum()));
+    for number in numbers {
+        put_der_integer(&mut integers, number);
     }
-    let mut out = Zeroizing::new(Vec::with_capacity(numbers.len() + 6));
-    put_der(&mut out, 0x30, &numbers);
+    let mut out = Zeroizing::new(Vec::with_capacity(integers.len() + MAX_DER_HEAD_BYTES));
+    put_der(&mut out, 0x30, &integers);
     Some(out)
 }
+
+/// A tag, and a length in three bytes.
+const MAX_DER_HEAD_BYTES: usize = 4;
 
 fn put_der_integer(out: &mut Vec<u8>, number: &[u8]) {
     let number = without_zeros(number);

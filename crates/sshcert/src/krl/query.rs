@@ -6,7 +6,7 @@ use ssh_key::PublicKey;
 use ssh_key::public::KeyData;
 
 use super::{Krl, RevokedCertificates, authority_blob, plain_blob};
-use crate::Unverified;
+use crate::{KrlError, Unverified};
 
 /// By what a list revokes a key or certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,39 +38,51 @@ impl fmt::Display for Revocation {
 
 impl Krl {
     /// Whether, and by what, a key is revoked. Of a certificate, looks at the key it certifies only.
-    #[must_use]
-    pub fn find_key(&self, key: &PublicKey) -> Option<Revocation> {
-        // What cannot be written as a blob cannot have been listed, nor be used.
-        plain_blob(key).ok().and_then(|blob| self.find_blob(&blob))
+    ///
+    /// # Errors
+    /// [`KrlError::Key`] when it has no blob that could be looked for.
+    pub fn find_key(&self, key: &PublicKey) -> Result<Option<Revocation>, KrlError> {
+        Ok(self.find_blob(&plain_blob(key)?))
     }
 
     /// Whether, and by what, a certificate is revoked: its key, its key id, its serial number, or its authority's key.
     ///
     /// The certificate need not have been checked: a list has no use for the signature.
-    #[must_use]
-    pub fn find_certificate(&self, certificate: &Unverified) -> Option<Revocation> {
-        if let Some(found) = self.find_key(certificate.subject()) {
-            return Some(found);
+    ///
+    /// # Errors
+    /// [`KrlError::Key`] when its key has no blob that could be looked for, [`KrlError::Authority`] when its authority is no key.
+    pub fn find_certificate(
+        &self,
+        certificate: &Unverified,
+    ) -> Result<Option<Revocation>, KrlError> {
+        if let Some(found) = self.find_key(certificate.subject())? {
+            return Ok(Some(found));
         }
-        let named = certificate.authority_blob();
-        let authority = authority_blob(named).unwrap_or_else(|_| named.to_vec());
-        [authority.as_slice(), &[]]
+        let authority = authority_blob(certificate.authority_blob())?;
+        let found = [authority.as_slice(), &[]]
             .into_iter()
             .filter_map(|issuer| self.certificates.get(issuer))
             .find_map(|revoked| revoked.find(certificate))
-            .or_else(|| self.find_blob(&authority).map(|_| Revocation::Authority))
+            .or_else(|| self.find_blob(&authority).map(|_| Revocation::Authority));
+        Ok(found)
     }
 
     /// As [`find_certificate`](Self::find_certificate) or [`find_key`](Self::find_key), whichever it is, for a blob of anybody.
-    /// `None` also for what is neither.
-    #[must_use]
-    pub fn find(&self, blob: &[u8]) -> Option<Revocation> {
+    ///
+    /// # Errors
+    /// [`KrlError::Unreadable`] for what is neither, or of an algorithm that is not known and not listed: nobody can tell by
+    /// what it might be revoked.
+    pub fn find(&self, blob: &[u8]) -> Result<Option<Revocation>, KrlError> {
         if let Ok(certificate) = Unverified::parse(blob) {
             return self.find_certificate(&certificate);
         }
-        let key = PublicKey::from_bytes(blob).ok()?;
+        let listed = self.find_blob(blob);
+        if listed.is_some() {
+            return Ok(listed);
+        }
+        let key = PublicKey::from_bytes(blob).map_err(|_| KrlError::Unreadable)?;
         match key.key_data() {
-            KeyData::Certificate(_) => None,
+            KeyData::Certificate(_) | KeyData::Other(_) => Err(KrlError::Unreadable),
             _ => self.find_key(&key),
         }
     }

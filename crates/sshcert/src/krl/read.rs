@@ -4,14 +4,15 @@ use alloc::string::String;
 use core::time::Duration;
 
 use super::{
-    FORMAT_VERSION, Krl, MAGIC, MAX_BITMAP_BYTES, MAX_KRL_BYTES, RevokedCertificates,
+    FORMAT_VERSION, Krl, KrlExtension, MAGIC, MAX_BITMAP_BYTES, MAX_KRL_BYTES, RevokedCertificates,
     authority_blob, certificate_section, section,
 };
 use crate::KrlError;
 use crate::wire::{Malformed, Reader};
 
 impl Krl {
-    /// Reads a list in the binary format (PROTOCOL.krl). Signatures on it are passed over, as in OpenSSH since 9.4.
+    /// Reads a list in the binary format (PROTOCOL.krl). Signatures on it are passed over, as in OpenSSH since 9.4, and not kept;
+    /// extensions that need not be understood are kept, and revoke nothing.
     ///
     /// Whoever cannot read its list should refuse every certificate, as sshd does.
     ///
@@ -62,11 +63,13 @@ impl Krl {
                     blob => authority_blob(blob)?,
                 };
                 body.string()?; // reserved
-                let revoked = self.of(authority);
-                while !body.is_empty() {
-                    let kind = body.byte()?;
-                    revoked.read_section(kind, body.nested()?)?;
-                }
+                self.change(authority, |revoked, room| {
+                    while !body.is_empty() {
+                        let kind = body.byte()?;
+                        revoked.read_section(kind, body.nested()?, room)?;
+                    }
+                    Ok(())
+                })?;
             }
             section::EXPLICIT_KEY => {
                 while !body.is_empty() {
@@ -83,7 +86,7 @@ impl Krl {
                     self.sha256.insert(hash(body.string()?)?);
                 }
             }
-            section::EXTENSION => read_extension(body)?,
+            section::EXTENSION => self.extensions.push(read_extension(body)?),
             got => return Err(KrlError::Section { got }),
         }
         Ok(())
@@ -91,38 +94,43 @@ impl Krl {
 }
 
 impl RevokedCertificates {
-    fn read_section(&mut self, kind: u8, mut body: Reader<'_>) -> Result<(), KrlError> {
+    fn read_section(
+        &mut self,
+        kind: u8,
+        mut body: Reader<'_>,
+        room: usize,
+    ) -> Result<(), KrlError> {
         match kind {
             certificate_section::SERIAL_LIST => {
                 while !body.is_empty() {
                     let serial = body.u64()?;
-                    self.serials.insert(serial, serial)?;
+                    self.serials.insert(serial, serial, room)?;
                 }
             }
             certificate_section::SERIAL_RANGE => {
                 let (first, last) = (body.u64()?, body.u64()?);
                 body.finish()?;
-                self.serials.insert(first, last)?;
+                self.serials.insert(first, last, room)?;
             }
             certificate_section::SERIAL_BITMAP => {
                 let offset = body.u64()?;
                 let bitmap = body.string()?;
                 body.finish()?;
-                self.read_bitmap(offset, bitmap)?;
+                self.read_bitmap(offset, bitmap, room)?;
             }
             certificate_section::KEY_ID => {
                 while !body.is_empty() {
                     self.key_ids.insert(c_string(body.string()?)?.to_vec());
                 }
             }
-            certificate_section::EXTENSION => read_extension(body)?,
+            certificate_section::EXTENSION => self.extensions.push(read_extension(body)?),
             got => return Err(KrlError::Section { got }),
         }
         Ok(())
     }
 
     /// A positive `mpint`, whose bit N stands for the serial number `offset + N`.
-    fn read_bitmap(&mut self, offset: u64, mpint: &[u8]) -> Result<(), KrlError> {
+    fn read_bitmap(&mut self, offset: u64, mpint: &[u8], room: usize) -> Result<(), KrlError> {
         if mpint.first().is_some_and(|byte| *byte >= 0x80) {
             return Err(KrlError::Malformed);
         }
@@ -138,7 +146,7 @@ impl RevokedCertificates {
                 if byte >> bit & 1 == 1 {
                     let serial = offset.checked_add(index as u64 * 8 + bit);
                     let serial = serial.ok_or(KrlError::Serials)?;
-                    self.serials.insert(serial, serial)?;
+                    self.serials.insert(serial, serial, room)?;
                 }
             }
         }
@@ -146,16 +154,16 @@ impl RevokedCertificates {
     }
 }
 
-/// One that need not be understood is passed over. None is defined yet.
-fn read_extension(mut body: Reader<'_>) -> Result<(), KrlError> {
-    body.string()?; // name
+/// One that need not be understood. None is defined yet.
+fn read_extension(mut body: Reader<'_>) -> Result<KrlExtension, KrlError> {
+    let name = body.string()?.to_vec();
     let is_critical = body.byte()? != 0;
-    body.string()?; // contents
+    let contents = body.string()?.to_vec();
     body.finish()?;
     if is_critical {
         return Err(KrlError::CriticalExtension);
     }
-    Ok(())
+    Ok(KrlExtension { name, contents })
 }
 
 /// Without NUL, but that OpenSSH lets one stand at the end.

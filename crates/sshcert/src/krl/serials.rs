@@ -9,7 +9,8 @@ use crate::KrlError;
 pub(super) struct Serials(BTreeMap<u64, u64>);
 
 impl Serials {
-    pub(super) fn insert(&mut self, first: u64, last: u64) -> Result<(), KrlError> {
+    /// Adds a range, unless that makes more than `room` of them.
+    pub(super) fn insert(&mut self, first: u64, last: u64, room: usize) -> Result<(), KrlError> {
         if first == 0 || first > last {
             return Err(KrlError::Serials);
         }
@@ -25,13 +26,18 @@ impl Serials {
             last = last.max(*end);
             self.0.remove(&start);
         }
-        if self.0.len() == MAX_SERIAL_RANGES {
+        if self.0.len() >= room {
             return Err(KrlError::TooManySerials {
                 limit: MAX_SERIAL_RANGES,
             });
         }
         self.0.insert(first, last);
         Ok(())
+    }
+
+    /// How many separate ranges it has.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub(super) fn contains(&self, serial: u64) -> bool {
@@ -57,11 +63,11 @@ mod tests {
     fn zero_and_reversed_ranges_are_refused_and_the_last_number_is_not() {
         let mut serials = Serials::default();
         for (first, last) in [(0, 0), (0, 5), (5, 4), (u64::MAX, 1)] {
-            assert_eq!(serials.insert(first, last), Err(KrlError::Serials));
+            assert_eq!(serials.insert(first, last, 9), Err(KrlError::Serials));
         }
-        serials.insert(u64::MAX, u64::MAX).unwrap();
-        serials.insert(u64::MAX - 1, u64::MAX).unwrap();
-        serials.insert(1, u64::MAX).unwrap();
+        serials.insert(u64::MAX, u64::MAX, 9).unwrap();
+        serials.insert(u64::MAX - 1, u64::MAX, 9).unwrap();
+        serials.insert(1, u64::MAX, 9).unwrap();
         assert_eq!(serials.iter().collect::<Vec<_>>(), [1..=u64::MAX]);
         assert!(!serials.contains(0) && serials.contains(u64::MAX));
     }
@@ -75,7 +81,7 @@ mod tests {
         ) {
             let (mut serials, mut model) = (Serials::default(), BTreeSet::new());
             for (first, more) in ranges {
-                serials.insert(first, first + more).unwrap();
+                serials.insert(first, first + more, 60).unwrap();
                 model.extend(first..=first + more);
             }
             for serial in 0..80 {

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
 use super::{
-    FORMAT_VERSION, Krl, MAGIC, MAX_BITMAP_BYTES, RevokedCertificates, certificate_section, section,
+    FORMAT_VERSION, Krl, KrlExtension, MAGIC, MAX_BITMAP_BYTES, RevokedCertificates,
+    certificate_section, section,
 };
 use crate::wire::{put_mpint, put_string};
 
@@ -35,6 +36,7 @@ impl Krl {
         put_strings(&mut out, section::EXPLICIT_KEY, self.keys.iter());
         put_strings(&mut out, section::FINGERPRINT_SHA1, self.sha1.iter());
         put_strings(&mut out, section::FINGERPRINT_SHA256, self.sha256.iter());
+        put_extensions(&mut out, section::EXTENSION, &self.extensions);
         out
     }
 }
@@ -49,6 +51,7 @@ impl RevokedCertificates {
             put_section(out, certificate_section::SERIAL_LIST, &single);
         }
         put_strings(out, certificate_section::KEY_ID, self.key_ids.iter());
+        put_extensions(out, certificate_section::EXTENSION, &self.extensions);
     }
 }
 
@@ -121,6 +124,17 @@ fn put_bitmap(out: &mut Vec<u8>, offset: u64, span: u64, cluster: &[RangeInclusi
 fn put_section(out: &mut Vec<u8>, kind: u8, body: &[u8]) {
     out.push(kind);
     put_string(out, body);
+}
+
+/// A section for each, none of them critical: such are not read.
+fn put_extensions(out: &mut Vec<u8>, kind: u8, extensions: &[KrlExtension]) {
+    for extension in extensions {
+        let mut body = Vec::new();
+        put_string(&mut body, &extension.name);
+        body.push(0); // not critical
+        put_string(&mut body, &extension.contents);
+        put_section(out, kind, &body);
+    }
 }
 
 /// A section of strings, left out when there is none.

@@ -74,9 +74,11 @@ impl AuthorizedPrincipals {
     /// [`PrincipalsFileError::Command`] when it is not `/bin/echo`, or has quotes or tokens other than `%u` and `%%`.
     pub fn of_echo_command(command: &str, user: &str) -> Result<Self, PrincipalsFileError> {
         let arguments = command
-            .strip_prefix("/bin/echo ")
-            .or_else(|| command.strip_prefix("/usr/bin/echo "))
-            .ok_or(PrincipalsFileError::Command)?;
+            .strip_prefix("/bin/echo")
+            .or_else(|| command.strip_prefix("/usr/bin/echo"))
+            .filter(|arguments| arguments.is_empty() || arguments.starts_with(' '))
+            .ok_or(PrincipalsFileError::Command)?
+            .trim_start_matches(' ');
         if arguments.contains(['"', '\'', '\\']) || arguments.starts_with('-') {
             return Err(PrincipalsFileError::Command);
         }

@@ -6,7 +6,7 @@ use core::net::IpAddr;
 use ipnet::IpNet;
 
 /// Whether an address is in a list of addresses, ranges and patterns between commas. One with a `!` that matches
-/// refuses, whatever else does.
+/// refuses, whatever else does; so does one that is empty, or an address or range that is not written as such.
 pub(super) fn is_match(list: &str, address: IpAddr) -> bool {
     let text = address.to_string();
     let mut is_found = false;
@@ -15,10 +15,10 @@ pub(super) fn is_match(list: &str, address: IpAddr) -> bool {
             Some(pattern) => (true, pattern),
             None => (false, pattern),
         };
-        let matches = match range(pattern) {
-            Some(range) if range.trunc() != range => return false,
-            Some(range) => range.contains(&address),
-            None => is_pattern_match(pattern.as_bytes(), text.as_bytes()),
+        let matches = match Pattern::parse(pattern) {
+            Pattern::Wrong => return false,
+            Pattern::Range(range) => range.contains(&address),
+            Pattern::Text => is_pattern_match(pattern.as_bytes(), text.as_bytes()),
         };
         if matches && is_negated {
             return false;
@@ -28,9 +28,42 @@ pub(super) fn is_match(list: &str, address: IpAddr) -> bool {
     is_found
 }
 
-fn range(text: &str) -> Option<IpNet> {
-    let single = text.parse::<IpAddr>().map(IpNet::from);
-    single.ok().or_else(|| text.parse().ok())
+/// What stands between two commas.
+enum Pattern {
+    Range(IpNet),
+    Text,
+    Wrong,
+}
+
+impl Pattern {
+    fn parse(text: &str) -> Self {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let Ok(address) = address.parse::<IpAddr>() else {
+            // sshd reads `127.1` as an address too: here nobody is let in by what only looks like one.
+            let mut bytes = address.bytes();
+            let looks_like_one = bytes
+                .all(|byte| byte.is_ascii_hexdigit() || b"xX.:".contains(&byte))
+                && address.contains(|c: char| c.is_ascii_digit());
+            return if address.is_empty() || looks_like_one {
+                Self::Wrong
+            } else {
+                Self::Text
+            };
+        };
+        let range = match prefix {
+            None => Some(IpNet::from(address)),
+            Some(prefix) if prefix.starts_with('+') => None,
+            Some(prefix) => prefix
+                .parse()
+                .ok()
+                .and_then(|bits| IpNet::new(address, bits).ok())
+                .filter(|range| range.trunc() == *range),
+        };
+        range.map_or(Self::Wrong, Self::Range)
+    }
 }
 
 /// `*` stands for any text, `?` for one character. Time is bounded by the product of the lengths.
@@ -84,6 +117,13 @@ mod tests {
             ("!192.0.2.1", "10.1.2.3", false),
             ("host.example.com", "10.1.2.3", false),
             ("", "10.1.2.3", false),
+            ("10.1.2.3,", "10.1.2.3", false),
+            (",10.1.2.3", "10.1.2.3", false),
+            ("10.1.2.3,!", "10.1.2.3", false),
+            ("10.1.2.3,192.0.2.0/33", "10.1.2.3", false),
+            ("10.1.2.3,192.0.2.0/x", "10.1.2.3", false),
+            ("10.1.2.3,!192.0.2", "10.1.2.3", false),
+            ("10.0.0.0/08", "10.1.2.3", true),
         ] {
             let address = address.parse().unwrap();
             assert_eq!(is_match(list, address), expected, "{list} {address}");

@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use core::net::IpAddr;
 
 use super::from::is_match;
+use super::values;
 use crate::Extension;
 
 /// The flags that stand for extensions of a certificate, without the `no-` that turns them off.
@@ -18,8 +19,8 @@ const FLAGS: [(&str, Extension); 5] = [
 
 /// Under which conditions a line of principals lets in, and to do what.
 ///
-/// `environment`, `permitopen`, `permitlisten` and `tunnel` are passed over with whatever is in them: they do not change who
-/// may log in.
+/// `environment`, `permitopen`, `permitlisten` and `tunnel` must be written as sshd wants them, and are then passed over: they do
+/// not change who may log in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LineOptions {
     text: String,
@@ -29,7 +30,8 @@ pub struct LineOptions {
     command: Option<String>,
     from: Option<String>,
     expires: Option<u64>,
-    for_authority: bool,
+    cert_authority: bool,
+    principals: bool,
 }
 
 impl LineOptions {
@@ -73,8 +75,11 @@ impl LineOptions {
                 self.expires = Some(self.expires.map_or(time, |known| known.min(time)));
             }
             // Only for a line with an authority's key, which this is not.
-            "principals" => self.for_authority = true,
-            "environment" | "permitopen" | "permitlisten" | "tunnel" => {}
+            "principals" if !self.principals => self.principals = true,
+            "environment" if values::is_environment(&value) => {}
+            "permitopen" if values::is_permitopen(&value) => {}
+            "permitlisten" if values::is_permitlisten(&value) => {}
+            "tunnel" if values::is_tunnel(&value) => {}
             _ => return None,
         }
         Some(())
@@ -97,7 +102,7 @@ impl LineOptions {
             ("restrict", false) => self
                 .denied
                 .extend(FLAGS.iter().map(|(_, extension)| *extension)),
-            ("cert-authority", false) => self.for_authority = true,
+            ("cert-authority", false) => self.cert_authority = true,
             ("touch-required", _) => self.touch_not_required = is_off,
             ("verify-required", _) => self.verify_required = !is_off,
             _ => return None,
@@ -145,7 +150,7 @@ impl LineOptions {
     }
 
     pub(super) fn is_for_an_authority(&self) -> bool {
-        self.for_authority
+        self.cert_authority || self.principals
     }
 
     pub(super) fn has_expired(&self, now: u64) -> bool {
@@ -185,9 +190,13 @@ fn dequote(text: &str) -> Option<(String, &str)> {
     }
 }
 
-/// `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, perhaps with a `Z`, in unix seconds.
+/// `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, perhaps with a `Z` or `UTC`, in unix seconds. The first second is no time.
 fn parse_time(text: &str) -> Option<u64> {
-    let digits = text.strip_suffix(['Z', 'z']).unwrap_or(text);
+    let is_utc = |zone: &&str| zone.eq_ignore_ascii_case("UTC");
+    let digits = match text.len().checked_sub(3).and_then(|at| text.get(at..)) {
+        Some(zone) if is_utc(&zone) => text.get(..text.len() - 3)?,
+        _ => text.strip_suffix(['Z', 'z']).unwrap_or(text),
+    };
     if ![8, 12, 14].contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
@@ -200,7 +209,8 @@ fn parse_time(text: &str) -> Option<u64> {
     if hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    Some(((days_since_1970(year, month, day) * 24 + hour) * 60 + minute) * 60 + second)
+    let time = ((days_since_1970(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
+    (time != 0).then_some(time)
 }
 
 /// Counts from March, so that the leap day is the last of its year.
@@ -223,10 +233,11 @@ mod tests {
     #[test]
     fn times_are_seconds_since_1970() {
         for (text, expected) in [
-            ("19700101", Some(0)),
+            ("19700101", None),
             ("19700101000001", Some(1)),
             ("20000301", Some(951_868_800)),
             ("20240229Z", Some(1_709_164_800)),
+            ("20240229utc", Some(1_709_164_800)),
             ("202402292359", Some(1_709_251_140)),
             ("20231114221320", Some(1_700_000_000)),
             ("2024", None),

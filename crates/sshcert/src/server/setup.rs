@@ -1,5 +1,6 @@
+use alloc::collections::BTreeSet;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 
 use super::AuthorizedPrincipals;
 use crate::principals::check_name;
@@ -12,7 +13,8 @@ pub enum PrincipalsSetting {
     UserName,
     /// A file for each user in this folder: `AuthorizedPrincipalsFile FOLDER/%u`. A user without a file cannot log in.
     FileInFolder(String),
-    /// `AuthorizedPrincipalsCommand /bin/echo PRINCIPAL` in a `Match User` block for each user that is added.
+    /// `AuthorizedPrincipalsCommand /bin/echo PRINCIPAL` in a `Match User` block for each user that is added. For everybody else,
+    /// root included, the command prints nothing, so that they cannot log in, not even by their own name.
     EchoCommand,
 }
 
@@ -22,6 +24,7 @@ pub struct SshdSetup {
     trusted_path: String,
     setting: PrincipalsSetting,
     matches: String,
+    users: BTreeSet<String>,
 }
 
 impl SshdSetup {
@@ -38,6 +41,7 @@ impl SshdSetup {
             trusted_path: trusted_path.into(),
             setting,
             matches: String::new(),
+            users: BTreeSet::new(),
         })
     }
 
@@ -46,27 +50,31 @@ impl SshdSetup {
     ///
     /// # Errors
     /// [`SetupError::User`] for a name that cannot be one, [`SetupError::NotTheUserName`] when the setting maps nothing,
-    /// [`SetupError::OnePrincipal`] for more than one where a command prints them.
+    /// [`SetupError::OnePrincipal`] for more than one where a command prints them, [`SetupError::UserTwice`] for a user who was
+    /// mapped before.
     pub fn map(
         &mut self,
         user: &str,
         principals: &Principals,
     ) -> Result<Option<(String, String)>, SetupError> {
         check_name(user).map_err(SetupError::User)?;
-        if user.contains(['/', '%', '#', '\\', '\'']) {
+        if user.contains(['/', '%', '#', '=', '\\', '\'']) {
             return Err(SetupError::UserCharacter);
         }
-        match &self.setting {
+        if self.users.contains(user) {
+            return Err(SetupError::UserTwice);
+        }
+        let file = match &self.setting {
             PrincipalsSetting::UserName => match principals.as_slice() {
-                [one] if one == user => Ok(None),
-                _ => Err(SetupError::NotTheUserName),
+                [one] if one == user => None,
+                _ => return Err(SetupError::NotTheUserName),
             },
             PrincipalsSetting::FileInFolder(folder) => {
                 if principals.as_slice().iter().any(|name| name.contains('#')) {
                     return Err(SetupError::PrincipalCharacter);
                 }
                 let path = format!("{}/{user}", folder.trim_end_matches('/'));
-                Ok(Some((path, AuthorizedPrincipals::of(principals).to_text())))
+                Some((path, AuthorizedPrincipals::of(principals).to_text()))
             }
             PrincipalsSetting::EchoCommand => {
                 let [name] = principals.as_slice() else {
@@ -79,9 +87,11 @@ impl SshdSetup {
                     "Match User {user}\n    AuthorizedPrincipalsCommand /bin/echo {name}\n    \
                      AuthorizedPrincipalsCommandUser nobody\n"
                 ));
-                Ok(None)
+                None
             }
-        }
+        };
+        self.users.insert(user.to_string());
+        Ok(file)
     }
 
     /// The lines for `sshd_config`. `Match` blocks come last, and must be last in the file.
@@ -91,9 +101,16 @@ impl SshdSetup {
             "PubkeyAuthentication yes\nTrustedUserCAKeys {}\n",
             self.trusted_path
         );
-        if let PrincipalsSetting::FileInFolder(folder) = &self.setting {
-            let folder = folder.trim_end_matches('/');
-            lines.push_str(&format!("AuthorizedPrincipalsFile {folder}/%u\n"));
+        match &self.setting {
+            PrincipalsSetting::UserName => {}
+            PrincipalsSetting::FileInFolder(folder) => {
+                let folder = folder.trim_end_matches('/');
+                lines.push_str(&format!("AuthorizedPrincipalsFile {folder}/%u\n"));
+            }
+            // Without this, who has no block could log in by their own name.
+            PrincipalsSetting::EchoCommand => lines.push_str(
+                "AuthorizedPrincipalsCommand /bin/echo\nAuthorizedPrincipalsCommandUser nobody\n",
+            ),
         }
         lines.push_str(&self.matches);
         lines

@@ -17,8 +17,37 @@ pub(crate) struct Attempt {
     pub(crate) name: String,
     pub(crate) source: &'static str,
     pub(crate) certificate: Vec<u8>,
+    pub(crate) holder: Holder,
     /// Files that sshd reads at each login.
     pub(crate) files: Vec<(PathBuf, Vec<u8>)>,
+}
+
+/// A token's word that somebody touched it (PROTOCOL.u2f).
+pub(crate) const TOUCHED: u8 = 1;
+/// A token's word that it knows who.
+pub(crate) const VERIFIED: u8 = 4;
+
+/// What the holder of the certificate signs with: always the private half of `subject()`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holder {
+    PlainKey,
+    /// As a token does whose word is this.
+    SecurityKey {
+        flags: u8,
+    },
+}
+
+impl Holder {
+    /// Whether a server takes this signature, which for a plain key it always does.
+    pub(crate) fn satisfies(self, no_touch_required: bool, verification_required: bool) -> bool {
+        match self {
+            Self::PlainKey => true,
+            Self::SecurityKey { flags } => {
+                (no_touch_required || flags & TOUCHED != 0)
+                    && (!verification_required || flags & VERIFIED != 0)
+            }
+        }
+    }
 }
 
 /// Whether there is a Python with paramiko. Says so if there is none, and fails where nothing may be skipped.
@@ -79,6 +108,10 @@ fn case(attempt: &Attempt) -> Value {
         "name": attempt.name,
         "source": attempt.source,
         "certificate": Base64::encode_string(&attempt.certificate),
+        "token_flags": match attempt.holder {
+            Holder::PlainKey => None,
+            Holder::SecurityKey { flags } => Some(flags),
+        },
         "files": files,
     })
 }

@@ -12,6 +12,7 @@ pub(crate) struct Raw {
     pub(crate) name: Vec<u8>,
     pub(crate) key: Vec<u8>,
     pub(crate) kind: u32,
+    pub(crate) key_id: Vec<u8>,
     pub(crate) principals: Vec<Vec<u8>>,
     pub(crate) after: u64,
     pub(crate) before: u64,
@@ -31,6 +32,7 @@ impl Default for Raw {
             name: b"ssh-ed25519-cert-v01@openssh.com".to_vec(),
             key,
             kind: 1,
+            key_id: b"id".to_vec(),
             principals: vec![b"deploy".to_vec()],
             after: NOW.as_secs() - 60,
             before: NOW.as_secs() + 60,
@@ -64,7 +66,7 @@ impl Raw {
         out.extend(&self.key);
         out.extend(3u64.to_be_bytes());
         out.extend(self.kind.to_be_bytes());
-        put(&mut out, b"id");
+        put(&mut out, &self.key_id);
         put(&mut out, &names);
         out.extend(self.after.to_be_bytes());
         out.extend(self.before.to_be_bytes());

@@ -1,16 +1,19 @@
 """Presents certificates to an sshd, whatever is in them, and says which it takes.
 
-Reads JSON from standard input: port, user, the file of the private key, and cases of name, source address, certificate in base64
-and files to write beforehand. Prints a JSON object of true and false by name. Attempts that fail share a connection.
+Reads JSON from standard input: port, user, the file of the private key, and cases of name, source address, certificate in base64,
+files to write beforehand, and the flags of a token when the key is to sign as one. Prints a JSON object of true and false by name.
+Attempts that fail share a connection. Only the server's own no counts as one: anything else ends it all.
 """
 
 import base64
+import hashlib
 import json
 import logging
 import socket
 import sys
 
 import paramiko
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 SECONDS = 120
@@ -29,8 +32,31 @@ def connect(source, port):
     return transport
 
 
-def is_accepted(transport, user, key_file, blob):
-    key = paramiko.Ed25519Key.from_private_key_file(key_file)
+class Token(paramiko.PKey):
+    """An Ed25519 key that signs as a FIDO token does (PROTOCOL.u2f)."""
+
+    def __init__(self, key_file, flags):
+        with open(key_file, "rb") as file:
+            self.key = load_ssh_private_key(file.read(), None)
+        self.flags = bytes([flags])
+
+    def sign_ssh_data(self, data, algorithm=None):
+        counter = (1).to_bytes(4, "big")
+        hashed = hashlib.sha256(data).digest()
+        application = hashlib.sha256(b"ssh:").digest()
+        signature = self.key.sign(application + self.flags + counter + hashed)
+        message = paramiko.Message()
+        message.add_string("sk-ssh-ed25519@openssh.com")
+        message.add_string(signature)
+        message.add_bytes(self.flags + counter)
+        return message
+
+
+def is_accepted(transport, user, key_file, token_flags, blob):
+    if token_flags is None:
+        key = paramiko.Ed25519Key.from_private_key_file(key_file)
+    else:
+        key = Token(key_file, token_flags)
     length = int.from_bytes(blob[:4], "big")
     name = blob[4 : 4 + length].decode("ascii", "replace")
     key.public_blob = paramiko.pkey.PublicBlob(name, blob)
@@ -38,7 +64,9 @@ def is_accepted(transport, user, key_file, blob):
         transport.auth_publickey(user, key)
     except paramiko.BadAuthenticationType as error:
         raise SystemExit("sshd offers no public keys: %s" % error)
-    except paramiko.AuthenticationException:
+    except paramiko.AuthenticationException as error:
+        if not transport.is_active() or str(error) != "Authentication failed.":
+            raise SystemExit("sshd gave no answer: %s" % error)
         return False
     return transport.is_authenticated()
 
@@ -55,7 +83,9 @@ def main():
                 transport.close()
             transport, open_to = connect(case["source"], job["port"]), case["source"]
         blob = base64.b64decode(case["certificate"])
-        verdicts[case["name"]] = is_accepted(transport, job["user"], job["key"], blob)
+        verdicts[case["name"]] = is_accepted(
+            transport, job["user"], job["key"], case["token_flags"], blob
+        )
         if verdicts[case["name"]]:
             transport.close()
             transport = None
