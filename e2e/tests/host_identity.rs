@@ -6,14 +6,13 @@ use std::time::Duration;
 use e2e::client::{Client, Door};
 use e2e::house::{House, Plan, through_the_proxy_with};
 use e2e::need;
-use e2e::process::wait_until;
+use e2e::process::{PATIENCE, wait_until};
 use e2e::proxy::{Proxy, ProxyPlan};
 use e2e::sshd::{Sshd, SshdPlan};
 
 /// The name under which the client knows the target, whatever port the proxy has.
 const ALIAS: &str = "HostKeyAlias=the-target";
 const STRICT: &str = "StrictHostKeyChecking=yes";
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Every kind of key that OpenSSH makes for a host.
 const KINDS: [&str; 3] = ["ed25519", "ecdsa", "rsa"];

@@ -55,6 +55,8 @@ fn every_live_secret_is_announced_the_current_one_first() {
     let ring = ring();
     let live = |now| -> Vec<u8> { ring.live(at(now)).map(|s| s.secret_bytes()[0]).collect() };
     assert_eq!(live(210), [3, 2, 1]);
+    let oldest = |now| ring.oldest(at(now)).secret_bytes()[0];
+    assert_eq!([oldest(210), oldest(250), oldest(400)], [1, 2, 3]);
     assert_eq!(live(250), [3, 2]);
     assert_eq!(live(400), [3]);
 

@@ -212,7 +212,7 @@ impl World {
                     ..Default::default()
                 },
                 host_keys: setup.host_keys.clone(),
-                host_authorities: Vec::new(),
+                host_authorities: setup.host_authorities.clone(),
                 algorithms: ssh_transport::Algorithms::default(),
             },
         };
@@ -401,6 +401,9 @@ impl World {
                 }
                 Output::SignCertificate(request) => {
                     self.steps.push(Step::SignCertificate);
+                    if self.setup.signer_is_silent {
+                        continue;
+                    }
                     if self.setup.signer_fails {
                         self.session.handle(Input::SigningFailed, self.now);
                         continue;
@@ -636,9 +639,15 @@ impl TargetHost {
     fn new(setup: &Setup, now: Duration) -> Self {
         let key = ed25519(setup.target_key);
         let mut ssh = Server::new(Arc::new(ServerConfig::default()), [13; 32], now);
-        let host_key = HostKey {
-            algorithm: HostKeyAlgorithm::Ed25519,
-            public_key: key.public_key_blob(),
+        let host_key = match &setup.target_certificate {
+            Some(certificate) => HostKey {
+                algorithm: HostKeyAlgorithm::Ed25519Cert,
+                public_key: certificate.clone(),
+            },
+            None => HostKey {
+                algorithm: HostKeyAlgorithm::Ed25519,
+                public_key: key.public_key_blob(),
+            },
         };
         ssh.start(&[host_key], now).unwrap();
         Self {

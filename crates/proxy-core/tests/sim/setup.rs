@@ -21,6 +21,9 @@ pub struct Setup {
     pub host_ca: bool,
     pub target_key: [u8; 32],
     pub host_keys: Option<hostkey_derive::Pins>,
+    /// The certificate that the target shows instead of its bare key, and whom the proxy trusts to have signed one.
+    pub target_certificate: Option<Vec<u8>>,
+    pub host_authorities: Vec<sshcert::CaPublicKey>,
     pub connect: Result<(), ConnectFailure>,
     pub target_trusts_ca: bool,
     /// The n-th page of the log, from 0, cannot be written, nor any after it.
@@ -30,6 +33,8 @@ pub struct Setup {
     pub remote_ca: bool,
     /// Whoever has the authority's key does not sign.
     pub signer_fails: bool,
+    /// Nor says so.
+    pub signer_is_silent: bool,
     /// After how many bytes the proxy exchanges keys again.
     pub rekey_bytes: u64,
     /// What the target says at the login.
@@ -51,12 +56,15 @@ impl Default for Setup {
             host_ca: false,
             target_key: [3; 32],
             host_keys: None,
+            target_certificate: None,
+            host_authorities: Vec::new(),
             connect: Ok(()),
             target_trusts_ca: true,
             log_fails_at: None,
             read_at_most: usize::MAX,
             remote_ca: false,
             signer_fails: false,
+            signer_is_silent: false,
             rekey_bytes: 1 << 30,
             banner: None,
             sent_at_login: Vec::new(),
