@@ -45,7 +45,7 @@ enum Command {
         #[command(flatten)]
         entries: Entries,
     },
-    /// Add to a list, in place; its version grows by one unless --krl-version says otherwise. Signatures on it go
+    /// Add to a list, in place; its version grows by one unless --krl-version says otherwise. Signatures on it are not kept
     Update {
         /// The list
         krl: PathBuf,

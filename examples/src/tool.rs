@@ -17,6 +17,9 @@ use zeroize::Zeroizing;
 /// The longest file that is read, in bytes: that of a revocation list.
 const MAX_FILE_BYTES: u64 = sshcert::MAX_KRL_BYTES as u64;
 
+/// How every file with a private key begins, whoever wrote it.
+const PRIVATE_KEY_START: &[u8; 11] = b"-----BEGIN ";
+
 /// Why a command could not do its work.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -179,8 +182,9 @@ pub enum Readable {
 /// Writes a file.
 ///
 /// # Errors
-/// [`ToolError::Write`], also for a secret file that is there already.
+/// [`ToolError::Write`], also for a secret file that is there already; [`ToolError::File`] where there is a private key.
 pub fn write_file(file: &Path, content: &[u8], readable: Readable) -> Result<(), ToolError> {
+    check_holds_no_private_key(file)?;
     let mut options = OpenOptions::new();
     match readable {
         Readable::Public => options.create(true).truncate(true).mode(0o644),
@@ -196,14 +200,32 @@ pub fn write_file(file: &Path, content: &[u8], readable: Readable) -> Result<(),
         })
 }
 
+/// Somebody who writes `--out id` for `--out id-cert.pub` must not lose the key.
+fn check_holds_no_private_key(file: &Path) -> Result<(), ToolError> {
+    // What is no file, such as a terminal, is not to be read from here.
+    if !std::fs::metadata(file).is_ok_and(|known| known.is_file()) {
+        return Ok(());
+    }
+    let mut start = [0; PRIVATE_KEY_START.len()];
+    let read = std::fs::File::open(file).and_then(|mut file| file.read_exact(&mut start));
+    if read.is_ok() && start == *PRIVATE_KEY_START {
+        return Err(in_file(
+            file,
+            "this is a private key, and is not overwritten",
+        ));
+    }
+    Ok(())
+}
+
 /// Puts content in the place of a file in one step, so that a reader finds the old or the new, even after a power cut.
 ///
 /// The new content is first beside it, as `FILE.new`, where it is in nobody's way: one that is there already belongs to
 /// another run. The file keeps its mode; a new one is for everybody to read.
 ///
 /// # Errors
-/// [`ToolError::Write`], also when `FILE.new` is there.
+/// [`ToolError::Write`], also when `FILE.new` is there; [`ToolError::File`] where there is a private key.
 pub fn replace_file(file: &Path, content: &[u8]) -> Result<(), ToolError> {
+    check_holds_no_private_key(file)?;
     let mut beside = file.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);

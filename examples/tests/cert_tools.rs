@@ -138,6 +138,22 @@ fn what_cannot_be_minted_is_refused_with_what_to_write_instead() {
     run(Command::new(&lab.keygen)
         .args(["-q", "-t", "ed25519", "-N", "secret", "-f"])
         .arg(lab.path("locked")));
+    let key = lab.read("id");
+    for (program, arguments) in [
+        (
+            "mint_cert",
+            &["--ca", "ca", "--public-key", "id.pub", "--principal", "a"][..],
+        ),
+        ("krl", &["create"]),
+    ] {
+        let (status, _, stderr) = lab.outcome(program, &[arguments, &["--out", "id"]].concat());
+        assert_eq!(status, 2);
+        assert!(
+            stderr.contains("id: this is a private key, and is not overwritten"),
+            "{stderr}"
+        );
+    }
+    assert_eq!(lab.read("id"), key);
     let fixed = ["--public-key", "id.pub", "--principal", "deploy"];
     for (arguments, expected) in [
         (

@@ -17,10 +17,13 @@ fn on_a_token(user: &str) -> Raw {
     raw
 }
 
+/// Name, critical options, extensions, what the token says of the signature, and whether that lets in.
+type Row<'a> = (&'a str, &'a [&'a str], &'a [&'a str], u8, Expected);
+
 pub(super) fn add(table: &mut Table, user: &str) {
     let touch_free = ["no-touch-required"];
     let verified = ["verify-required"];
-    let rows: [(&str, &[&str], &[&str], u8, Expected); 10] = [
+    let rows: [Row<'_>; 10] = [
         ("touched", &[], &[], TOUCHED, Accepted),
         (
             "touched and verified",
