@@ -184,10 +184,12 @@ pub enum Readable {
 /// # Errors
 /// [`ToolError::Write`], also for a secret file that is there already; [`ToolError::File`] where there is a private key.
 pub fn write_file(file: &Path, content: &[u8], readable: Readable) -> Result<(), ToolError> {
-    check_holds_no_private_key(file)?;
     let mut options = OpenOptions::new();
     match readable {
-        Readable::Public => options.create(true).truncate(true).mode(0o644),
+        Readable::Public => {
+            check_holds_no_private_key(file)?;
+            options.create(true).truncate(true).mode(0o644)
+        }
         Readable::Secret => options.create_new(true).mode(0o600),
     };
     options
