@@ -6,9 +6,9 @@ use core::time::Duration;
 use super::*;
 use crate::frame::{Aad, FRAME_HEADER_BYTES, FrameHeader};
 use crate::hash::Hash;
-use crate::keyfile::{Identity, Kem};
+use crate::keyfile::Identity;
 use crate::secret::{Secret, expand};
-use crate::sign::{SignatureAlgorithm, SigningKey};
+use crate::sign::SigningKey;
 use crate::suite::{FRAME_KEY_BYTES, NONCE_BYTES};
 
 const SEED: [u8; 32] = [1; 32];
@@ -21,9 +21,13 @@ fn now(millis: u64) -> Now {
 }
 
 fn writer(policy: WriterPolicy) -> Writer {
-    let identity = Identity::generate(Kem::X25519, &mut Generator::new([9; 32]));
+    writer_of(Suite::default(), policy)
+}
+
+fn writer_of(suite: Suite, policy: WriterPolicy) -> Writer {
+    let identity = Identity::generate(suite.kems()[0], &mut Generator::new([9; 32]));
     let config = WriterConfig {
-        suite: Suite::default(),
+        suite,
         recipients: vec![identity.recipient()],
         policy,
     };
@@ -38,22 +42,24 @@ fn writer(policy: WriterPolicy) -> Writer {
 }
 
 /// Everything secret that the writer holds.
-fn live_secrets(writer: &Writer) -> Vec<[u8; 32]> {
+fn live_secrets(writer: &Writer) -> Vec<Vec<u8>> {
     let mut secrets = writer.segment.as_ref().expect("open").secrets();
     secrets.push(writer.generator.state().to_vec());
     secrets
-        .iter()
-        .map(|secret| secret.as_slice().try_into().expect("32 bytes"))
-        .collect()
 }
 
-fn step(secret: &[u8; 32], label: &str) -> [u8; 32] {
-    let secret = Secret::from_slice(Hash::Sha256, secret).expect("32 bytes");
-    (*expand(&secret, label)).try_into().expect("32 bytes")
+/// What one derivation makes of a secret. Shorter ones, such as frame keys, are its beginning.
+fn step(secret: &[u8], label: &str) -> Vec<u8> {
+    let hash = match secret.len() {
+        32 => Hash::Sha256,
+        _ => Hash::Sha384,
+    };
+    let secret = Secret::from_slice(hash, secret).expect("of a hash's length");
+    expand(&secret, label).to_vec()
 }
 
 /// Everything that the derivations of this crate make of the secrets, some steps deep.
-fn derivable(secrets: &[[u8; 32]]) -> BTreeSet<[u8; 32]> {
+fn derivable(secrets: &[Vec<u8>]) -> BTreeSet<Vec<u8>> {
     let labels = [
         "key",
         "next",
@@ -65,14 +71,14 @@ fn derivable(secrets: &[[u8; 32]]) -> BTreeSet<[u8; 32]> {
         "generator",
         "commit",
     ];
-    let mut all: BTreeSet<[u8; 32]> = secrets.iter().copied().collect();
-    let mut edge: Vec<[u8; 32]> = secrets.to_vec();
+    let mut all: BTreeSet<Vec<u8>> = secrets.iter().cloned().collect();
+    let mut edge: Vec<Vec<u8>> = secrets.to_vec();
     for _ in 0..3 {
         edge = edge
             .iter()
             .flat_map(|secret| labels.map(|label| step(secret, label)))
             .collect();
-        all.extend(&edge);
+        all.extend(edge.iter().cloned());
     }
     all
 }
@@ -100,15 +106,13 @@ fn next_frame(writer: &mut Writer, millis: u64) -> Sealed {
     }
 }
 
-fn opens(
-    writer: &Writer,
-    key: &[u8; FRAME_KEY_BYTES],
-    nonce: [u8; NONCE_BYTES],
-    frame: &Sealed,
-) -> bool {
+fn opens(writer: &Writer, key: &[u8], nonce: [u8; NONCE_BYTES], frame: &Sealed) -> bool {
     let header_hash = writer.segment.as_ref().expect("open").header_hash();
+    let key: &[u8; FRAME_KEY_BYTES] = key.first_chunk().expect("at least a key");
     let aad = Aad::new(&header_hash, &frame.head);
-    Suite::default()
+    writer
+        .constant
+        .suite
         .aead()
         .open_into(key, nonce, aad.as_bytes(), &frame.body, &mut Vec::new())
         .is_ok()
@@ -116,13 +120,20 @@ fn opens(
 
 #[test]
 fn what_is_in_memory_at_frame_k_opens_nothing_before_k() {
-    let mut writer = writer(WriterPolicy {
-        checkpoint_frames: 4,
+    for suite in Suite::ALL {
+        opens_nothing_before(suite);
+    }
+}
+
+fn opens_nothing_before(suite: Suite) {
+    let policy = WriterPolicy {
+        checkpoint_frames: 3,
         ..WriterPolicy::default()
-    });
+    };
+    let mut writer = writer_of(suite, policy);
     writer.take_output();
     let mut frames = Vec::new();
-    for k in 0..12u64 {
+    for k in 0..8u64 {
         let known = derivable(&live_secrets(&writer));
         // The nonce is public for whoever holds any state of the segment; give it away.
         let nonces: Vec<[u8; NONCE_BYTES]> = frames
@@ -138,7 +149,7 @@ fn what_is_in_memory_at_frame_k_opens_nothing_before_k() {
         for (frame, nonce) in frames.iter().zip(nonces) {
             assert!(
                 known.iter().all(|key| !opens(&writer, key, nonce, frame)),
-                "state at frame {k} opens frame {}",
+                "{suite:?}: state at frame {k} opens frame {}",
                 frame.header.seq
             );
         }
@@ -150,7 +161,7 @@ fn what_is_in_memory_at_frame_k_opens_nothing_before_k() {
             .nonce(next.header.seq);
         assert!(
             known.iter().any(|key| opens(&writer, key, nonce, &next)),
-            "the same search finds the key of the frame that follows, {k}"
+            "{suite:?}: the same search finds the key of the frame that follows, {k}"
         );
         frames.push(next);
     }
@@ -158,20 +169,27 @@ fn what_is_in_memory_at_frame_k_opens_nothing_before_k() {
 
 #[test]
 fn signing_keys_of_past_epochs_and_the_seed_are_gone() {
-    let mut writer = writer(WriterPolicy {
+    for suite in Suite::ALL {
+        past_signing_keys_are_gone(suite);
+    }
+}
+
+fn past_signing_keys_are_gone(suite: Suite) {
+    let policy = WriterPolicy {
         checkpoint_frames: 2,
         ..WriterPolicy::default()
-    });
+    };
+    let mut writer = writer_of(suite, policy);
     writer.take_output();
-    let signing_key = |writer: &Writer| *live_secrets(writer).get(2).expect("third");
-    let mut past: Vec<[u8; 32]> = vec![SEED];
+    let signing_key = |writer: &Writer| live_secrets(writer).get(2).expect("third").clone();
+    let mut past: Vec<Vec<u8>> = vec![SEED.to_vec()];
     for k in 0..10 {
         let current = signing_key(&writer);
         let known = derivable(&live_secrets(&writer));
         for old in past.iter().filter(|old| **old != current) {
             assert!(
                 !known.contains(old),
-                "an old signing key can be derived at step {k}"
+                "{suite:?}: an old signing key can be derived at step {k}"
             );
         }
         if past.last() != Some(&current) {
@@ -179,10 +197,10 @@ fn signing_keys_of_past_epochs_and_the_seed_are_gone() {
         }
         next_frame(&mut writer, k);
     }
-    let publics: BTreeSet<[u8; 32]> = past
+    let publics: BTreeSet<Vec<u8>> = past
         .iter()
-        .filter_map(|seed| SigningKey::from_slice(SignatureAlgorithm::Ed25519, seed))
-        .map(|key| *key.public().as_bytes().first_chunk().expect("32 bytes"))
+        .filter_map(|secret| SigningKey::from_slice(suite.signature_algorithm(), secret))
+        .map(|key| key.public().as_bytes().to_vec())
         .collect();
     assert!(publics.len() > 4, "each epoch has its own key");
 }
