@@ -8,9 +8,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use policy::{
-    Decision, Device, Grant, Identity, Network, PolicySet, Request, Target, decide,
-};
+use policy::{Decision, Device, Grant, Identity, Network, PolicySet, Request, Target, decide};
 use proxy_core::relay::{Outlet, Relay};
 use proxy_core::{ChannelEvent, Leg, PerLeg};
 use session_log::Record;

@@ -16,10 +16,15 @@ const TARGETS: &[Target] = &[
     ("certificate", crate::certificate::run),
     ("host_key", crate::host_key::run),
     ("krl", crate::krl::run),
+    ("log_cloudflare", crate::log_cloudflare::run),
+    ("log_grant", crate::log_grant::run),
     ("log_keyfiles", crate::log_keyfiles::run),
+    ("log_proof", crate::log_proof::run),
     ("log_reader", crate::log_reader::run),
     ("log_records", crate::log_records::run),
     ("log_sanitizer", crate::log_sanitizer::run),
+    ("log_seek", crate::log_seek::run),
+    ("log_writer", crate::log_writer::run),
     ("policy_decision", crate::policy_decision::run),
     ("policy_document", crate::policy_document::run),
     ("relay", crate::relay::run),
@@ -81,6 +86,26 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     );
     for (number, log) in log_reader::genuine_logs().iter().enumerate() {
         add("log_reader", &format!("genuine-{number}"), log);
+        add(
+            "log_seek",
+            &format!("genuine-{number}"),
+            &[&[9, 4], &log[..]].concat(),
+        );
+    }
+    add(
+        "log_cloudflare",
+        "genuine",
+        crate::log_cloudflare::genuine(),
+    );
+    add("log_grant", "genuine", crate::log_grant::genuine());
+    add("log_proof", "genuine", crate::log_proof::genuine());
+    let calls: Vec<u8> = (0..=255_u8).map(|byte| byte.wrapping_mul(89)).collect();
+    for suite in 0..4 {
+        add(
+            "log_writer",
+            &format!("suite-{suite}"),
+            &[&[suite], &calls[..]].concat(),
+        );
     }
     for kem in [Kem::XWing, Kem::X25519] {
         let mut rng = <rand_chacha::ChaCha20Rng as rand_core::SeedableRng>::from_seed([8; 32]);
@@ -430,6 +455,9 @@ fn seeds_lead_where_they_should() {
         "{failed:?}"
     );
     assert_eq!([session("denied").starts, session("shut").starts], [0, 0]);
+    session_log::Sidecar::parse(&seed("log_grant", "genuine")).expect("a good sidecar");
+    let packets = crate::log_cloudflare::packets_of(&seed("log_cloudflare", "genuine"));
+    assert_eq!(packets, 4);
     for (name, is_proof) in [("announcement", false), ("prove", false), ("proof", true)] {
         let seed = seed("transport_hostkeys", name);
         assert_eq!(crate::transport_hostkeys::play(&seed), is_proof, "{name}");
