@@ -3,9 +3,11 @@
 mod afterwards;
 mod export;
 mod import;
+mod input;
 mod inspect;
 mod json;
 mod keygen;
+mod moment;
 mod progress;
 mod proof;
 mod read;
@@ -30,13 +32,15 @@ Examples:
   sshlog verify --signers allowed_signers LOG      checks a log without any secret key
   sshlog records -i auditor LOG | jq .             every record as a line of JSON
   sshlog replay -i auditor --speed 4 LOG           shows the terminal as it was, four times as fast
-  sshlog grep -i auditor passwd LOG                records that hold a word
+  sshlog replay -i auditor --at 1h2m3s LOG         from there on; with --follow, a session that goes on
+  sshlog grep -i auditor 'sudo|su -' LOGS/         lines that match, in all logs of a folder
   sshlog export -i auditor --to asciicast-v2 --out session.cast LOG
   sshlog recover --sign-with id_ed25519 --recipient auditor.pub --out whole.sslg BROKEN
   sshlog rewrap -i auditor --recipient late.pub --sign-with id_ed25519 --out late.wraps LOG
   sshlog prove -i auditor --frame 7 --out proof LOG; sshlog check-proof --signers allowed_signers proof
 
-LOG may be - for standard input. allowed_signers is OpenSSH's file: `proxy@example ssh-ed25519 AAAA…`.
+LOG is a file, a folder with a log's segments 0.sslg, 1.sslg, …, or - for standard input. Each command tells more: sshlog replay --help.
+allowed_signers is OpenSSH's file: `proxy@example ssh-ed25519 AAAA…`.
 
 Exit status: 0 the log is complete and intact, and its signer is the one asked for; 1 it is not; 2 it could not be read."
 )]
@@ -55,9 +59,9 @@ enum Command {
     Inspect(InspectArguments),
     /// Print every record as a line of JSON
     Records(RecordsArguments),
-    /// Play a session's output back, made harmless for this terminal
+    /// Play a session back, through a terminal emulator
     Replay(replay::Arguments),
-    /// Print the records that hold a text; exits with 0 when there are some and the log is good
+    /// Print the lines of sessions that match a pattern
     Grep(search::Arguments),
     /// Write a log in the format of another program
     Export(export::Arguments),
@@ -72,6 +76,11 @@ enum Command {
     /// Check a proof; needs no secret key
     CheckProof(proof::CheckArguments),
     /// Print the completions for a shell
+    #[command(after_help = "\
+Examples:
+  sshlog completions bash > ~/.local/share/bash-completion/completions/sshlog
+  sshlog completions zsh > ~/.zfunc/_sshlog                 with fpath+=~/.zfunc before compinit in ~/.zshrc
+  sshlog completions fish > ~/.config/fish/completions/sshlog.fish")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -79,28 +88,52 @@ enum Command {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sshlog verify --signers allowed_signers session.sslg
+  sshlog verify --signers allowed_signers logs/0202…/                    a log that is stored as one object a segment
+  sshlog verify --signers allowed_signers --allow truncated session.sslg
+
+Exit status: 0 the log is complete and intact, and its signer is the one asked for, or --allow names what it is; 1 it is not; 2 it could not be
+read.")]
 struct VerifyArguments {
     /// Who may sign: an OpenSSH allowed_signers file
     #[arg(long, value_name = "FILE")]
     signers: PathBuf,
     #[command(flatten)]
     allow: Allow,
-    /// The log
+    /// The log: a file, a folder with its segments 0.sslg, 1.sslg, …, or - for standard input
     log: PathBuf,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  sshlog inspect --signers allowed_signers session.sslg
+
+Exit status: 0 the log is complete and intact, and its signer is the one asked for, or --allow names what it is; 1 it is not; 2 it could not be
+read.")]
 struct InspectArguments {
     /// Who may sign: an OpenSSH allowed_signers file
     #[arg(long, value_name = "FILE")]
     signers: Option<PathBuf>,
     #[command(flatten)]
     allow: Allow,
-    /// The log
+    /// The log: a file, a folder with its segments 0.sslg, 1.sslg, …, or - for standard input
     log: PathBuf,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Every line has t_us (microseconds since the log began), channel, kind, and the fields of that kind. Bytes that are no text are there twice: as
+NAME with replacement characters, and as NAME_base64.
+
+Examples:
+  sshlog records -i auditor --signers allowed_signers session.sslg | jq -c 'select(.kind == \"exec\")'
+  sshlog records -i auditor --salvage damaged.sslg
+
+Exit status: 0 the log is complete and intact, and its signer is the one asked for, or --allow names what it is; 1 it is not; 2 it could not be
+read.")]
 struct RecordsArguments {
     #[command(flatten)]
     source: Source,
@@ -109,6 +142,15 @@ struct RecordsArguments {
 /// A log that is to be decrypted.
 #[derive(Debug, Args)]
 struct Source {
+    #[command(flatten)]
+    keys: Keys,
+    /// The log: a file, a folder with its segments 0.sslg, 1.sslg, …, or - for standard input
+    log: PathBuf,
+}
+
+/// What opens logs and says whom to believe.
+#[derive(Debug, Args)]
+struct Keys {
     /// The private key that `sshlog keygen` wrote; may be given several times
     #[arg(short, long = "identity", value_name = "KEY", required = true)]
     identity: Vec<PathBuf>,
@@ -123,13 +165,11 @@ struct Source {
     sidecar: Vec<PathBuf>,
     #[command(flatten)]
     allow: Allow,
-    /// The log
-    log: PathBuf,
 }
 
 #[derive(Debug, Args)]
 struct Allow {
-    /// Also exit with 0 for a log that lacks its end
+    /// Also take such a log for good when it comes to the exit status; may be given several times
     #[arg(long = "allow", value_name = "WHAT")]
     allow: Vec<Allowance>,
 }
@@ -140,6 +180,8 @@ enum Allowance {
     Truncated,
     /// A log that was found without its end, and recovered
     Recovered,
+    /// A part of a log, as `replay --seek` reads it: nobody's signature is over a part, so the signer is not checked
+    Excerpt,
 }
 
 /// Why a command could not do its work.
@@ -155,6 +197,30 @@ pub enum SshlogError {
         #[source]
         error: io::Error,
     },
+    /// A folder without a segment.
+    #[error("{} has no segments; those of a log are named 0.sslg, 1.sslg, …; name one log of a folder of logs", folder.display())]
+    NoSegments {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A folder without a log.
+    #[error("{} has no logs; their names end with .sslg", folder.display())]
+    NoLogs {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Logs are not as they should be.
+    #[error("{count} {}; what is wrong stands above; --allow names what may be", if *count == 1 { "log is not good" } else { "logs are not good" })]
+    NotGood {
+        /// How many.
+        count: usize,
+    },
+    /// Standard input cannot be read again.
+    #[error("this format needs the log to be read twice; give it as a file")]
+    ReadTwice,
+    /// A pattern is no regular expression.
+    #[error("{0}")]
+    Pattern(Box<regex::Error>),
     /// A file cannot be written.
     #[error("cannot write {}: {error}", file.display())]
     Write {
@@ -296,11 +362,14 @@ fn is_accepted(verdict: &Verdict, signers_given: bool, allow: &Allow) -> bool {
         | Completeness::TrailerMissing
         | Completeness::Aborted { .. } => allow.allow.contains(&Allowance::Truncated),
         Completeness::Recovered { .. } => allow.allow.contains(&Allowance::Recovered),
+        Completeness::Excerpt => allow.allow.contains(&Allowance::Excerpt),
         _ => false,
     };
     let signed = match &verdict.authenticity {
         Authenticity::Verified { .. } => true,
         Authenticity::UntrustedSigner { .. } => !signers_given,
+        // The signature stands at the beginning, which was not read. That it is an excerpt was allowed, or is refused above.
+        Authenticity::Unsigned => verdict.completeness == Completeness::Excerpt,
         _ => false,
     };
     complete && signed && verdict.integrity == Integrity::Intact

@@ -9,6 +9,7 @@
 //! It has no signature, no end and no forward secrecy: what reads well may have lost its end, and anybody with the public key can make one.
 
 mod metadata;
+mod modes;
 mod read;
 mod write;
 

@@ -14,6 +14,8 @@ pub enum Style {
     Screen,
     /// Text, line ends and tabs only.
     Plain,
+    /// What a terminal emulator acts on within its own screen: also modes, character sets, repeats and resets. Not for a real terminal.
+    Emulator,
 }
 
 /// A filter for one channel's output; sequences may be cut anywhere between two calls.
@@ -47,6 +49,8 @@ enum State {
 const MAX_SEQUENCE_BYTES: usize = 48;
 /// Largest number in a sequence other than SGR, digits: no screen has more than 9999 rows or columns.
 const MAX_DIGITS: usize = 4;
+/// Largest number of repeats of a character, digits: six bytes of a recording cost an emulator at most this many characters.
+const MAX_REPEAT_DIGITS: usize = 3;
 
 impl Sanitizer {
     /// A filter at the beginning of a recording.
@@ -89,6 +93,7 @@ impl Sanitizer {
         match self.style {
             Style::Screen => "\x1b[0m\x1b[?25h\x1b[?7h\x1b[?1049l\x1b[r\x1b(B\r\n",
             Style::Plain => "\n",
+            Style::Emulator => "",
         }
     }
 
@@ -144,6 +149,7 @@ impl Sanitizer {
             }
             '\n' | '\t' => out.push(c),
             '\r' | '\u{08}' if !plain => out.push(c),
+            '\u{0e}' | '\u{0f}' if self.style == Style::Emulator => out.push(c),
             c if c.is_control() => {}
             // Characters that reorder what is read are shown as replaced.
             '\u{061c}'
@@ -165,6 +171,7 @@ impl Sanitizer {
             ']' | 'P' | 'X' | '^' | '_' => self.state = State::TerminalString,
             ' '..='/' => self.state = State::EscapeIntermediate,
             '7' | '8' | 'D' | 'E' | 'M' => self.pass(out),
+            'H' | 'c' | '=' | '>' if self.style == Style::Emulator => self.pass(out),
             '\u{18}' | '\u{1a}' | '\u{30}'..='\u{7e}' => self.state = State::Ground,
             // A control inside a sequence would be carried out at once by a terminal; here it ends the sequence.
             c => {
@@ -179,6 +186,9 @@ impl Sanitizer {
         match c {
             '\u{1b}' => self.begin_escape(),
             _ if matches!(self.sequence.as_str(), "\x1b(B" | "\x1b(0") => self.pass(out),
+            _ if self.style == Style::Emulator && is_for_emulators(&self.sequence) => {
+                self.pass(out)
+            }
             ' '..='/' => self.state = State::Swallow,
             _ => self.state = State::Ground,
         }
@@ -190,6 +200,11 @@ impl Sanitizer {
             '\u{1b}' => self.begin_escape(),
             '0'..='9' | ';' | ':' | '?' if self.sequence.len() < MAX_SEQUENCE_BYTES => {}
             '\u{40}'..='\u{7e}' if is_harmless(&self.sequence) => self.pass(out),
+            '\u{40}'..='\u{7e}'
+                if self.style == Style::Emulator && is_for_emulators(&self.sequence) =>
+            {
+                self.pass(out)
+            }
             '\u{40}'..='\u{7e}' | '\u{18}' | '\u{1a}' => self.state = State::Ground,
             _ => self.state = State::Swallow,
         }
@@ -197,7 +212,7 @@ impl Sanitizer {
 
     fn pass(&mut self, out: &mut String) {
         self.state = State::Ground;
-        if self.style == Style::Screen {
+        if self.style != Style::Plain {
             out.push_str(&self.sequence);
         }
     }
@@ -227,6 +242,28 @@ fn is_harmless(sequence: &str) -> bool {
         'h' | 'l' => matches!(parameters, "?7" | "?25" | "?47" | "?1047" | "?1049"),
         _ => false,
     }
+}
+
+/// Whether a whole sequence changes nothing but an emulator's screen, and at a bounded cost.
+fn is_for_emulators(sequence: &str) -> bool {
+    if matches!(sequence, "\x1b)B" | "\x1b)0" | "\x1b#8") {
+        return true;
+    }
+    let Some((last, parameters)) = sequence
+        .strip_prefix("\x1b[")
+        .and_then(|body| Some((body.chars().next_back()?, body.get(..body.len() - 1)?)))
+    else {
+        return false;
+    };
+    let limit = match last {
+        'b' => MAX_REPEAT_DIGITS,
+        'h' | 'l' | 'I' | 'Z' | 'a' | 'e' | 'g' | '`' => MAX_DIGITS,
+        _ => return false,
+    };
+    parameters
+        .trim_start_matches('?')
+        .split(';')
+        .all(|number| number.len() <= limit && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -288,6 +325,29 @@ mod tests {
         ] {
             assert_eq!(filter(Style::Screen, attack.as_bytes()), left, "{attack:?}");
         }
+    }
+
+    #[test]
+    fn an_emulator_gets_its_modes_and_character_sets_and_nothing_that_is_large_or_a_string() {
+        for passing in [
+            "\x1b)0\x0elqk\x0f\x1b#8",
+            "\x1b[4h\x1b[?6h\x1b[?1;7l\x1b[12b\x1b[3I\x1b[Z\x1b[5`\x1b[3g\x1bH\x1bc",
+        ] {
+            assert_eq!(filter(Style::Emulator, passing.as_bytes()), passing);
+        }
+        for (attack, left) in [
+            ("a\x1b[1000bb", "ab"),
+            ("a\x1b[?99999hb", "ab"),
+            ("a\x1b[8;9999;9999tb", "ab"),
+            ("a\x1b]52;c;x\x07\x1bPq\x1b\\b\x1b[6n", "ab"),
+        ] {
+            assert_eq!(
+                filter(Style::Emulator, attack.as_bytes()),
+                left,
+                "{attack:?}"
+            );
+        }
+        assert_eq!(Sanitizer::new(Style::Emulator).reset(), "");
     }
 
     #[test]

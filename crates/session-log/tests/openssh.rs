@@ -5,13 +5,15 @@ mod common;
 
 use common::*;
 use session_log::{
-    KeyFileError, LogId, NAMESPACE, ReaderConfig, Record, Signers, SigningIdentity, Writer,
-    WriterPolicy,
+    Kem, KeyFileError, LogId, NAMESPACE, PublicKey, ReaderConfig, Record, Signers, SigningIdentity,
+    Suite, Writer, WriterPolicy,
 };
 use std::fs;
-use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// Whether `ssh-keygen` is there; a test that returns early for its lack says so.
 fn ssh_keygen_is_there() -> bool {
@@ -21,17 +23,19 @@ fn ssh_keygen_is_there() -> bool {
         .output()
         .is_ok();
     if !there {
-        assert!(
-            std::env::var_os("PORTREEVE_NO_SKIP").is_none_or(|value| value != "1"),
-            "ssh-keygen is missing and nothing may be skipped"
-        );
-        // Not by `println!`, which the test harness keeps to itself.
-        let _ = std::io::Write::write_all(
-            &mut std::io::stderr(),
-            b"SKIPPED: ssh-keygen is not on PATH\n",
-        );
+        skip("ssh-keygen is not on PATH");
     }
     there
+}
+
+/// Says why a test is left, or fails when nothing may be skipped.
+fn skip(why: &str) {
+    assert!(
+        std::env::var_os("PORTREEVE_NO_SKIP").is_none_or(|value| value != "1"),
+        "{why} and nothing may be skipped"
+    );
+    // Not by `println!`, which the test harness keeps to itself.
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }
 
 fn keygen(dir: &Path, name: &str, args: &[&str]) -> (String, String) {
@@ -154,6 +158,182 @@ fn every_exported_checkpoint_is_accepted_by_ssh_keygen_under_its_epoch_key_and_n
                 "each epoch has its own key"
             );
         }
+    }
+}
+
+/// Every suite, with a key of its reader and what `ssh-keygen` makes the signer's key of.
+fn suites() -> [(Suite, Kem, &'static [&'static str]); 4] {
+    [
+        (
+            Suite::ChaCha20Poly1305Sha256,
+            Kem::X25519,
+            &["-t", "ed25519"],
+        ),
+        (
+            Suite::Aes256GcmSha256,
+            Kem::XWing,
+            &["-t", "ecdsa", "-b", "256"],
+        ),
+        (
+            Suite::Aes256GcmSha256P256,
+            Kem::P256,
+            &["-t", "ecdsa", "-b", "256"],
+        ),
+        (
+            Suite::Aes256GcmSha384P384,
+            Kem::P384,
+            &["-t", "ecdsa", "-b", "384"],
+        ),
+    ]
+}
+
+#[test]
+fn what_a_log_of_any_suite_is_opened_and_closed_with_is_accepted_by_ssh_keygen() {
+    if !ssh_keygen_is_there() {
+        return;
+    }
+    for (suite, kem, key_type) in suites() {
+        let dir = tempfile::tempdir().unwrap();
+        let (private, public) = keygen(dir.path(), "key", &[key_type, &["-N", ""]].concat());
+        let signer = SigningIdentity::from_openssh(&private).unwrap();
+        let mut config = config(&[identity(kem)], WriterPolicy::default());
+        config.suite = suite;
+        let mut writer = Writer::create(&config, &signer, LogId([1; 16]), [1; 32], now(0)).unwrap();
+        writer.record(1, &Record::Shell, now(1)).unwrap();
+        writer.finish(now(2)).unwrap();
+        let mut log = Vec::new();
+        drain(&mut writer, &mut log);
+
+        let trusted = format!("proxy@example {public}");
+        let reader = ReaderConfig {
+            signers: Some(Signers::from_text(&trusted).unwrap()),
+            ..ReaderConfig::default()
+        };
+        let (found, verdict) = read_with(reader, &[&log]);
+        assert!(verdict.is_good(), "{suite:?}: {verdict:?}");
+        let closing = found
+            .checkpoints
+            .last()
+            .unwrap()
+            .statement
+            .as_ref()
+            .unwrap();
+        let epoch = format!("proxy@example {}\n", closing.public_key().to_openssh());
+        for (statement, allowed) in [(&found.opens[0], &trusted), (closing, &epoch)] {
+            let armored = statement.signature_armored();
+            let check = |message: &[u8]| keygen_verify(dir.path(), allowed, message, &armored);
+            assert!(check(&statement.message), "{suite:?}");
+            let mut bent = statement.message.clone();
+            *bent.last_mut().unwrap() ^= 1;
+            assert!(!check(&bent), "{suite:?}");
+        }
+    }
+}
+
+/// An `ssh-agent` with one key that is nowhere else.
+struct Agent {
+    process: Child,
+    socket: PathBuf,
+    public: String,
+}
+
+impl Agent {
+    fn with_key(dir: &Path, key_type: &[&str]) -> Option<Agent> {
+        let (_, public) = keygen(dir, "key", &[key_type, &["-N", ""]].concat());
+        let socket = dir.join("agent");
+        let started = Command::new("ssh-agent")
+            .arg("-D")
+            .arg("-a")
+            .arg(&socket)
+            .stdout(Stdio::null())
+            .spawn();
+        let process = started.ok()?;
+        let agent = Agent {
+            process,
+            socket,
+            public,
+        };
+        let mut tries = 6_000;
+        while !agent.socket.exists() {
+            tries -= 1;
+            assert!(tries > 0, "no socket after a minute");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let added = Command::new("ssh-add")
+            .arg("-q")
+            .arg(dir.join("key"))
+            .env("SSH_AUTH_SOCK", &agent.socket)
+            .status()
+            .unwrap();
+        assert!(added.success());
+        fs::remove_file(dir.join("key")).unwrap();
+        Some(agent)
+    }
+
+    /// The blob that the agent answers `SSH_AGENTC_SIGN_REQUEST` with.
+    fn sign(&self, key: &[u8], data: &[u8]) -> Vec<u8> {
+        let string = |bytes: &[u8]| [&(bytes.len() as u32).to_be_bytes()[..], bytes].concat();
+        let request = [&[13], &string(key)[..], &string(data), &[0; 4]].concat();
+        let mut stream = UnixStream::connect(&self.socket).unwrap();
+        stream.write_all(&string(&request)).unwrap();
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).unwrap();
+        assert_eq!(head[4], 14, "SSH_AGENT_SIGN_RESPONSE");
+        let mut blob = vec![0; u32::from_be_bytes(head[5..].try_into().unwrap()) as usize];
+        stream.read_exact(&mut blob).unwrap();
+        blob
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn a_key_that_only_ssh_agent_has_opens_a_log() {
+    if !ssh_keygen_is_there() {
+        return;
+    }
+    for (suite, kem, key_type) in suites() {
+        let dir = tempfile::tempdir().unwrap();
+        let Some(agent) = Agent::with_key(dir.path(), key_type) else {
+            skip("ssh-agent is not on PATH");
+            return;
+        };
+        let identity_key = PublicKey::from_openssh(&agent.public).unwrap();
+        let mut config = config(&[identity(kem)], WriterPolicy::default());
+        config.suite = suite;
+        let begin =
+            || Writer::begin(&config, identity_key, LogId([1; 16]), [1; 32], now(0)).unwrap();
+        let opening = begin();
+        let request = opening.request().clone();
+        assert_eq!(request.public, identity_key);
+        let key = request.public.to_ssh_blob();
+        let answer = agent.sign(&key, &request.data);
+        let mut writer = opening.answer(&answer).unwrap();
+        writer.record(1, &Record::Shell, now(1)).unwrap();
+        writer.finish(now(2)).unwrap();
+        let mut log = Vec::new();
+        drain(&mut writer, &mut log);
+        let allowed = format!("proxy@example {}", agent.public);
+        let reader = ReaderConfig {
+            signers: Some(Signers::from_text(&allowed).unwrap()),
+            ..ReaderConfig::default()
+        };
+        let (found, verdict) = read_with(reader, &[&log]);
+        assert!(verdict.is_good(), "{suite:?}: {verdict:?}");
+        let open = &found.opens[0];
+        assert!(keygen_verify(
+            dir.path(),
+            &allowed,
+            &open.message,
+            &open.signature_armored()
+        ));
+        let elsewhere = agent.sign(&key, b"something else");
+        assert!(begin().answer(&elsewhere).is_err(), "{suite:?}");
     }
 }
 

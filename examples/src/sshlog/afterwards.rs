@@ -1,7 +1,6 @@
 //! `sshlog recover` and `sshlog rewrap`: new files for logs that are there already.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,11 +8,18 @@ use clap::Args;
 use session_log::{Event, Grant, Now, Recipient, Recovery, SigningIdentity};
 use zeroize::Zeroizing;
 
+use super::input::Files;
 use super::keygen::create;
-use super::read::{read_identity, read_log, read_text};
+use super::read::{read_identity, read_log, read_pieces, read_text};
 use super::{SshlogError, seed};
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  sshlog recover --sign-with ~/.ssh/id_ed25519 --recipient auditor.pub --out whole.sslg broken.sslg
+  sshlog verify --signers allowed_signers --allow recovered whole.sslg
+
+Exit status: 0 it was written; 2 it was not.")]
 pub(super) struct RecoverArguments {
     /// The OpenSSH private key of whoever says what was found
     #[arg(long, value_name = "KEY")]
@@ -24,11 +30,17 @@ pub(super) struct RecoverArguments {
     /// Where to write the recovered log
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// The broken log
+    /// The broken log: a file, or a folder with its segments
     log: PathBuf,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  sshlog rewrap -i auditor --recipient late.pub --sign-with ~/.ssh/id_ed25519 --out late.wraps session.sslg
+  sshlog records -i late --sidecar late.wraps --signers allowed_signers session.sslg
+
+The log stays as it is. Exit status: 0 the sidecar was written; 2 it was not.")]
 pub(super) struct RewrapArguments {
     /// A private key that reads the log
     #[arg(short, long = "identity", value_name = "KEY", required = true)]
@@ -42,7 +54,7 @@ pub(super) struct RewrapArguments {
     /// Where to write the sidecar
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// The log: a file
+    /// The log: a file, or a folder with its segments
     log: PathBuf,
 }
 
@@ -51,22 +63,13 @@ pub(super) fn recover(
     out: &mut dyn Write,
 ) -> Result<(), SshlogError> {
     let signer = read_signer(&arguments.sign_with)?;
-    let unreadable = |error| SshlogError::Read {
-        file: arguments.log.clone(),
-        error,
-    };
-    let mut file = File::open(&arguments.log).map_err(unreadable)?;
     let mut recovery = Recovery::default();
-    let mut piece = vec![0; 64 << 10];
-    loop {
-        let got = file.read(&mut piece).map_err(unreadable)?;
-        if got == 0 {
-            break;
-        }
-        recovery.push(piece.get(..got).unwrap_or_default());
-    }
+    read_pieces(&arguments.log, |bytes| {
+        recovery.push(bytes);
+        Ok(true)
+    })?;
     if let Some(missing) = recovery.missing_trailer() {
-        write_recovered(arguments, file, missing.keep_bytes, &missing.tail)?;
+        write_recovered(arguments, missing.keep_bytes, &missing.tail)?;
         writeln!(
             out,
             "{}: nothing but the trailer was missing; the log is complete, and needed no signature",
@@ -78,7 +81,7 @@ pub(super) fn recover(
     let recovered = recovery
         .begin(recipients, signer.public_key(), *seed()?, now())?
         .sign(&signer)?;
-    write_recovered(arguments, file, recovered.keep_bytes, &recovered.tail)?;
+    write_recovered(arguments, recovered.keep_bytes, &recovered.tail)?;
     let found = recovered.attestation;
     writeln!(
         out,
@@ -95,17 +98,10 @@ pub(super) fn recover(
 /// Writes what is kept of the broken log, then what was missing.
 fn write_recovered(
     arguments: &RecoverArguments,
-    mut broken: File,
     keep_bytes: u64,
     tail: &[u8],
 ) -> Result<(), SshlogError> {
-    broken
-        .seek(SeekFrom::Start(0))
-        .map_err(|error| SshlogError::Read {
-            file: arguments.log.clone(),
-            error,
-        })?;
-    let mut kept = broken.take(keep_bytes);
+    let mut kept = Files::open(&arguments.log)?.take(keep_bytes);
     let mut target = create(&arguments.out, 0o600, &[])?;
     io::copy(&mut kept, &mut target)
         .and_then(|_| target.write_all(tail))
@@ -135,16 +131,9 @@ pub(super) fn rewrap(arguments: &RewrapArguments, out: &mut dyn Write) -> Result
         },
     )?;
     let mut grant = Grant::new(read_recipients(&arguments.recipient)?, *seed()?);
-    let unreadable = |error| SshlogError::Read {
-        file: arguments.log.clone(),
-        error,
-    };
-    let mut file = File::open(&arguments.log).map_err(unreadable)?;
+    let mut files = Files::open(&arguments.log)?;
     for (offset, bytes) in &places {
-        let mut header = vec![0; *bytes as usize];
-        file.seek(SeekFrom::Start(*offset))
-            .and_then(|_| file.read_exact(&mut header))
-            .map_err(unreadable)?;
+        let header = files.read_at(*offset, *bytes)?;
         grant.add_header(&header, &identities)?;
     }
     let unix_ms = u64::try_from(now().unix.as_millis()).unwrap_or(u64::MAX);

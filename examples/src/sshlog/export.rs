@@ -3,21 +3,37 @@
 //! What a player writes to a terminal goes through the filter of `session-log` first. `raw` is what was recorded, byte for byte.
 
 mod cast;
+mod cloudflare;
 mod ocsf;
 mod streams;
 
+pub(super) use cloudflare::ERROR_ALERT;
+
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use session_log::{Event, Record, RecordView};
+use session_log::{Event, Kem, Recipient, Record, RecordView};
 
+use super::afterwards::read_recipients;
 use super::keygen::create;
 use super::read::{conclude, read_log, reader_config};
 use super::{Source, SshlogError};
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Recordings, typescripts and transcripts are made harmless for the terminal that they are played on; raw and cloudflare hold what was recorded, byte
+for byte. Files are made for their owner only, none is overwritten, and no name comes from the log.
+
+Examples:
+  sshlog export -i auditor --to asciicast-v2 --out session.cast session.sslg; asciinema play session.cast
+  sshlog export -i auditor --to typescript --out session.txt session.sslg; scriptreplay -t session.txt.timing session.txt
+  sshlog export -i auditor --to raw --channel 2 --out session.bin session.sslg
+  sshlog export -i auditor --to cloudflare --recipient their.pub --out session.log session.sslg
+
+Exit status: 0 the log is complete and intact, and its signer is the one asked for; 1 it is not, and what there is was exported; 2 it could not be
+read, or a file not be written.")]
 pub(super) struct Arguments {
     /// The format
     #[arg(long, value_enum)]
@@ -28,6 +44,9 @@ pub(super) struct Arguments {
     /// Where to write it. `typescript` writes a second file with .timing at the end, `raw` one with .stdin and .stderr
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Who may read a log in Cloudflare's format: the public file of an X25519 key
+    #[arg(long, value_name = "KEY.pub", required_if_eq("to", "cloudflare"))]
+    recipient: Option<PathBuf>,
     #[command(flatten)]
     source: Source,
 }
@@ -48,6 +67,8 @@ enum Format {
     Jsonl,
     /// OCSF events: SSH activity, processes, files
     Ocsf,
+    /// What Cloudflare's ssh-log-cli reads
+    Cloudflare,
 }
 
 /// Takes the records of one channel.
@@ -66,6 +87,7 @@ pub(super) fn run(
         path.push(ending);
         Ok(BufWriter::new(create(&PathBuf::from(path), 0o600, &[])?))
     };
+    let mut channel = arguments.channel;
     let mut sink: Box<dyn Sink> = match arguments.to {
         Format::AsciicastV2 => Box::new(cast::Cast::new(file("")?, cast::Version::Two)),
         Format::AsciicastV3 => Box::new(cast::Cast::new(file("")?, cast::Version::Three)),
@@ -78,12 +100,19 @@ pub(super) fn run(
         )),
         Format::Jsonl => Box::new(streams::Lines::new(file("")?)),
         Format::Ocsf => Box::new(ocsf::Ocsf::new(file("")?)),
+        Format::Cloudflare => {
+            let facts = arguments.facts()?;
+            channel = facts.channel;
+            warn(&facts, err)?;
+            let recipient = arguments.recipient()?;
+            let sink = cloudflare::Cloudflare::new(file("")?, &recipient, facts.metadata)?;
+            Box::new(sink)
+        }
     };
     let whole = matches!(arguments.to, Format::Jsonl | Format::Ocsf);
-    let mut channel = arguments.channel;
     let verdict = read_log(
         &arguments.source.log,
-        reader_config(&arguments.source)?,
+        reader_config(&arguments.source.keys)?,
         |event| {
             let Event::Record(view) = event else {
                 return Ok(());
@@ -102,5 +131,42 @@ pub(super) fn run(
         },
     )?;
     sink.finish()?;
-    conclude(&verdict, &arguments.source, out, err)
+    conclude(&verdict, &arguments.source.keys, out, err)
+}
+
+/// Says what Cloudflare's format has no place for.
+fn warn(facts: &cloudflare::Facts, err: &mut dyn Write) -> Result<(), SshlogError> {
+    writeln!(
+        err,
+        "sshlog: the format has no signature and no end, and holds one channel's data, its terminal and its exit; {} records were left out",
+        facts.left_out
+    )?;
+    Ok(())
+}
+
+impl Arguments {
+    /// What has to stand in front, from reading the log once.
+    fn facts(&self) -> Result<cloudflare::Facts, SshlogError> {
+        if self.source.log == Path::new("-") {
+            return Err(SshlogError::ReadTwice);
+        }
+        let mut facts = cloudflare::Facts {
+            channel: self.channel,
+            ..cloudflare::Facts::default()
+        };
+        let config = reader_config(&self.source.keys)?;
+        read_log(&self.source.log, config, |event| {
+            facts.take(&event);
+            Ok(())
+        })?;
+        Ok(facts)
+    }
+
+    fn recipient(&self) -> Result<Recipient, SshlogError> {
+        let recipients = read_recipients(self.recipient.as_slice())?;
+        recipients
+            .into_iter()
+            .find(|recipient| recipient.kem() == Kem::X25519)
+            .ok_or(SshlogError::CloudflareKem)
+    }
 }

@@ -6,17 +6,23 @@ use std::time::Duration;
 
 use clap::Args;
 use session_log::{
-    CloudflareEvent, CloudflareMetadata, CloudflareReader, CloudflareSource, Identity, LogId, Now,
-    Record, Suite, Writer, WriterConfig, WriterPolicy,
+    CloudflareEvent, CloudflareExit, CloudflareMetadata, CloudflareReader, CloudflareSource,
+    Identity, LogId, Now, Record, Suite, Writer, WriterConfig, WriterPolicy,
 };
 use zeroize::Zeroizing;
 
 use super::afterwards::{now, read_recipients, read_signer};
+use super::export::ERROR_ALERT;
 use super::keygen::create;
 use super::read::{read_pieces, read_text};
 use super::{SshlogError, seed};
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  sshlog import -i their-key --recipient auditor.pub --sign-with ~/.ssh/id_ed25519 --out session.sslg session.log
+
+Exit status: 0 all of it was imported; 1 it is damaged or cut, and what stands before that was imported; 2 nothing could be.")]
 pub(super) struct Arguments {
     /// The private key: base64, as `ssh-log-cli generate-key-pair` writes it, or one of `sshlog keygen --kem x25519`
     #[arg(short, long = "identity", value_name = "KEY")]
@@ -36,6 +42,8 @@ pub(super) struct Arguments {
 
 /// The channel that everything of such a log stands on.
 const CHANNEL: u32 = 1;
+/// Longest session that an end is believed of.
+const MAX_LENGTH: Duration = Duration::from_secs(366 * 86_400);
 
 pub(super) fn run(
     arguments: &Arguments,
@@ -55,8 +63,12 @@ pub(super) fn run(
         file: create(&arguments.out, 0o600, &[])?,
         began: Duration::ZERO,
         last: Duration::ZERO,
-        exit: Vec::new(),
+        exit: None,
+        data_size: 0,
+        found_bytes: 0,
         packets: 0,
+        unknown_modes: 0,
+        unknown_codes: 0,
     };
     let mut failed = None;
     read_pieces(&arguments.log, |bytes| {
@@ -78,6 +90,7 @@ pub(super) fn run(
         err,
         "sshlog: the original is unsigned, and does not show when blocks are missing from its end"
     )?;
+    import.tell(err)?;
     if reader.met_empty_block() {
         writeln!(
             err,
@@ -96,8 +109,14 @@ struct Import {
     /// The calendar at the original's beginning.
     began: Duration,
     last: Duration,
-    exit: Vec<(Option<u32>, Option<String>, bool)>,
+    exit: Option<CloudflareExit>,
+    /// How much data there is by the metadata, and how much was found, bytes.
+    data_size: u64,
+    found_bytes: u64,
     packets: u64,
+    unknown_modes: usize,
+    /// Packets of extended data that is not standard error.
+    unknown_codes: u64,
 }
 
 impl Import {
@@ -111,6 +130,9 @@ impl Import {
                 data,
             } => {
                 self.packets += 1;
+                self.found_bytes += data.len() as u64;
+                let is_known = code == 0 || (code == 1 && source == CloudflareSource::Origin);
+                self.unknown_codes += u64::from(!is_known);
                 let record = match (source, code) {
                     (CloudflareSource::Client, _) => Record::Input(&data),
                     (CloudflareSource::Origin, 1) => Record::Stderr(&data),
@@ -145,6 +167,8 @@ impl Import {
         );
         self.record(Duration::ZERO, &Record::Annotation { text: &imported })?;
         if let Some(pty) = &metadata.pty {
+            let (modes, unknown) = pty.encoded_modes();
+            self.unknown_modes = unknown;
             self.record(
                 Duration::ZERO,
                 &Record::Pty {
@@ -153,14 +177,12 @@ impl Import {
                     rows: pty.height,
                     pixel_width: 0,
                     pixel_height: 0,
-                    modes: &[],
+                    modes: &modes,
                 },
             )?;
         }
-        if let Some(exit) = &metadata.exit_data {
-            self.exit
-                .push((exit.status, exit.signal.clone(), exit.core_dumped));
-        }
+        self.data_size = metadata.data_size;
+        self.exit.clone_from(&metadata.exit_data);
         Ok(())
     }
 
@@ -181,21 +203,10 @@ impl Import {
     }
 
     fn finish(&mut self, failed: Option<session_log::CloudflareError>) -> Result<(), SshlogError> {
-        let last = self.last;
-        for (status, signal, core_dumped) in std::mem::take(&mut self.exit) {
-            if let Some(code) = status {
-                self.record(last, &Record::ExitStatus { code })?;
-            }
-            if let Some(name) = signal {
-                let record = Record::ExitSignal {
-                    name: &name,
-                    core_dumped,
-                    message: "",
-                    language: "",
-                };
-                self.record(last, &record)?;
-            }
+        if let Some(exit) = self.exit.take() {
+            self.end(&exit)?;
         }
+        let last = self.last;
         if let Some(error) = failed {
             let text = error.to_string();
             self.record(
@@ -211,6 +222,55 @@ impl Import {
             writer.finish(at)?;
         }
         self.drain()
+    }
+
+    /// How the session ended, at the time that stands in the metadata.
+    fn end(&mut self, exit: &CloudflareExit) -> Result<(), SshlogError> {
+        let ended = Duration::from_secs(exit.timestamp).saturating_sub(self.began);
+        let ended = ended.clamp(self.last, self.last.max(MAX_LENGTH));
+        if let Some(code) = exit.status {
+            self.record(ended, &Record::ExitStatus { code })?;
+        }
+        if exit.signal.is_some() || exit.core_dumped {
+            let record = Record::ExitSignal {
+                name: exit.signal.as_deref().unwrap_or_default(),
+                core_dumped: exit.core_dumped,
+                message: "",
+                language: "",
+            };
+            self.record(ended, &record)?;
+        }
+        if let Some(text) = &exit.error_msg {
+            let code = ERROR_ALERT;
+            self.record(ended, &Record::Alert { code, text })?;
+        }
+        Ok(())
+    }
+
+    /// Says what of the original is not as it should be, or could not be kept.
+    fn tell(&self, err: &mut dyn Write) -> Result<(), SshlogError> {
+        if self.found_bytes != self.data_size {
+            writeln!(
+                err,
+                "sshlog: its metadata speaks of {} bytes, and {} were found",
+                self.data_size, self.found_bytes
+            )?;
+        }
+        if self.unknown_modes > 0 {
+            writeln!(
+                err,
+                "sshlog: {} terminal modes have names that SSH does not know, and were left out",
+                self.unknown_modes
+            )?;
+        }
+        if self.unknown_codes > 0 {
+            writeln!(
+                err,
+                "sshlog: {} packets are of an unknown type of data, and were taken for ordinary input or output",
+                self.unknown_codes
+            )?;
+        }
+        Ok(())
     }
 
     fn drain(&mut self) -> Result<(), SshlogError> {

@@ -14,7 +14,7 @@ pub(super) fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<bool, SshlogError> {
-    let verdict = read_log(&source.log, reader_config(source)?, |event| {
+    let verdict = read_log(&source.log, reader_config(&source.keys)?, |event| {
         match event {
             Event::Record(view) => writeln!(out, "{}", line(&view))?,
             Event::Gap(gap) => {
@@ -28,7 +28,7 @@ pub(super) fn run(
         }
         Ok(())
     })?;
-    conclude(&verdict, source, out, err)
+    conclude(&verdict, &source.keys, out, err)
 }
 
 /// One record as JSON without line ends and without characters that a terminal acts on.

@@ -14,6 +14,13 @@ use zeroize::Zeroizing;
 use super::SshlogError;
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sshlog keygen --out auditor                                     auditor and auditor.pub
+  sshlog keygen --out fips-reader --kem p256                      for logs of the suite 0x0101
+  sshlog keygen --out their --kem x25519 --format cloudflare      for logs of ssh-log-cli
+
+The private file is readable by its owner only. Neither file is ever overwritten. Exit status: 0 both were made; 2 neither was.")]
 pub(super) struct Arguments {
     /// Where to write the private key; the public key goes beside it with .pub at the end
     #[arg(long, value_name = "KEY")]

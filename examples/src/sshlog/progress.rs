@@ -1,6 +1,5 @@
 //! How far the reading of a long file is, on standard error when that is a terminal.
 
-use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
 
 /// Shorter files are read before anybody looks, bytes.
@@ -13,22 +12,13 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Shows nothing.
-    pub(super) fn hidden() -> Progress {
-        Progress {
-            total: 0,
-            done: 0,
-            shown: 0,
-        }
-    }
-
-    /// Shows itself for a long file, unless standard output is the same terminal.
-    pub(super) fn of(file: &File) -> Progress {
-        let len = file.metadata().map_or(0, |metadata| metadata.len());
+    /// Shows itself for a long log on a terminal, unless standard output is the same terminal.
+    pub(super) fn of(len: u64) -> Progress {
         let seen = io::stderr().is_terminal() && !io::stdout().is_terminal();
         Progress {
             total: if seen && len >= LONG_BYTES { len } else { 0 },
-            ..Progress::hidden()
+            done: 0,
+            shown: 0,
         }
     }
 

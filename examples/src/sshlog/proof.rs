@@ -12,6 +12,12 @@ use super::read::{read_bytes, read_pieces, read_signers, reader_config};
 use super::{Source, SshlogError};
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  sshlog prove -i auditor --frame 7 --out proof session.sslg
+  sshlog check-proof --signers allowed_signers proof
+
+A proof holds the key of one frame, its place in the tree, and the signatures over that. Exit status: 0 it was written; 2 it was not.")]
 pub(super) struct ProveArguments {
     /// The number of the segment
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -27,6 +33,11 @@ pub(super) struct ProveArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  sshlog check-proof --signers allowed_signers proof
+
+What is proven is printed as by sshlog records. Exit status: 0 the proof holds; 1 it does not; 2 it could not be read.")]
 pub(super) struct CheckArguments {
     /// Who may sign: an OpenSSH allowed_signers file
     #[arg(long, value_name = "FILE")]
@@ -39,7 +50,7 @@ pub(super) struct CheckArguments {
 const MAX_PROOF_FILE_BYTES: u64 = 32 << 20;
 
 pub(super) fn prove(arguments: &ProveArguments, out: &mut dyn Write) -> Result<(), SshlogError> {
-    let config = reader_config(&arguments.source)?;
+    let config = reader_config(&arguments.source.keys)?;
     let mut prover = Prover::new(config, arguments.segment, arguments.frame);
     read_pieces(&arguments.source.log, |bytes| {
         prover.push(bytes);

@@ -1,7 +1,7 @@
 //! From files to events: what all commands share.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use session_log::{
@@ -10,11 +10,12 @@ use session_log::{
 };
 use zeroize::Zeroizing;
 
+use super::input::Input;
 use super::progress::Progress;
-use super::{Source, SshlogError};
+use super::{Keys, SshlogError};
 
 /// How much of a log is read at a time, bytes.
-const PIECE_BYTES: usize = 64 << 10;
+pub(super) const PIECE_BYTES: usize = 64 << 10;
 /// Longest key or signers file that is read, bytes. The parsers have limits of their own below it.
 const MAX_TEXT_FILE_BYTES: u64 = 2 << 20;
 
@@ -39,58 +40,39 @@ pub(super) fn read_log(
     Ok(reader.verdict())
 }
 
-/// Reads a file, or standard input, piece by piece until `each` wants no more.
+/// Reads a log piece by piece until `each` wants no more.
 pub(super) fn read_pieces(
     log: &Path,
     mut each: impl FnMut(&[u8]) -> Result<bool, SshlogError>,
 ) -> Result<(), SshlogError> {
-    let unreadable = |error| SshlogError::Read {
-        file: log.into(),
-        error,
-    };
-    let mut progress = Progress::hidden();
-    let mut input: Box<dyn Read> = if log == Path::new("-") {
-        Box::new(io::stdin().lock())
-    } else {
-        let file = File::open(log).map_err(unreadable)?;
-        progress = Progress::of(&file);
-        Box::new(file)
-    };
+    let mut input = Input::open(log)?;
+    let mut progress = Progress::of(input.len());
     let mut piece = vec![0; PIECE_BYTES];
     loop {
-        let got = match input.read(&mut piece) {
-            Ok(got) => got,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(unreadable(error)),
-        };
-        progress.add(got as u64);
-        match piece.get(..got) {
-            Some(bytes) if got > 0 => {
-                if !each(bytes)? {
-                    return Ok(());
-                }
-            }
-            _ => return Ok(()),
+        let bytes = input.read(&mut piece)?;
+        progress.add(bytes.len() as u64);
+        if bytes.is_empty() || !each(bytes)? {
+            return Ok(());
         }
     }
 }
 
 /// The keys, signers and mode that the command line names.
-pub(super) fn reader_config(source: &Source) -> Result<ReaderConfig, SshlogError> {
-    let identities = source
+pub(super) fn reader_config(keys: &Keys) -> Result<ReaderConfig, SshlogError> {
+    let identities = keys
         .identity
         .iter()
         .map(|file| read_identity(file))
         .collect::<Result<_, _>>()?;
     Ok(ReaderConfig {
         identities,
-        signers: source.signers.as_deref().map(read_signers).transpose()?,
-        mode: if source.salvage {
+        signers: keys.signers.as_deref().map(read_signers).transpose()?,
+        mode: if keys.salvage {
             ReadMode::Salvage
         } else {
             ReadMode::Strict
         },
-        sidecars: source
+        sidecars: keys
             .sidecar
             .iter()
             .map(|file| read_sidecar(file))
@@ -219,18 +201,18 @@ pub(super) fn print_verdict(verdict: &Verdict, to: &mut dyn Write) -> io::Result
 /// The verdict on standard error, after the log's contents went to standard output; then whether it is what was asked for.
 pub(super) fn conclude(
     verdict: &Verdict,
-    source: &Source,
+    keys: &Keys,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<bool, SshlogError> {
     out.flush()?;
     print_verdict(verdict, err)?;
-    if source.signers.is_none() {
+    if keys.signers.is_none() {
         writeln!(
             err,
             "sshlog: the signer was not checked; name the trusted ones with --signers FILE"
         )?;
     }
     let readable = verdict.decryption == Decryption::Ok;
-    Ok(readable && super::is_accepted(verdict, source.signers.is_some(), &source.allow))
+    Ok(readable && super::is_accepted(verdict, keys.signers.is_some(), &keys.allow))
 }

@@ -15,14 +15,19 @@ pub(crate) fn tool(name: &str) -> Option<PathBuf> {
         .map(|folder| folder.join(name))
         .find(|file| file.is_file());
     if found.is_none() {
-        assert!(
-            std::env::var_os("PORTREEVE_NO_SKIP").is_none_or(|value| value != "1"),
-            "{name} is not installed and nothing may be skipped"
-        );
-        // Not a macro: what those print is swallowed where a test succeeds.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: {name} is not installed");
+        skip(&format!("{name} is not installed"));
     }
     found
+}
+
+/// Says why a test is left, or fails when nothing may be skipped.
+pub(crate) fn skip(why: &str) {
+    assert!(
+        std::env::var_os("PORTREEVE_NO_SKIP").is_none_or(|value| value != "1"),
+        "{why} and nothing may be skipped"
+    );
+    // Not a macro: what those print is swallowed where a test succeeds.
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }
 
 /// The binary of an example, which `cargo test` puts beside the tests.

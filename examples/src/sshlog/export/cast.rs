@@ -8,6 +8,7 @@ use session_log::{Record, RecordView, Sanitizer, Style};
 
 use super::Sink;
 use crate::sshlog::SshlogError;
+use crate::sshlog::replay::{MAX_COLUMNS, MAX_ROWS, USUAL_SIZE};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Version {
@@ -32,7 +33,7 @@ impl Cast {
         Cast {
             file,
             version,
-            screen: ("xterm".to_owned(), 80, 24),
+            screen: ("xterm".to_owned(), USUAL_SIZE.0, USUAL_SIZE.1),
             unix_secs: 0,
             began: false,
             first_us: None,
@@ -71,6 +72,13 @@ impl Cast {
     }
 }
 
+/// A size that players can be asked for; 0 means unknown (RFC 4254 section 6.2).
+fn screen_size(columns: u32, rows: u32) -> (u32, u32) {
+    let or = |value, usual| if value == 0 { usual } else { value };
+    let (columns, rows) = (or(columns, USUAL_SIZE.0), or(rows, USUAL_SIZE.1));
+    (columns.min(MAX_COLUMNS), rows.min(MAX_ROWS))
+}
+
 impl Sink for Cast {
     fn take(&mut self, view: &RecordView<'_>) -> Result<(), SshlogError> {
         match &view.record {
@@ -82,7 +90,8 @@ impl Sink for Cast {
                 ..
             } if !self.began => {
                 let safe: String = term.chars().filter(char::is_ascii_graphic).collect();
-                self.screen = (safe, *columns, *rows);
+                let (columns, rows) = screen_size(*columns, *rows);
+                self.screen = (safe, columns, rows);
             }
             Record::Output(data) | Record::Stderr(data) => {
                 let mut text = String::new();
@@ -90,6 +99,7 @@ impl Sink for Cast {
                 self.event(view.t_us, "o", &text)?;
             }
             Record::Resize { columns, rows, .. } => {
+                let (columns, rows) = screen_size(*columns, *rows);
                 self.event(view.t_us, "r", &format!("{columns}x{rows}"))?;
             }
             Record::ExitStatus { code } if self.version == Version::Three => {

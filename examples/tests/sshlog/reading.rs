@@ -1,14 +1,11 @@
 //! The `sshlog` command as its users meet it: files in, text and an exit status out.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
-
-mod common;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::common;
 use examples::sshlog::run;
 use session_log::{
     LogId, Now, Recipient, Record, Side, SigningIdentity, Suite, Writer, WriterConfig, WriterPolicy,

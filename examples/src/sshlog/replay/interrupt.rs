@@ -1,0 +1,65 @@
+//! Ctrl-C, so that a replay that is left puts the terminal in order and still says its verdict.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::asked::{Asked, HangUp};
+
+pub(super) struct Interrupt {
+    came: Arc<AtomicBool>,
+}
+
+/// How long Ctrl-C may go unnoticed in a pause.
+const NOTICE: Duration = Duration::from_millis(50);
+/// What shells report of a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
+
+impl Interrupt {
+    /// Leaves it to the system, which ends the program.
+    pub(super) fn unwatched() -> Interrupt {
+        Interrupt {
+            came: Arc::default(),
+        }
+    }
+
+    /// Watches for it from now on. A second one ends the program at once, for output that nobody takes.
+    pub(super) fn watch() -> Interrupt {
+        let came = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&came);
+        thread::spawn(move || {
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+                .enable_io()
+                .build()
+            else {
+                return;
+            };
+            runtime.block_on(async {
+                let Ok(mut asked) = Asked::new(HangUp::Ends) else {
+                    return;
+                };
+                asked.once().await;
+                flag.store(true, Ordering::Relaxed);
+                asked.again().await;
+                std::process::exit(INTERRUPTED);
+            });
+        });
+        Interrupt { came }
+    }
+
+    pub(super) fn came(&self) -> bool {
+        self.came.load(Ordering::Relaxed)
+    }
+
+    /// Sleeps, but not on when it comes.
+    pub(super) fn sleep(&self, pause: Duration) {
+        let began = Instant::now();
+        while let Some(rest) = pause.checked_sub(began.elapsed())
+            && !rest.is_zero()
+            && !self.came()
+        {
+            thread::sleep(rest.min(NOTICE));
+        }
+    }
+}
