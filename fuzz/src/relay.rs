@@ -130,10 +130,13 @@ fn wants_reply(packet: &[u8]) -> bool {
 }
 
 fn grant(choice: u8) -> Grant {
-    let body = match choice % 5 {
+    let body = match choice % 6 {
         0 => "",
         1 => "permit = [\"exec\"]",
         2 => "max_channels = 1",
+        4 => {
+            "local_forward = [{ host = \"h\", port = \"any\" }]\nremote_forward = [{ host = \"h\", port = \"any\" }]"
+        }
         3 => "commands = { allow = [\"*\"], deny = [\"a*\"] }\nsubsystems = []",
         _ => "permit = [\"shell\", \"pty\", \"exec\"]\nmax_channels = 3",
     };
@@ -196,12 +199,27 @@ pub(crate) fn any_packet(input: &mut Input<'_>) -> Vec<u8> {
     let parts: [&[u8]; 4] = match kind % 16 {
         0 => {
             let name = GLOBAL_REQUESTS[usize::from(id[3] ^ other[3]) % GLOBAL_REQUESTS.len()];
-            return [&[80], &string(name.as_bytes())[..], &flag, bytes].concat();
+            let listen = [&string(b"h")[..], &[0, 0, 0, id[3] & 1]].concat();
+            let data = if name == "tcpip-forward" {
+                &listen
+            } else {
+                bytes
+            };
+            return [&[80], &string(name.as_bytes())[..], &flag, data].concat();
         }
         1 => [&[81], bytes, b"", b""],
         2 => [&[82], b"", b"", b""],
         3 => return [&[90], &string(b"session")[..], &window].concat(),
-        4 => return [&[90], &string(b"direct-tcpip")[..], &window, bytes].concat(),
+        4 => {
+            let kind: &[u8] = if id[3] & 1 == 0 {
+                b"direct-tcpip"
+            } else {
+                b"forwarded-tcpip"
+            };
+            let port = [0, 0, 0, id[3] & 1];
+            let place = [&string(b"h")[..], &port, &string(bytes), &port].concat();
+            return [&[90], &string(kind)[..], &window, &place].concat();
+        }
         5 => [
             &[91],
             &id,

@@ -181,6 +181,28 @@ pub enum ChannelEvent {
         /// Its name.
         name: String,
     },
+    /// A connection was asked for at the other side.
+    #[serde(rename = "channel.forward")]
+    Forward {
+        /// The channel.
+        channel: u32,
+        /// Who asked: the client to reach something through the target, or the target for who came to a listener.
+        from: Leg,
+        /// The channel type.
+        kind: String,
+        /// The host, or the path of a socket.
+        host: String,
+        /// The port, 0 of a socket.
+        port: u32,
+    },
+    /// The target was asked to listen for the client.
+    #[serde(rename = "forward.listen")]
+    Listen {
+        /// The address, or the path of a socket.
+        host: String,
+        /// The port; 0 of a socket, and where the target chooses.
+        port: u32,
+    },
     /// Something was refused; channel 0 is the connection itself.
     #[serde(rename = "channel.refused")]
     Refused {

@@ -10,12 +10,15 @@
 //! the wire go on, so channel numbers, windows and reply wishes stay end to end. Every direction is
 //! strictly first in, first out; the one exception is the target's EOF, which waits a moment for the
 //! exit status, because dropbear and PuTTY forget the status of a channel that is at its end on both sides.
+//! Forwarded connections pass the same way, until one turns out to carry SSH: then it ends for both sides.
 
 mod channel;
 mod data;
 mod decide;
 mod describe;
+mod forward;
 mod global;
+mod listen;
 mod open;
 mod refusal;
 mod request;
@@ -29,9 +32,11 @@ use policy::{Constraints, Grant, Permissions};
 use session_log::Record;
 
 use self::channel::Channels;
-use self::data::release_eof;
+use self::data::{Stream, release_eof};
 use self::global::GlobalRequests;
 pub use self::global::{Announcement, HostKeys, NextStep, Proofs};
+use self::listen::Listeners;
+pub use self::listen::MAX_LISTENERS;
 use self::refusal::{flush_refusals, notify};
 use self::wire::Message;
 use crate::{ChannelEvent, Exit, Leg, PerLeg};
@@ -108,6 +113,7 @@ pub struct Relay {
     constraints: Arc<Constraints>,
     channels: Channels,
     global: GlobalRequests,
+    listeners: Listeners,
     bytes_from: PerLeg<u64>,
     last_exit: Option<Exit>,
 }
@@ -121,6 +127,7 @@ impl Relay {
             constraints: Arc::clone(&grant.constraints),
             channels: Channels::default(),
             global: GlobalRequests::default(),
+            listeners: Listeners::default(),
             bytes_from: PerLeg::default(),
             last_exit: None,
         }
@@ -173,11 +180,7 @@ impl Relay {
                 Ok(())
             }
             Message::Data { recipient, data } => {
-                let record = match from {
-                    Leg::Client => Record::Input(data),
-                    Leg::Target => Record::Output(data),
-                };
-                self.data(from, recipient, data.len(), &record, out)
+                self.data(from, recipient, Stream::Plain, data, out)
             }
             Message::ExtendedData {
                 recipient,

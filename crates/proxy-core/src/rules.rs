@@ -8,6 +8,9 @@ use policy::{Feature, Features, PolicySet, Revocations};
 /// [`refuse_beyond`](PolicySet::refuse_beyond) it; a session refuses a login whose grant asks for more.
 pub const ENFORCED: Features = Features::NONE
     .with(Feature::Commands)
+    .with(Feature::LocalForward)
+    .with(Feature::RemoteForward)
+    .with(Feature::StreamLocal)
     .with(Feature::Reevaluation);
 
 /// What decides who may do what. It never changes; share it in an [`Arc`], and when it is to change, give a whole new one to

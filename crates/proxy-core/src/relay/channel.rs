@@ -3,6 +3,7 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use core::time::Duration;
 
+use super::forward::Carried;
 use crate::{Exit, Leg, PerLeg, RelayError};
 
 /// Most requests of one direction of one channel that may wait for their reply; no client sends more
@@ -85,6 +86,8 @@ pub(crate) struct Channel {
     pub(crate) bytes_from: PerLeg<u64>,
     pub(crate) replies_to: PerLeg<Replies>,
     pub(crate) program: Program,
+    /// Of a forwarded connection; nothing of a session.
+    pub(crate) carried: Option<Carried>,
     /// The target's EOF waits until then for the exit status.
     pub(crate) held_eof_until: Option<Duration>,
     /// Refusals wait until then for the client to have heard why.
@@ -148,6 +151,7 @@ impl Channels {
             bytes_from: PerLeg::default(),
             replies_to: PerLeg::default(),
             program: Program::default(),
+            carried: None,
             held_eof_until: None,
             words_until: None,
             notice_credit,

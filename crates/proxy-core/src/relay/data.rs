@@ -10,13 +10,20 @@ use super::wire::{self, own};
 use super::{EOF_HOLD, Outlet, Relay, RelayError};
 use crate::{ChannelEvent, Leg};
 
+/// Which of a channel's streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stream {
+    Plain,
+    Error,
+}
+
 impl Relay {
     pub(super) fn data(
         &mut self,
         from: Leg,
         recipient: u32,
-        len: usize,
-        record: &Record<'_>,
+        stream: Stream,
+        data: &[u8],
         out: &mut impl Outlet,
     ) -> Result<(), RelayError> {
         let channel = self.channels.addressed(from, recipient)?;
@@ -25,10 +32,27 @@ impl Relay {
             write_refusal(number, from, "data", why, out);
             return Ok(());
         }
-        let len = len as u64;
+        if let Some(carried) = &mut channel.carried
+            && carried.begins_as_ssh(from, data)
+        {
+            carried.is_cut = true;
+            cut(channel, from, out);
+            return Ok(());
+        }
+        let len = data.len() as u64;
         channel.bytes_from[from] = channel.bytes_from[from].saturating_add(len);
         self.bytes_from[from] = self.bytes_from[from].saturating_add(len);
-        out.record(number, record);
+        let record = match (stream, from) {
+            _ if channel.carried.is_some() => Record::ForwardData {
+                from: from.side(),
+                bytes: len,
+                data,
+            },
+            (Stream::Error, _) => Record::Stderr(data),
+            (Stream::Plain, Leg::Client) => Record::Input(data),
+            (Stream::Plain, Leg::Target) => Record::Output(data),
+        };
+        out.record(number, &record);
         out.pass();
         Ok(())
     }
@@ -41,13 +65,14 @@ impl Relay {
         data: &[u8],
         out: &mut impl Outlet,
     ) -> Result<(), RelayError> {
-        if from == Leg::Client || code != own::STDERR {
-            let number = self.channels.addressed(from, recipient)?.number;
+        let channel = self.channels.addressed(from, recipient)?;
+        if from == Leg::Client || code != own::STDERR || channel.carried.is_some() {
+            let number = channel.number;
             let why = "only a target's stderr is known";
             write_refusal(number, from, "extended data", why, out);
             return Ok(());
         }
-        self.data(from, recipient, data.len(), &Record::Stderr(data), out)
+        self.data(from, recipient, Stream::Error, data, out)
     }
 
     pub(super) fn eof(
@@ -58,6 +83,10 @@ impl Relay {
         out: &mut impl Outlet,
     ) -> Result<(), RelayError> {
         let channel = self.channels.addressed(from, recipient)?;
+        if channel.carried.as_ref().is_some_and(|it| it.is_cut) {
+            // The other side was told so when the connection was cut.
+            return Ok(());
+        }
         if core::mem::replace(&mut channel.eof_from[from], true) || channel.closed_by[from] {
             write_refusal(
                 channel.number,
@@ -69,7 +98,11 @@ impl Relay {
             return Ok(());
         }
         out.record(channel.number, &Record::Eof { from: from.side() });
-        if from == Leg::Target && channel.exit.is_none() && !channel.closed_by[Leg::Client] {
+        if from == Leg::Target
+            && channel.carried.is_none()
+            && channel.exit.is_none()
+            && !channel.closed_by[Leg::Client]
+        {
             channel.held_eof_until = Some(now.saturating_add(EOF_HOLD));
         } else {
             out.pass();
@@ -91,6 +124,13 @@ impl Relay {
         out.record(number, &Record::Close { from: from.side() });
         if from == Leg::Target {
             release_eof(channel, out);
+        }
+        if channel.carried.is_some() && channel.closed_by[from.other()] {
+            let record = Record::ForwardClose {
+                client_bytes: channel.bytes_from.client,
+                target_bytes: channel.bytes_from.target,
+            };
+            out.record(number, &record);
         }
         out.pass();
         if channel.closed_by[from.other()]
@@ -115,6 +155,25 @@ fn unwanted(channel: &Channel, from: Leg) -> Option<&'static str> {
         Some("it is for a program that was refused")
     } else {
         None
+    }
+}
+
+/// Ends a forwarded connection for both sides. They close the channel themselves, so that its numbers stay theirs until both did.
+fn cut(channel: &mut Channel, from: Leg, out: &mut impl Outlet) {
+    let why = "a session inside the session would pass unseen";
+    write_refusal(
+        channel.number,
+        from,
+        "SSH in a forwarded connection",
+        why,
+        out,
+    );
+    for leg in [Leg::Client, Leg::Target] {
+        if !core::mem::replace(&mut channel.eof_from[leg.other()], true)
+            && let Some(id) = channel.ids[leg]
+        {
+            out.send(leg, own::to_channel(wire::CHANNEL_EOF, id));
+        }
     }
 }
 

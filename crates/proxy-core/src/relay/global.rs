@@ -18,7 +18,9 @@ use alloc::vec::Vec;
 use session_log::Record;
 
 use super::channel::MAX_PENDING_REPLIES;
+use super::listen::Listener;
 use super::refusal::{flush_refusals, write_refusal};
+use super::wire::forward::{Act, ListenRequest};
 use super::wire::{self, Message, own};
 use super::{Outlet, Relay, RelayError};
 use crate::{ChannelEvent, Leg, PerLeg};
@@ -82,9 +84,11 @@ pub struct Proofs {
 
 /// What answers the oldest unanswered request of a leg.
 #[derive(Debug)]
-enum Answer {
+pub(super) enum Answer {
     /// Its peer, as it comes.
     FromPeer,
+    /// Its peer, about a listener.
+    AboutListener(Act, Listener),
     /// The proxy, when all earlier ones were answered.
     Own(Vec<u8>),
     /// Nobody on that leg asked: the proxy did, between that leg's requests.
@@ -102,7 +106,7 @@ pub(super) struct GlobalRequests {
 }
 
 impl GlobalRequests {
-    fn push(&mut self, to: Leg, answer: Answer) -> Result<(), RelayError> {
+    pub(super) fn push(&mut self, to: Leg, answer: Answer) -> Result<(), RelayError> {
         let answers = &mut self.answers_to[to];
         if answers.len() >= MAX_PENDING_REPLIES {
             return Err(RelayError::TooManyRequests {
@@ -111,6 +115,11 @@ impl GlobalRequests {
         }
         answers.push_back(answer);
         Ok(())
+    }
+
+    /// A refusal goes out in its turn.
+    pub(super) fn refuse(&mut self, to: Leg, out: &mut impl Outlet) -> Result<(), RelayError> {
+        self.answer(to, refusal(), out)
     }
 
     /// An answer of the proxy goes out in its turn.
@@ -184,11 +193,11 @@ impl Relay {
             (Leg::Target, ANNOUNCEMENT) => {
                 return self.target_announces(want_reply, packet, out);
             }
+            (Leg::Client, name) if ListenRequest::is_one(name) => {
+                return self.listen_request((name, want_reply, data), out);
+            }
             (Leg::Client, PROVE) if want_reply => return self.client_asks(packet, out),
             (Leg::Client, PROVE) => Err("no answer is wanted"),
-            (Leg::Client, "tcpip-forward" | "streamlocal-forward@openssh.com") => {
-                Err("remote forwarding is not granted")
-            }
             _ => Err("not a known global request"),
         };
         match verdict {
@@ -235,18 +244,13 @@ impl Relay {
                     flush_refusals(channel, Leg::Client, out);
                 }
             }
-            // No request that passes has an answer with data.
-            _ if !data.is_empty() => return Err(RelayError::Malformed),
-            Some(_) => {
-                out.record(
-                    0,
-                    &Record::Reply {
-                        from: from.side(),
-                        ok,
-                    },
-                );
-                out.pass();
+            Some(Answer::AboutListener(act, listener)) => {
+                self.listener_answered((act, listener), ok, data, out)?;
+                pass_reply(from, ok, out);
             }
+            // No other request that passes has an answer with data.
+            _ if !data.is_empty() => return Err(RelayError::Malformed),
+            Some(_) => pass_reply(from, ok, out),
             None => {
                 write_refusal(0, from, "global reply", "nobody asked", out);
                 return Ok(());
@@ -310,6 +314,15 @@ fn tell(announcement: Announcement, out: &mut impl Outlet) {
         },
     );
     out.send(Leg::Client, announcement.packet);
+}
+
+fn pass_reply(from: Leg, ok: bool, out: &mut impl Outlet) {
+    let record = Record::Reply {
+        from: from.side(),
+        ok,
+    };
+    out.record(0, &record);
+    out.pass();
 }
 
 fn record_request(from: Leg, kind: &str, want_reply: bool, out: &mut impl Outlet) {

@@ -4,10 +4,16 @@ use alloc::format;
 
 use session_log::Record;
 
+use super::forward::{Carried, allows};
 use super::refusal::write_refusal;
+use super::wire::forward::{
+    Connection, DIRECT_SOCKET, DIRECT_TCP, FORWARDED_SOCKET, FORWARDED_TCP,
+};
 use super::wire::{Message, own};
 use super::{NOTICE_CREDIT_BYTES, Outlet, Relay, RelayError};
 use crate::{ChannelEvent, Leg};
+
+const SESSION: &str = "session";
 
 impl Relay {
     pub(super) fn open(
@@ -30,50 +36,74 @@ impl Relay {
         if self.channels.is_used(from, sender) {
             return Err(RelayError::ChannelReused { id: sender });
         }
-        let max_channels = self.permissions.max_channels;
-        let refusal = match (from, kind) {
-            (Leg::Client, "session") if self.channels.len() >= max_channels as usize => {
-                Some((own::RESOURCE_SHORTAGE, "too many channels are open"))
-            }
-            (Leg::Client, "session") => None,
-            (_, "direct-tcpip" | "direct-streamlocal@openssh.com" | "forwarded-tcpip") => Some((
-                own::ADMINISTRATIVELY_PROHIBITED,
-                "port forwarding is not granted",
-            )),
-            (_, "tun@openssh.com") => Some((
-                own::ADMINISTRATIVELY_PROHIBITED,
-                "tunnel forwarding is never granted",
-            )),
-            (Leg::Target, "x11" | "auth-agent@openssh.com") => Some((
-                own::ADMINISTRATIVELY_PROHIBITED,
-                "agent and X11 forwarding are not granted",
-            )),
-            _ => Some((own::ADMINISTRATIVELY_PROHIBITED, "not a known channel type")),
-        };
-        if let Some((reason, why)) = refusal {
-            let what = format!("channel {kind}");
+        let connection = Connection::parse(kind, data);
+        if let Err((reason, why)) = self.judge_open(from, kind, connection.as_ref()) {
+            let what = match &connection {
+                Some(it) => format!("channel {kind} to {} {}", it.host, it.port),
+                None => format!("channel {kind}"),
+            };
             write_refusal(0, from, &what, why, out);
             out.send(from, own::open_failure(sender, reason, why));
             return Ok(());
         }
-        let notice_credit = if window > 2 * NOTICE_CREDIT_BYTES {
-            NOTICE_CREDIT_BYTES
-        } else {
-            0
+        match connection {
+            Some(connection) => {
+                let number = self.channels.open(from, sender, 0)?;
+                if let Some(channel) = self.channels.numbered(number) {
+                    channel.carried = Some(Carried::default());
+                }
+                tell_of_connection(number, from, kind, &connection, out);
+                out.pass();
+            }
+            None => {
+                let notice_credit = if window > 2 * NOTICE_CREDIT_BYTES {
+                    NOTICE_CREDIT_BYTES
+                } else {
+                    0
+                };
+                let number = self.channels.open(from, sender, notice_credit)?;
+                let record = Record::ChannelOpen {
+                    from: from.side(),
+                    kind,
+                    window,
+                    max_packet,
+                    data,
+                };
+                out.record(number, &record);
+                let packet = own::with_window(payload, kind, window - notice_credit);
+                out.send(from.other(), packet);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a channel may be opened; if not, the reason of RFC 4254 section 5.1 and its text.
+    fn judge_open(
+        &self,
+        from: Leg,
+        kind: &str,
+        connection: Option<&Connection<'_>>,
+    ) -> Result<(), (u32, &'static str)> {
+        let why = match (from, kind) {
+            (Leg::Client, SESSION) => None,
+            (_, DIRECT_TCP | DIRECT_SOCKET | FORWARDED_TCP | FORWARDED_SOCKET) => {
+                let allowed = connection.is_some_and(|connection| {
+                    allows(&self.constraints, &self.listeners, (from, kind), connection)
+                });
+                (!allowed).then_some("port forwarding is not granted")
+            }
+            (_, "tun@openssh.com") => Some("tunnel forwarding is never granted"),
+            (Leg::Target, "x11" | "auth-agent@openssh.com") => {
+                Some("agent and X11 forwarding are not granted")
+            }
+            _ => Some("not a known channel type"),
         };
-        let number = self.channels.open(from, sender, notice_credit)?;
-        let record = Record::ChannelOpen {
-            from: from.side(),
-            kind,
-            window,
-            max_packet,
-            data,
-        };
-        out.record(number, &record);
-        out.send(
-            from.other(),
-            own::with_window(payload, kind, window - notice_credit),
-        );
+        if let Some(why) = why {
+            return Err((own::ADMINISTRATIVELY_PROHIBITED, why));
+        }
+        if self.channels.len() >= self.permissions.max_channels as usize {
+            return Err((own::RESOURCE_SHORTAGE, "too many channels are open"));
+        }
         Ok(())
     }
 
@@ -119,4 +149,36 @@ impl Relay {
         out.pass();
         Ok(())
     }
+}
+
+/// The log's and the operator's word for a forwarded connection that passes.
+fn tell_of_connection(
+    number: u32,
+    from: Leg,
+    kind: &str,
+    connection: &Connection<'_>,
+    out: &mut impl Outlet,
+) {
+    let Connection {
+        host,
+        port,
+        origin_host,
+        origin_port,
+    } = *connection;
+    let record = Record::ForwardOpen {
+        from: from.side(),
+        kind,
+        host,
+        port,
+        origin_host,
+        origin_port,
+    };
+    out.record(number, &record);
+    out.event(ChannelEvent::Forward {
+        channel: number,
+        from,
+        kind: kind.into(),
+        host: host.into(),
+        port,
+    });
 }

@@ -28,6 +28,15 @@ impl Relay {
         if channel.closed_by[from] {
             return Err(RelayError::UnknownChannel { id: recipient });
         }
+        if channel.carried.is_some() && !request.is_of_any_channel() {
+            let why = "not a request of a forwarded connection";
+            write_refusal(channel.number, from, kind, why, out);
+            if want_reply {
+                channel.replies_to[from].push(Pending::Refusal)?;
+                flush_refusals(channel, from, out);
+            }
+            return Ok(());
+        }
         let granted = (&*self.permissions, &*self.constraints);
         if let Err(denied) = decide(granted, channel.program, from, &request) {
             let what = attempt(kind, &request);

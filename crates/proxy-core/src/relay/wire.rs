@@ -1,5 +1,7 @@
 //! The connection protocol's messages (RFC 4254), read without copying.
 
+pub(crate) mod forward;
+
 use super::RelayError;
 
 pub(crate) const GLOBAL_REQUEST: u8 = 80;
@@ -234,6 +236,11 @@ impl<'a> ChannelRequest<'a> {
             self,
             Self::Shell | Self::Exec { .. } | Self::Subsystem { .. }
         )
+    }
+
+    /// Sent by OpenSSH on channels of every type.
+    pub(crate) const fn is_of_any_channel(&self) -> bool {
+        matches!(self, Self::EndOfWrite | Self::Keepalive)
     }
 
     pub(crate) fn parse(kind: &str, data: &'a [u8]) -> Result<Self, RelayError> {

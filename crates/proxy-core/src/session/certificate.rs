@@ -6,6 +6,7 @@ use alloc::string::{String, ToString};
 use core::time::Duration;
 
 use bytes::Bytes;
+use policy::Feature;
 use ssh_transport::{ClientAuth, SignRequest};
 use sshcert::{Certificate, Extension, KeyId, Prepared, Principals, UserCertificate, Validity};
 
@@ -67,6 +68,15 @@ impl Session {
             .key_id(key_id);
         if login.grant.permissions.pty {
             certificate = certificate.extension(Extension::PermitPty);
+        }
+        let asks_for = login.grant.asks_for();
+        let forwards = [
+            Feature::LocalForward,
+            Feature::RemoteForward,
+            Feature::StreamLocal,
+        ];
+        if forwards.into_iter().any(|it| asks_for.contains(it)) {
+            certificate = certificate.extension(Extension::PermitPortForwarding);
         }
         let nonce = self.certificate_nonce;
         certificate

@@ -106,3 +106,13 @@ pub fn failure(recipient: u32) -> Vec<u8> {
 pub fn exit_status(recipient: u32, code: u32) -> Vec<u8> {
     request(recipient, "exit-status", false, &code.to_be_bytes())
 }
+
+pub fn host_port(host: &str, port: u32) -> Vec<u8> {
+    [string(host.as_bytes()), port.to_be_bytes().to_vec()].concat()
+}
+
+/// `direct-tcpip` and `forwarded-tcpip`.
+pub fn open_tcp(kind: &str, sender: u32, host: &str, port: u32) -> Vec<u8> {
+    let data = [host_port(host, port), host_port("127.0.0.1", 50_000)].concat();
+    open(kind, sender, 100_000, &data)
+}

@@ -1,0 +1,336 @@
+//! Forwarded connections and listeners: only where the grant says, recorded, counted, and never with SSH inside.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+
+#[path = "sim/bench.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+mod bench;
+#[path = "sim/packets.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+mod p;
+
+use bench::{Bench, Out, is_refusal};
+use proxy_core::relay::MAX_LISTENERS;
+use proxy_core::{ChannelEvent, Leg, RelayError};
+
+const LOCAL: &str =
+    "local_forward = [{ host = \"db-1\", port = 5432 }, { ip = \"10.0.0.0/8\", port = \"any\" }]";
+const REMOTE: &str = "remote_forward = [{ host = \"localhost\", port = \"any\" }]";
+const SOCKETS: &str = "stream_local = [\"/run/app\"]";
+
+fn records(out: &[Out]) -> String {
+    let texts = out.iter().filter_map(|out| match out {
+        Out::Record(text) => Some(text.as_str()),
+        _ => None,
+    });
+    texts.collect::<Vec<_>>().join("\n")
+}
+
+/// With a connection to `db-1`: channel 1 of the client, number 9 at the target.
+fn connected() -> Bench {
+    let mut bench = Bench::new(LOCAL);
+    let open = p::open_tcp("direct-tcpip", 1, "db-1", 5432);
+    let out = bench.ok(Leg::Client, &open);
+    assert_eq!(out[1..], [Out::Pass(Leg::Target, open)], "unchanged");
+    assert!(records(&out).contains("ForwardOpen"), "{out:?}");
+    bench.ok(Leg::Target, &p::confirm(1, 9));
+    bench
+}
+
+#[test]
+fn a_connection_leads_only_where_the_grant_says() {
+    for (host, port, passes) in [
+        ("db-1", 5432, true),
+        ("DB-1", 5432, true),
+        ("db-1", 5433, false),
+        ("db-1.example", 5432, false),
+        ("db-1", 5432 + 65_536, false),
+        ("10.1.2.3", 22, true),
+        ("::ffff:10.1.2.3", 22, true),
+        ("11.1.2.3", 22, false),
+        ("167837955", 22, false),
+        ("10.1", 22, false),
+        ("localhost", 5432, false),
+        ("", 5432, false),
+        ("db-1\0", 5432, false),
+    ] {
+        let mut bench = Bench::new(LOCAL);
+        let out = bench.ok(Leg::Client, &p::open_tcp("direct-tcpip", 1, host, port));
+        assert_eq!(!is_refusal(&out), passes, "{host:?} {port}: {out:?}");
+        if !passes {
+            assert!(
+                matches!(&out[1], Out::Send(Leg::Client, packet) if packet[0] == 92),
+                "{out:?}"
+            );
+        }
+    }
+    // What is granted to the client is not granted to the target, nor by another name.
+    let mut bench = Bench::new(LOCAL);
+    for (from, kind) in [
+        (Leg::Target, "direct-tcpip"),
+        (Leg::Client, "forwarded-tcpip"),
+        (Leg::Target, "forwarded-tcpip"),
+        (Leg::Client, "tun@openssh.com"),
+    ] {
+        let out = bench.ok(from, &p::open_tcp(kind, 1, "db-1", 5432));
+        assert!(is_refusal(&out), "{kind}");
+    }
+    let short = p::open("direct-tcpip", 1, 9999, &p::host_port("db-1", 5432));
+    assert!(is_refusal(&bench.ok(Leg::Client, &short)));
+}
+
+#[test]
+fn what_a_connection_carries_is_recorded_before_it_passes_and_counted() {
+    let mut bench = connected();
+    for (from, packet) in [
+        (Leg::Client, p::data(9, b"select 1")),
+        (Leg::Target, p::data(1, b"1")),
+    ] {
+        let out = bench.ok(from, &packet);
+        assert!(records(&out).contains("ForwardData"), "{out:?}");
+        assert_eq!(out[1..], [Out::Pass(from.other(), packet)]);
+    }
+    // The end of one direction is not held back: there is no exit status to wait for.
+    let eof = p::eof(1);
+    assert_eq!(
+        bench.packets(Leg::Target, &eof),
+        [Out::Pass(Leg::Client, eof)]
+    );
+    assert_eq!(bench.relay.poll_timeout(), None);
+    bench.ok(Leg::Target, &p::close(1));
+    let out = bench.ok(Leg::Client, &p::close(9));
+    let end = records(&out);
+    assert!(
+        end.contains("ForwardClose { client_bytes: 8, target_bytes: 1 }"),
+        "{end}"
+    );
+    let counted = bench.relay.bytes_from();
+    assert_eq!((counted.client, counted.target), (8, 1));
+    assert!(matches!(
+        bench.events.last(),
+        Some(ChannelEvent::Close {
+            bytes_from_client: 8,
+            bytes_from_target: 1,
+            ..
+        })
+    ));
+}
+
+#[test]
+fn a_connection_is_no_session() {
+    let mut bench = connected();
+    for (from, packet) in [
+        (Leg::Client, p::request(9, "shell", true, b"")),
+        (Leg::Client, p::request(9, "exec", true, &p::string(b"id"))),
+        (Leg::Target, p::exit_status(1, 0)),
+        (Leg::Target, p::extended_data(1, 1, b"x")),
+    ] {
+        assert!(is_refusal(&bench.ok(from, &packet)), "{packet:?}");
+    }
+    let eow = p::request(1, "eow@openssh.com", false, b"");
+    assert!(!is_refusal(&bench.ok(Leg::Target, &eow)));
+}
+
+#[test]
+fn ssh_inside_a_connection_is_cut_however_it_is_split() {
+    for from in [Leg::Client, Leg::Target] {
+        for pieces in [
+            &["SSH-2.0-x\r\n"][..],
+            &["S", "SH", "-2.0-x\r\n"],
+            &["SSH", "-"],
+        ] {
+            let mut bench = connected();
+            let id = if from == Leg::Client { 9 } else { 1 };
+            let outs: Vec<_> = pieces
+                .iter()
+                .map(|piece| bench.ok(from, &p::data(id, piece.as_bytes())))
+                .collect();
+            let cut = outs.iter().flatten().cloned().collect::<Vec<_>>();
+            let whole: Vec<u8> = cut
+                .iter()
+                .filter_map(|out| match out {
+                    Out::Pass(_, packet) => Some(packet[9..].to_vec()),
+                    _ => None,
+                })
+                .flatten()
+                .collect();
+            assert!(whole.len() < 4, "the identification passed: {whole:?}");
+            assert!(cut.contains(&Out::Send(Leg::Client, p::eof(1))), "{cut:?}");
+            assert!(cut.contains(&Out::Send(Leg::Target, p::eof(9))), "{cut:?}");
+            // Nothing goes on, and both close the channel as they do after an end.
+            assert!(is_refusal(&bench.ok(Leg::Client, &p::data(9, b"x"))));
+            assert!(is_refusal(&bench.ok(Leg::Target, &p::data(1, b"x"))));
+            assert_eq!(bench.ok(Leg::Client, &p::eof(9)), []);
+            assert!(!is_refusal(&bench.ok(Leg::Client, &p::close(9))));
+            assert!(!is_refusal(&bench.ok(Leg::Target, &p::close(1))));
+            assert!(matches!(
+                bench.events.last(),
+                Some(ChannelEvent::Close { .. })
+            ));
+        }
+    }
+    for other in [
+        "ssh-2.0",
+        "SSH 2.0",
+        "GET / HTTP/1.1\r\nSSH-2.0-x\r\n",
+        "SS",
+    ] {
+        let mut bench = connected();
+        assert!(!is_refusal(
+            &bench.ok(Leg::Client, &p::data(9, other.as_bytes()))
+        ));
+        assert!(!is_refusal(&bench.ok(Leg::Client, &p::data(9, b"-2.0"))));
+    }
+}
+
+fn listen(host: &str, port: u32, want_reply: bool) -> Vec<u8> {
+    p::global_request("tcpip-forward", want_reply, &p::host_port(host, port))
+}
+
+fn chosen(port: u32) -> Vec<u8> {
+    [p::request_success(), port.to_be_bytes().to_vec()].concat()
+}
+
+#[test]
+fn the_target_listens_only_where_the_grant_says() {
+    let any = "remote_forward = [{ ip = \"0.0.0.0/0\", port = 80 }, { ip = \"::/0\", port = 80 }]";
+    let one = "remote_forward = [{ ip = \"0.0.0.0/0\", port = 80 }]";
+    for (body, host, port, passes) in [
+        ("", "localhost", 8080, false),
+        (LOCAL, "db-1", 5432, false),
+        (REMOTE, "localhost", 8080, true),
+        (REMOTE, "localhost", 0, true),
+        (REMOTE, "", 8080, false),
+        (REMOTE, "0.0.0.0", 8080, false),
+        (any, "", 80, true),
+        (any, "", 81, false),
+        (any, "", 0, false),
+        (one, "", 80, false),
+        (one, "127.0.0.1", 80, true),
+    ] {
+        let mut bench = Bench::new(body);
+        let out = bench.ok(Leg::Client, &listen(host, port, true));
+        assert_eq!(!is_refusal(&out), passes, "{body} {host:?} {port}");
+        let silent = bench.packets(Leg::Client, &listen(host, port, false));
+        assert!(
+            silent.iter().all(|out| matches!(out, Out::Pass(..))),
+            "{silent:?}"
+        );
+    }
+}
+
+#[test]
+fn a_port_that_the_target_chooses_reaches_the_client_and_is_the_one_it_may_use() {
+    let mut bench = Bench::new(REMOTE);
+    let arrival = |port| p::open_tcp("forwarded-tcpip", 3, "localhost", port);
+    bench.ok(Leg::Client, &listen("localhost", 0, true));
+    assert!(is_refusal(&bench.ok(Leg::Target, &arrival(0))));
+    let reply = chosen(40_404);
+    let out = bench.ok(Leg::Target, &reply);
+    assert!(records(&out).contains("listens at port 40404"), "{out:?}");
+    assert_eq!(out.last(), Some(&Out::Pass(Leg::Client, reply)));
+    assert!(is_refusal(&bench.ok(Leg::Target, &arrival(40_405))));
+    let out = bench.ok(Leg::Target, &arrival(40_404));
+    assert!(records(&out).contains("ForwardOpen"), "{out:?}");
+    bench.ok(Leg::Client, &p::confirm(3, 5));
+    let out = bench.ok(Leg::Target, &p::data(5, b"hello"));
+    assert!(records(&out).contains("ForwardData"), "{out:?}");
+
+    let cancel = p::global_request(
+        "cancel-tcpip-forward",
+        true,
+        &p::host_port("localhost", 40_404),
+    );
+    assert_eq!(bench.packets(Leg::Client, &cancel).len(), 1);
+    bench.ok(Leg::Target, &p::request_success());
+    let late = p::open_tcp("forwarded-tcpip", 4, "localhost", 40_404);
+    assert!(is_refusal(&bench.ok(Leg::Target, &late)));
+    assert!(is_refusal(&bench.ok(Leg::Client, &cancel)), "it is gone");
+}
+
+#[test]
+fn a_listener_that_the_target_refused_lets_nobody_in() {
+    let mut bench = Bench::new(REMOTE);
+    bench.ok(Leg::Client, &listen("localhost", 8080, true));
+    bench.ok(Leg::Target, &p::request_failure());
+    let arrival = p::open_tcp("forwarded-tcpip", 3, "localhost", 8080);
+    assert!(is_refusal(&bench.ok(Leg::Target, &arrival)));
+}
+
+#[test]
+fn an_answer_with_the_wrong_data_ends_the_session_and_does_not_pass() {
+    for (port, answer) in [
+        (0, p::request_success()),
+        (0, [chosen(1), vec![0]].concat()),
+        (8080, chosen(8080)),
+    ] {
+        let mut bench = Bench::new(REMOTE);
+        bench.ok(Leg::Client, &listen("localhost", port, true));
+        let (result, out) = bench.hand(Leg::Target, &answer);
+        assert_eq!(result, Err(RelayError::Malformed));
+        assert!(!out.iter().any(|out| matches!(out, Out::Pass(..))));
+    }
+}
+
+#[test]
+fn listeners_and_connections_are_limited() {
+    let mut bench = Bench::new(REMOTE);
+    let passed = (0..1000)
+        .filter(|port| {
+            let out = bench.ok(Leg::Client, &listen("localhost", 1024 + port, false));
+            !is_refusal(&out)
+        })
+        .count();
+    assert_eq!(passed, MAX_LISTENERS);
+
+    let mut bench = Bench::new(&format!("{REMOTE}\nmax_channels = 2"));
+    bench.ok(Leg::Client, &listen("localhost", 8080, false));
+    let passed = (0..5)
+        .filter(|id| {
+            let open = p::open_tcp("forwarded-tcpip", *id, "localhost", 8080);
+            !is_refusal(&bench.ok(Leg::Target, &open))
+        })
+        .count();
+    assert_eq!(passed, 2);
+}
+
+#[test]
+fn sockets_are_reached_and_listened_at_only_where_the_grant_says() {
+    let direct = |path: &[u8]| {
+        let data = [p::string(path), p::string(b""), vec![0; 4]].concat();
+        p::open("direct-streamlocal@openssh.com", 1, 9999, &data)
+    };
+    let listen =
+        |path: &[u8]| p::global_request("streamlocal-forward@openssh.com", true, &p::string(path));
+    for (path, passes) in [
+        (&b"/run/app/x.sock"[..], true),
+        (b"/run/app", true),
+        (b"/run/application", false),
+        (b"/run/app/../../etc/x", false),
+        (b"run/app", false),
+        (b"/run/app/\xff", false),
+        (b"", false),
+    ] {
+        let mut bench = Bench::new(SOCKETS);
+        for packet in [direct(path), listen(path)] {
+            let out = bench.ok(Leg::Client, &packet);
+            assert_eq!(!is_refusal(&out), passes, "{path:?}");
+        }
+        assert!(is_refusal(
+            &Bench::new(LOCAL).ok(Leg::Client, &direct(path))
+        ));
+    }
+    let mut bench = Bench::new(SOCKETS);
+    let arrival = |path: &[u8]| {
+        let data = [p::string(path), p::string(b"")].concat();
+        p::open("forwarded-streamlocal@openssh.com", 3, 9999, &data)
+    };
+    bench.ok(Leg::Client, &listen(b"/run/app/x"));
+    bench.ok(Leg::Target, &p::request_success());
+    assert!(is_refusal(&bench.ok(Leg::Target, &arrival(b"/run/app/y"))));
+    assert!(!is_refusal(&bench.ok(Leg::Target, &arrival(b"/run/app/x"))));
+}

@@ -1,0 +1,278 @@
+//! Forwardings that a policy grants, with real clients: carried, recorded, counted, and without SSH inside.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use e2e::house::{House, Plan, by_both_ways_with, through_the_proxy_with};
+use e2e::live::Live;
+use e2e::need;
+use e2e::process::wait_until;
+use e2e::proxy::ProxyPlan;
+use e2e::records::Record;
+use e2e::room::free_port;
+
+const ANYWHERE_HERE: &str = "local_forward = [{ ip = \"127.0.0.0/8\", port = \"any\" }]";
+
+fn granting(lines: &str) -> impl Fn(&mut Plan) {
+    move |plan| plan.proxy.policy = ProxyPlan::policy_granting(lines)
+}
+
+/// Says everything back to whoever comes; its port.
+fn echo() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let mut from = stream.try_clone().expect("a second handle");
+                let _ = std::io::copy(&mut from, &mut &stream);
+                let _ = stream.shutdown(Shutdown::Write);
+            });
+        }
+    });
+    port
+}
+
+/// The same at a socket.
+fn echo_at(path: &Path) {
+    let listener = UnixListener::bind(path).expect("a socket");
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut from = stream.try_clone().expect("a second handle");
+            let _ = std::io::copy(&mut from, &mut &stream);
+            let _ = stream.shutdown(Shutdown::Write);
+        }
+    });
+}
+
+/// Sends bytes to an echo and gets all of them back.
+fn expect_echo(
+    mut to: impl Write + Send + 'static,
+    mut from: impl Read,
+    end: impl FnOnce() + Send + 'static,
+) {
+    let bytes: Vec<u8> = (0..1_000_000_u32).flat_map(|n| n.to_le_bytes()).collect();
+    let sent = bytes.clone();
+    let sender = thread::spawn(move || {
+        to.write_all(&sent).expect("a reader");
+        end();
+    });
+    let mut got = Vec::new();
+    from.read_to_end(&mut got).expect("an echo");
+    sender.join().expect("the sender");
+    assert!(
+        got == bytes,
+        "{} of {} bytes came back",
+        got.len(),
+        bytes.len()
+    );
+}
+
+fn expect_tcp_echo(port: u16) {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the forwarded port");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .expect("a timeout");
+    let (to, from) = (
+        stream.try_clone().expect("a handle"),
+        stream.try_clone().expect("a handle"),
+    );
+    expect_echo(to, from, move || {
+        stream
+            .shutdown(Shutdown::Write)
+            .expect("an open connection")
+    });
+}
+
+fn expect_socket_echo(path: &Path) {
+    let stream = UnixStream::connect(path).expect("the forwarded socket");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .expect("a timeout");
+    let (to, from) = (
+        stream.try_clone().expect("a handle"),
+        stream.try_clone().expect("a handle"),
+    );
+    expect_echo(to, from, move || {
+        stream
+            .shutdown(Shutdown::Write)
+            .expect("an open connection")
+    });
+}
+
+/// Ends a client and, through the proxy, looks at what was recorded of the one connection that it carried.
+fn expect_carried(house: &House, mut ssh: Live, kind: &str) {
+    if let Some(proxy) = &house.proxy {
+        // Both sides close once both directions have ended.
+        proxy.wait_for("channel.close");
+    }
+    ssh.signal(rustix::process::Signal::TERM);
+    ssh.end(Duration::from_secs(10));
+    let Some(proxy) = &house.proxy else { return };
+    let records = proxy.records_of(proxy.wait_for("session.end").session());
+    let one = |kind: &str| -> &Record {
+        let mut all = records.iter().filter(|record| record.kind() == kind);
+        let first = all
+            .next()
+            .unwrap_or_else(|| panic!("no {kind} in {records:?}"));
+        assert!(all.next().is_none(), "two of {kind}");
+        first
+    };
+    assert_eq!(one("forward_open").text("type"), kind);
+    let end = one("forward_close");
+    assert_eq!(
+        (end.number("client_bytes"), end.number("target_bytes")),
+        (4_000_000, 4_000_000)
+    );
+    for from in ["client", "target"] {
+        let bytes: usize = records
+            .iter()
+            .filter(|record| record.kind() == "forward_data" && record.text("from") == from)
+            .map(|record| record.data().len())
+            .sum();
+        assert_eq!(bytes, 4_000_000, "recorded from the {from}");
+    }
+}
+
+#[test]
+fn a_local_forwarding_carries_both_ways_and_is_recorded() {
+    need!("ssh", "sshd");
+    let there = echo();
+    by_both_ways_with(granting(ANYWHERE_HERE), |house| {
+        let here = free_port();
+        let forward = format!("{here}:127.0.0.1:{there}");
+        let ssh = house.ssh().args(&["-v", "-N", "-L", &forward]).live("");
+        ssh.hear("Entering interactive session");
+        expect_tcp_echo(here);
+        expect_carried(house, ssh, "direct-tcpip");
+    });
+}
+
+#[test]
+fn a_destination_that_is_not_listed_is_refused_beside_one_that_is() {
+    need!("ssh", "sshd");
+    let (listed, other) = (echo(), echo());
+    let lines = format!("local_forward = [{{ ip = \"127.0.0.1\", port = {listed} }}]");
+    through_the_proxy_with(granting(&lines), |house| {
+        let refused = house
+            .ssh()
+            .args(&["-W", &format!("127.0.0.1:{other}")])
+            .feed("", b"never");
+        assert_eq!(refused.expect_failure().out(), "");
+        house
+            .proxy()
+            .expect_refusal(&format!("direct-tcpip to 127.0.0.1 {other}"));
+        // The same by a name is another destination.
+        house
+            .ssh()
+            .args(&["-W", &format!("localhost:{listed}")])
+            .feed("", b"never")
+            .expect_failure();
+        let passed = house
+            .ssh()
+            .args(&["-W", &format!("127.0.0.1:{listed}")])
+            .feed("", b"hello");
+        assert_eq!(passed.expect_code(0).out(), "hello");
+    });
+}
+
+#[test]
+fn standard_input_is_carried_to_a_port() {
+    need!("ssh", "sshd");
+    let there = echo();
+    by_both_ways_with(granting(ANYWHERE_HERE), |house| {
+        let bytes: Vec<u8> = (0..300_000_u32).flat_map(|n| n.to_le_bytes()).collect();
+        let echoed = house
+            .ssh()
+            .args(&["-W", &format!("127.0.0.1:{there}")])
+            .feed("", &bytes);
+        assert!(echoed.expect_code(0).stdout == bytes);
+    });
+}
+
+#[test]
+fn a_remote_forwarding_gets_the_port_that_the_target_chose() {
+    need!("ssh", "sshd");
+    let here = echo();
+    let lines = "remote_forward = [{ host = \"localhost\", port = \"any\" }]";
+    by_both_ways_with(granting(lines), |house| {
+        let forward = format!("0:127.0.0.1:{here}");
+        let ssh = house.ssh().args(&["-N", "-R", &forward]).live("");
+        ssh.hear(&format!("for remote forward to 127.0.0.1:{here}"));
+        let said = ssh.heard();
+        let chosen = said
+            .split("Allocated port ")
+            .nth(1)
+            .and_then(|rest| rest.split(' ').next());
+        let chosen: u16 = chosen.expect("a port").parse().expect("a number");
+        expect_tcp_echo(chosen);
+        expect_carried(house, ssh, "forwarded-tcpip");
+        if let Some(proxy) = &house.proxy {
+            proxy.wait_for("forward.listen");
+        }
+    });
+}
+
+#[test]
+fn sockets_are_carried_in_both_directions() {
+    need!("ssh", "sshd");
+    for (option, kind) in [
+        ("-L", "direct-streamlocal@openssh.com"),
+        ("-R", "forwarded-streamlocal@openssh.com"),
+    ] {
+        by_both_ways_with(granting("stream_local = [\"/tmp\"]"), |house| {
+            let (near, far) = (house.path("near.sock"), house.path("far.sock"));
+            echo_at(&far);
+            let forward = format!("{}:{}", near.display(), far.display());
+            let ssh = house.ssh().args(&["-v", "-N", option, &forward]).live("");
+            ssh.hear("Entering interactive session");
+            wait_until("the listener", Duration::from_secs(15), || near.exists());
+            expect_socket_echo(&near);
+            expect_carried(house, ssh, kind);
+        });
+    }
+}
+
+#[test]
+fn ssh_inside_a_granted_forwarding_is_cut_and_recorded_and_the_session_goes_on() {
+    need!("ssh", "sshd");
+    through_the_proxy_with(granting(ANYWHERE_HERE), |house| {
+        let port = house.sshd.port.to_string();
+        let known = format!("UserKnownHostsFile={}", house.path("known_hosts").display());
+        let jump = house
+            .ssh()
+            .args(&["-J", "target", "-p", &port])
+            .option(known);
+        let cut = jump
+            .to("someone@127.0.0.1")
+            .run("echo never")
+            .expect_code(255);
+        assert_eq!(cut.out(), "");
+        house
+            .proxy()
+            .expect_refusal("SSH in a forwarded connection");
+
+        let here = free_port();
+        let forward = format!("{here}:127.0.0.1:{port}");
+        let mut ssh = house.ssh().args(&["-L", &forward]).live("echo up; cat");
+        ssh.hear("up");
+        let mut inner =
+            TcpStream::connect((Ipv4Addr::LOCALHOST, here)).expect("the forwarded port");
+        inner
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .expect("a timeout");
+        inner
+            .write_all(b"SSH-2.0-hidden\r\n")
+            .expect("a connection");
+        let mut got = Vec::new();
+        // Ended or reset: either way nothing of the target's own words came through.
+        let _ = inner.read_to_end(&mut got);
+        assert_eq!(got, b"");
+        ssh.say("still here\n");
+        ssh.hear("still here");
+    });
+}
