@@ -7,14 +7,17 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use session_log::{
     Completeness, Compression, Event, Identity, Integrity, LogId, OutputDigest, Padding, Reader,
-    ReaderConfig, Record, Recovery, Signers, Suite, Verdict, Writer, WriterConfig, WriterPolicy,
+    ReaderConfig, Recipient, Record, Recovery, Signers, Suite, Verdict, Writer, WriterConfig,
+    WriterPolicy,
 };
 
 use crate::input::Input;
 use crate::log_reader::{now, signer};
 
 /// Most calls of one run.
-const MAX_CALLS: usize = 96;
+const MAX_CALLS: usize = 32;
+/// Longest piece of data, bytes: a few of them fill the smallest segment.
+const MAX_PIECE_BYTES: u16 = 2_000;
 
 /// How a log ends.
 #[derive(Clone, Copy, PartialEq)]
@@ -28,7 +31,9 @@ enum End {
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let suite = Suite::ALL[usize::from(input.byte()) % Suite::ALL.len()];
-    let key = || Identity::generate(suite.kems()[0], &mut ChaCha20Rng::from_seed([8; 32]));
+    // The last one is the cheapest, and what is written does not depend on it.
+    let kem = suite.kems()[suite.kems().len() - 1];
+    let key = || Identity::generate(kem, &mut ChaCha20Rng::from_seed([8; 32]));
     let config = WriterConfig {
         suite,
         recipients: vec![key().recipient()],
@@ -39,7 +44,8 @@ pub fn run(data: &[u8]) {
         .expect("the settings are within their ranges");
     let mut log = Vec::new();
     let mut written = Vec::new();
-    let end = call(&mut input, &mut writer, &mut log, &mut written);
+    let recipients = vec![key().recipient().anonymous()];
+    let end = call(&mut input, &mut writer, &recipients, &mut log, &mut written);
     let (read, verdict) = read(key(), &log);
     assert_eq!(verdict.integrity, Integrity::Intact);
     match end {
@@ -76,6 +82,7 @@ fn any_policy(input: &mut Input<'_>) -> WriterPolicy {
 fn call(
     input: &mut Input<'_>,
     writer: &mut Writer,
+    recipients: &[Recipient],
     log: &mut Vec<u8>,
     written: &mut Vec<u8>,
 ) -> End {
@@ -89,7 +96,7 @@ fn call(
         let at = now(millis);
         let done = match choice % 8 {
             0..=3 => {
-                let len = usize::from(input.word() % 6_000);
+                let len = usize::from(input.word() % MAX_PIECE_BYTES);
                 let piece = vec![input.byte(); len];
                 written.extend_from_slice(&piece);
                 let data = if choice % 2 == 0 {
@@ -105,6 +112,7 @@ fn call(
                 let code = u32::from(choice);
                 writer.record(1, &Record::ExitStatus { code }, at)
             }
+            7 if choice >> 6 == 3 => writer.rotate_to(recipients.to_vec(), at),
             _ => Ok(log.extend_from_slice(&writer.take_output().unwrap_or_default())),
         };
         done.expect("the log is open");

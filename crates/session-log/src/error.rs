@@ -92,6 +92,9 @@ pub enum WriteError {
     /// The log goes on.
     #[error("the record's body is not one deterministic CBOR item of an open kind")]
     MalformedBody,
+    /// The recipients of a new segment do not suit the log. The log goes on for those so far.
+    #[error("the recipients cannot be changed")]
+    Recipients(#[source] CreateError),
     /// A new segment could not be opened. The log is closed.
     #[error("the next segment could not be opened")]
     Rotation(#[source] CreateError),

@@ -230,6 +230,26 @@ impl Writer {
         Ok(())
     }
 
+    /// Closes the segment and opens one for other recipients: what is pending goes to those so far, all that follows to these.
+    ///
+    /// Further recipients see nothing of the segments before but what SUMMARY and INDEX at the end say of the whole log: counts, times and exits.
+    ///
+    /// # Errors
+    /// When the log is closed, or the recipients do not suit it: then nothing was written and the log goes on for those so far.
+    pub fn rotate_to(&mut self, recipients: Vec<Recipient>, now: Now) -> Result<(), WriteError> {
+        if self.segment.is_none() {
+            return Err(WriteError::Closed);
+        }
+        check_recipients(self.constant.suite, &recipients).map_err(WriteError::Recipients)?;
+        self.begin_at(now)?;
+        if self.frame.is_some() {
+            // Not `seal`: it may rotate by itself, and a segment for those so far would follow that holds nothing.
+            self.seal_as(FrameKind::Data, 0)?;
+        }
+        self.constant.recipients = recipients;
+        self.rotate()
+    }
+
     /// Ends the log: INDEX, SUMMARY, final checkpoint and trailer. Nothing can be written afterwards.
     ///
     /// # Errors

@@ -44,7 +44,7 @@ pub(crate) struct Before {
     pub(crate) size: u64,
 }
 
-/// What stays the same in all segments of a log.
+/// What goes on from segment to segment; the recipients until they are changed.
 pub(crate) struct Constant {
     pub(crate) suite: Suite,
     pub(crate) log_id: LogId,

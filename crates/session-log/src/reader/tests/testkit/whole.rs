@@ -122,6 +122,63 @@ pub(super) fn rotated() -> Vec<u8> {
     )
 }
 
+/// A log whose second half is for other recipients than the first.
+pub(super) fn changed(first: &Recipient, then: &Recipient) -> Vec<u8> {
+    let session = Session {
+        recipients: vec![first.clone()],
+        ..Session::new()
+    };
+    let mut writer = session.run(&short());
+    writer
+        .rotate_to(vec![then.clone()], now(1_000))
+        .expect("rotated");
+    for record in short() {
+        writer.record(2, &record, now(2_000)).expect("record");
+    }
+    writer.finish(now(5_000)).expect("finish");
+    take(&mut writer)
+}
+
+fn add_segments(kit: &mut Kit) {
+    use Expect::{Good, NoIdentity};
+    kit.add("good-rotated", rotated(), Good);
+    let x25519 = kit_identity(Kem::X25519).recipient();
+    let x_wing = kit_identity(Kem::XWing).recipient();
+    let stranger = identity(77).recipient();
+    let anonymous = x_wing.clone().anonymous();
+    kit.add("good-rotated-to-x-wing", changed(&x25519, &x_wing), Good);
+    kit.add("good-rotated-to-x25519", changed(&x_wing, &x25519), Good);
+    kit.add("good-rotated-x-wing", changed(&x_wing, &anonymous), Good);
+    let ended = changed(&x25519, &stranger);
+    kit.add("recipient-another-later", ended, NoIdentity);
+    let joined = changed(&stranger, &x25519);
+    kit.add("recipient-another-earlier", joined, NoIdentity);
+
+    let mut old = Session {
+        policy: WriterPolicy {
+            rotate_after: Duration::from_secs(60),
+            ..policy()
+        },
+        ..Session::new()
+    }
+    .run(&short());
+    old.handle_timeout(now(61_000)).expect("rotation");
+    old.record(1, &Record::Input(b"later"), now(62_000))
+        .expect("record");
+    old.finish(now(63_000)).expect("finish");
+    kit.add("good-rotated-by-time", take(&mut old), Good);
+
+    let mut beating = Session::new().run(&short());
+    for seconds in [400, 800, 1_200] {
+        beating.handle_timeout(now(seconds * 1_000)).expect("beat");
+    }
+    beating
+        .record(1, &Record::Input(b"back"), now(1_300_000))
+        .expect("record");
+    beating.finish(now(1_301_000)).expect("finish");
+    kit.add("good-heartbeats", take(&mut beating), Good);
+}
+
 /// A log without its end, and the same recovered.
 pub(super) fn broken_and_recovered(signer: &SigningIdentity, cut: usize) -> (Vec<u8>, Vec<u8>) {
     let mut broken = take(&mut Session::new().run(&short()));
@@ -183,7 +240,7 @@ pub(super) fn add(kit: &mut Kit) {
     let compressed = zstd.log(&records);
     assert!(compressed.len() < text.len());
     kit.add("good-zstd", compressed, Good);
-    kit.add("good-rotated", rotated(), Good);
+    add_segments(kit);
     kit.add("good-empty-session", Session::new().log(&[]), Good);
     let each = crate::record::tests::one_of_each();
     let every = with(&|s| s.policy.checkpoint_frames = 1_000);
