@@ -120,7 +120,7 @@ fn run(config: &Path, only_check: bool) -> Result<(), String> {
             config.listeners.len(),
             config.targets.len(),
             config.identities.len(),
-            config.recipients.len(),
+            config.log.recipients.len(),
             config.rules.policy.policies(),
             config.rules.revocations.len(),
             config.rules.version,

@@ -23,7 +23,9 @@
 //! [log]
 //! directory = "logs"                    # one file a session
 //! recipients = ["auditor.pub"]          # who can read the logs
-//! signing_key_file = "signing"          # OpenSSH Ed25519 private key that signs them
+//! signing_key_file = "signing"          # OpenSSH private key that signs them: Ed25519 or ECDSA
+//! suite = "aes256gcm-ed25519"           # the default; "chacha20poly1305-ed25519" without AES instructions; "aes256gcm-p256", "aes256gcm-p384"
+//! profile = "any"                       # the default; "fips" refuses all but the suites with NIST curves, signed by an ECDSA key
 //! sync = "write"                        # or "fsync": on the disk, not only written, before bytes pass
 //!
 //! [events]
@@ -84,6 +86,7 @@ pub mod files;
 mod identities;
 mod keys;
 mod listeners;
+mod log;
 mod parts;
 mod reader;
 mod rules;
@@ -97,7 +100,7 @@ use std::time::Duration;
 use hostkey_derive::{Algorithm, SecretRing};
 use policy::Problem;
 use proxy_core::{Rules, Timeouts};
-use session_log::{Recipient, SigningIdentity};
+use session_log::{SigningIdentity, WriterConfig};
 use ssh_transport::Algorithms;
 use sshcert::CaKey;
 use toml::de::DeTable;
@@ -129,8 +132,8 @@ pub struct Config {
     pub host_ca: Option<CaKey>,
     /// Who signs the certificates.
     pub ca: CaKey,
-    /// Who can read the logs; at least one.
-    pub recipients: Vec<Recipient>,
+    /// How the logs are written, and who can read them.
+    pub log: WriterConfig,
     /// Who signs the logs.
     pub log_signer: SigningIdentity,
     /// Where the logs go.
@@ -289,7 +292,7 @@ fn read<'d>(reader: &mut Reader<'d>, table: &'d DeTable<'d>) -> Option<Config> {
     let rules = rules::rules(reader, &document);
     let account = account::account(reader, &document);
     let ca = keys::ca_key(reader, &document);
-    let log = parts::log(reader, &document);
+    let log = log::log(reader, &document);
     let events_file = parts::events_file(reader, &document);
     let client_algorithms = parts::client_algorithms(reader, &document);
     let limits = reader.table(&document, "limits", &["max_connections"]);
@@ -312,7 +315,7 @@ fn read<'d>(reader: &mut Reader<'d>, table: &'d DeTable<'d>) -> Option<Config> {
         host_key_algorithms: account.algorithms,
         host_ca: account.host_ca,
         ca: ca?,
-        recipients: log.recipients,
+        log: log.writer,
         log_signer: log.signer?,
         log_directory: log.directory?,
         log_sync: log.sync,

@@ -81,9 +81,10 @@ impl Server {
         let mut gateway = Gateway::new(
             config.secrets,
             Ca::Local(config.ca),
-            config.recipients,
+            config.log.recipients.clone(),
             config.log_signer,
         );
+        gateway.log = config.log;
         gateway.timeouts = config.timeouts;
         gateway.client_algorithms = config.client_algorithms;
         gateway.host_key_algorithms = config.host_key_algorithms;

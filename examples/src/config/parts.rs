@@ -1,4 +1,4 @@
-//! The tables of the configuration that are no more than a few fields: log, events, timeouts, targets.
+//! The tables of the configuration that are no more than a few fields: events, timeouts, targets.
 
 use std::io;
 use std::net::IpAddr;
@@ -6,50 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proxy_core::Timeouts;
-use session_log::{Recipient, SigningIdentity};
 use ssh_transport::Algorithms;
 
 use super::reader::{Field, Reader, Table, quoted};
 use super::{DEFAULT_ARRIVAL, DEFAULT_SHUTDOWN, keys};
-use crate::log_store::{self, Sync};
-
-/// `[log]`
-pub(super) struct Log {
-    pub(super) directory: Option<PathBuf>,
-    pub(super) recipients: Vec<Recipient>,
-    pub(super) signer: Option<SigningIdentity>,
-    pub(super) sync: Sync,
-}
-
-pub(super) fn log<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> Option<Log> {
-    let known = ["directory", "recipients", "signing_key_file", "sync"];
-    let help = "write `[log]` with `directory`, `recipients` and `signing_key_file`";
-    let table = reader.needed_table(document, "log", &known, help)?;
-    let directory = reader
-        .needed_text(&table, "directory", "write `directory = \"logs\"`")
-        .map(|(field, name)| {
-            let folder = keys::resolve(reader, name);
-            writable_folder(reader, &field, &folder, &folder);
-            folder
-        });
-    let recipients = keys::recipients(reader, &table);
-    let signer = keys::log_signer(reader, &table);
-    let sync = match reader.optional_text(&table, "sync") {
-        None | Some((_, "write")) => Sync::Write,
-        Some((_, "fsync")) => Sync::Fsync,
-        Some((field, other)) => {
-            let what = format!("unknown way {}", quoted(other));
-            reader.problem(&field, what, "write `\"write\"` or `\"fsync\"`");
-            Sync::Write
-        }
-    };
-    Some(Log {
-        directory,
-        recipients,
-        signer,
-        sync,
-    })
-}
+use crate::log_store;
 
 /// `[events]`
 pub(super) fn events_file<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> Option<PathBuf> {
@@ -90,7 +51,12 @@ pub(super) fn events_file<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> 
 }
 
 /// Reports a folder where nothing can be written; `for_what` is what is to go there.
-fn writable_folder<'d>(reader: &mut Reader<'d>, field: &Field<'d>, for_what: &Path, folder: &Path) {
+pub(super) fn writable_folder<'d>(
+    reader: &mut Reader<'d>,
+    field: &Field<'d>,
+    for_what: &Path,
+    folder: &Path,
+) {
     let shown = folder.display();
     let Err(error) = log_store::probe(folder) else {
         return;

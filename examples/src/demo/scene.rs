@@ -8,7 +8,7 @@ use std::time::Duration;
 use hostkey_derive::{AccountSecret, Algorithm, SecretRing};
 use policy::PolicySet;
 use proxy_core::Rules;
-use session_log::{Identity, Kem, SigningIdentity};
+use session_log::{Identity, Kem, SigningIdentity, Suite, WriterConfig, WriterPolicy};
 use sshcert::CaKey;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -129,7 +129,11 @@ impl Scene {
             host_key_algorithms: vec![Algorithm::Ed25519, Algorithm::EcdsaP256],
             host_ca: None,
             ca: CaKey::from_private_key(ca)?,
-            recipients: vec![recipient.recipient()],
+            log: WriterConfig {
+                suite: Suite::default(),
+                recipients: vec![recipient.recipient()],
+                policy: WriterPolicy::default(),
+            },
             log_signer,
             log_directory: logs,
             log_sync: Sync::Write,

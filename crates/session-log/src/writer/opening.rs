@@ -26,6 +26,18 @@ pub struct OpeningWriter {
     request: SignRequest,
 }
 
+impl WriterConfig {
+    /// Whether logs can be written like this, opened by that key.
+    ///
+    /// # Errors
+    /// What [`Writer::create`] refuses, but a recipient's key that turns out unusable only when a secret is sealed to it.
+    pub fn check(&self, identity: &PublicKey) -> Result<(), CreateError> {
+        self.policy.check()?;
+        self.policy.profile.check(self.suite, identity)?;
+        check_recipients(self.suite, &self.recipients)
+    }
+}
+
 impl Writer {
     /// Begins a log whose identity key is elsewhere. Ask it with [`OpeningWriter::request`]; nothing is written before its answer is there.
     ///
@@ -40,9 +52,7 @@ impl Writer {
         seed: [u8; 32],
         now: Now,
     ) -> Result<OpeningWriter, CreateError> {
-        config.policy.check()?;
-        config.policy.profile.check(config.suite, &identity)?;
-        check_recipients(config.suite, &config.recipients)?;
+        config.check(&identity)?;
         let constant = Constant {
             suite: config.suite,
             log_id,
