@@ -111,6 +111,7 @@ fn policy(input: &mut Input<'_>) -> Policy {
         alias: !block && (options & 2 == 2 || users.is_empty()),
         users: if block { Vec::new() } else { users },
         max_session_hours: (!block && options & 4 == 4).then_some(u64::from(options >> 4) + 1),
+        max_login_hours: (!block && options & 8 == 8).then_some(u64::from(options >> 4)),
     }
 }
 
@@ -225,6 +226,7 @@ fn ask(input: &mut Input<'_>, set: &PolicySet, document: &Document, toml: &str) 
             application: index(&grant.application),
             policy: index(&grant.policy),
             max_session_hours: grant.max_session.map(|limit| limit.as_secs() / 3600),
+            max_login_hours: grant.max_login_age.map(|limit| limit.as_secs() / 3600),
         },
         Decision::Deny(denial) => match slow::decide(document, &facts) {
             Answer::Deny(reason) if reason == denial.reason.to_string() => Answer::Deny(reason),

@@ -1,7 +1,6 @@
 //! The decision itself (rules D1 to D9 of SPEC.md).
 
 use alloc::sync::Arc;
-use core::time::Duration;
 
 use crate::closest::{self, Closest, Surroundings};
 use crate::decision::{Advice, Decision, Denial, DenialReason, Grant};
@@ -9,7 +8,7 @@ use crate::facts::Facts;
 use crate::index::{Candidates, Narrowed, View};
 use crate::request::Request;
 use crate::rules::RuleGroup;
-use crate::set::{Action, Application, Attached, PolicySet};
+use crate::set::{Action, Application, Attached, Durations, PolicySet};
 
 /// Decides about one request.
 ///
@@ -142,17 +141,20 @@ pub(crate) fn evaluate<'a>(
 fn grant(view: View<'_, '_>, by: &Attached, groups: &[RuleGroup], facts: &Facts<'_>) -> Grant {
     let application = view.application;
     let policy = &by.policy;
-    let mut max_session = by.max_session;
-    let mut idle_timeout = by.idle_timeout;
+    let mut durations = by.durations;
     if !application.ends_at_first_match() {
         for other in view
             .policies()
             .filter(|other| may_shorten(other, by, groups, facts))
         {
-            max_session = shorter(max_session, other.max_session);
-            idle_timeout = shorter(idle_timeout, other.idle_timeout);
+            durations = durations.shorter(other.durations);
         }
     }
+    let Durations {
+        max_session,
+        idle_timeout,
+        max_login_age,
+    } = durations;
     Grant {
         application: Arc::clone(&application.name),
         policy: Arc::clone(&policy.name),
@@ -161,24 +163,18 @@ fn grant(view: View<'_, '_>, by: &Attached, groups: &[RuleGroup], facts: &Facts<
         recording: policy.recording,
         max_session,
         idle_timeout,
+        max_login_age,
     }
 }
 
-/// Whether it is another Allow policy that matches the identity, admits the user and limits the session.
+/// Whether it is another Allow policy that matches the identity, admits the user and says for how long.
 fn may_shorten(other: &Attached, by: &Attached, groups: &[RuleGroup], facts: &Facts<'_>) -> bool {
     let policy = &other.policy;
     !core::ptr::eq(other, by)
         && policy.action == Action::Allow
-        && (other.max_session.is_some() || other.idle_timeout.is_some())
+        && other.durations != Durations::default()
         && policy.users.admits(facts.request.user, facts.email)
         && policy.matches(groups, facts)
-}
-
-fn shorter(left: Option<Duration>, right: Option<Duration>) -> Option<Duration> {
-    match (left, right) {
-        (Some(left), Some(right)) => Some(left.min(right)),
-        (one, other) => one.or(other),
-    }
 }
 
 fn denial(reason: DenialReason, application: &Application, by: &Attached) -> Denial {

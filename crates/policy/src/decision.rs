@@ -8,7 +8,9 @@ use core::time::Duration;
 use crate::closest::Closest;
 use crate::constraints::Constraints;
 use crate::feature::{Feature, Features};
+use crate::limits::MAX_CLOCK_SKEW;
 use crate::permissions::Permissions;
+use crate::request::Identity;
 
 /// The answer to a [`Request`](crate::Request).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,9 @@ pub struct Grant {
     pub max_session: Option<Duration>,
     /// How long the session may be silent, if that is limited.
     pub idle_timeout: Option<Duration>,
+    /// How old the login may be when the connection begins, if that is limited: ask [`login_is_fresh`](Self::login_is_fresh) before
+    /// the session begins. Zero asks for a new login at every connection.
+    pub max_login_age: Option<Duration>,
 }
 
 impl Grant {
@@ -44,7 +49,24 @@ impl Grant {
     pub fn asks_for(&self) -> Features {
         let mut features = self.constraints.features();
         features.insert_if(Feature::Recording, self.recording != Recording::Strict);
+        features.insert_if(Feature::LoginAge, self.max_login_age.is_some());
         features
+    }
+
+    /// Whether the login is young enough to begin a session on a connection that began at `connected`, both times since the Unix epoch.
+    ///
+    /// A login whose time is unknown, or lies further in the future than clocks differ, is not. The whole second in which the
+    /// connection began counts as its beginning, as identity providers tell no more than seconds.
+    #[must_use]
+    pub fn login_is_fresh(&self, identity: &Identity, connected: Duration, now: Duration) -> bool {
+        let Some(max_age) = self.max_login_age else {
+            return true;
+        };
+        let earliest = Duration::from_secs(connected.as_secs()).saturating_sub(max_age);
+        let latest = now.saturating_add(MAX_CLOCK_SKEW);
+        identity
+            .authenticated_at
+            .is_some_and(|at| earliest <= at && at <= latest)
     }
 }
 

@@ -34,10 +34,12 @@ pub enum Feature {
     StepUp,
     /// Decisions during the session.
     Reevaluation,
+    /// How old a login may be.
+    LoginAge,
 }
 
 impl Feature {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::AgentForwarding,
         Self::X11Forwarding,
         Self::LocalForward,
@@ -50,6 +52,7 @@ impl Feature {
         Self::HiddenInput,
         Self::StepUp,
         Self::Reevaluation,
+        Self::LoginAge,
     ];
 
     /// The word for it in a document.
@@ -68,6 +71,7 @@ impl Feature {
             Self::HiddenInput => "hidden_input",
             Self::StepUp => "step_up",
             Self::Reevaluation => "reevaluate",
+            Self::LoginAge => "max_login_age",
         }
     }
 

@@ -27,12 +27,12 @@ use crate::revocations::Revocations;
 use crate::set::PolicySet;
 use applications::{Applications, NoGood};
 use groups::{GroupNames, Groups};
-use policies::Durations;
 use reader::Reader;
 
 pub(crate) const DOCUMENT_FIELDS: &[&str] = &[
     "application",
     "idle_timeout",
+    "max_login_age",
     "max_session",
     "policy",
     "rule_group",
@@ -168,7 +168,7 @@ fn read(
     let document = reader.document(table, DOCUMENT_FIELDS);
     let mut names = GroupNames::read(reader, &document);
     let groups = names.load(reader, &document);
-    let durations = Durations::read(reader, &document);
+    let durations = policies::durations(reader, &document);
     let mut policies = policies::load_reusable(reader, &document, &mut names);
     let mut loader = applications::Loader {
         names: &mut names,

@@ -124,8 +124,42 @@ pub(crate) enum Evaluation {
 #[derive(Debug)]
 pub(crate) struct Attached {
     pub(crate) policy: Arc<Policy>,
+    pub(crate) durations: Durations,
+}
+
+/// For how long; what is absent is not limited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Durations {
     pub(crate) max_session: Option<Duration>,
     pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) max_login_age: Option<Duration>,
+}
+
+impl Durations {
+    /// These, and where they are silent those of `outer`.
+    pub(crate) fn or(self, outer: Self) -> Self {
+        self.with_each(outer, Option::or)
+    }
+
+    /// The shorter of each.
+    pub(crate) fn shorter(self, other: Self) -> Self {
+        self.with_each(other, |left, right| match (left, right) {
+            (Some(left), Some(right)) => Some(left.min(right)),
+            (one, other) => one.or(other),
+        })
+    }
+
+    fn with_each(
+        self,
+        other: Self,
+        join: fn(Option<Duration>, Option<Duration>) -> Option<Duration>,
+    ) -> Self {
+        Self {
+            max_session: join(self.max_session, other.max_session),
+            idle_timeout: join(self.idle_timeout, other.idle_timeout),
+            max_login_age: join(self.max_login_age, other.max_login_age),
+        }
+    }
 }
 
 /// One policy.
@@ -140,8 +174,7 @@ pub(crate) struct Policy {
     pub(crate) permissions: Arc<Permissions>,
     pub(crate) constraints: Arc<Constraints>,
     pub(crate) recording: Recording,
-    pub(crate) max_session: Option<Duration>,
-    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) durations: Durations,
 }
 
 impl Policy {

@@ -87,6 +87,11 @@ struct Case {
     #[serde(default)]
     idle_timeout_secs: Option<u64>,
     #[serde(default)]
+    max_login_age_secs: Option<u64>,
+    /// Whether the login of the case may begin a session on a connection that began at that moment.
+    #[serde(default)]
+    login_is_fresh: Option<bool>,
+    #[serde(default)]
     advice: Option<String>,
 }
 
@@ -217,6 +222,17 @@ impl Case {
                     "idle_timeout",
                     secs(grant.idle_timeout),
                     &self.idle_timeout_secs.map(|secs| secs.to_string()),
+                );
+                expect(
+                    "max_login_age",
+                    secs(grant.max_login_age),
+                    &self.max_login_age_secs.map(|secs| secs.to_string()),
+                );
+                let fresh = grant.login_is_fresh(&self.identity(), NOW, NOW);
+                expect(
+                    "whether the login is fresh",
+                    Some(fresh.to_string()),
+                    &self.login_is_fresh.map(|fresh| fresh.to_string()),
                 );
             }
             Decision::Deny(denial) => {

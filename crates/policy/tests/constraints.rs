@@ -290,6 +290,7 @@ fn a_policy_that_asks_for_more_than_can_be_enforced_is_refused_by_name() {
         ("hidden_input", "hidden_input = \"never\"", "hidden_input"),
         ("step_up", "step_up = [\"reason\"]", "step_up"),
         ("reevaluate", "reevaluate = \"5m\"", "reevaluate"),
+        ("max_login_age", "max_login_age = \"0m\"", "max_login_age"),
     ];
     for (name, field, place) in fields {
         let error = load(field)

@@ -56,6 +56,41 @@ fn granted(fields: &str) -> Arc<Permissions> {
     }
 }
 
+#[test]
+fn a_login_for_this_connection_is_fresh_however_long_the_way_to_the_user_takes() {
+    let set = PolicySet::from_toml(&document("max_login_age = \"0m\"")).unwrap();
+    let (device, network) = (Device::default(), Network::default());
+    let target = Target {
+        port: 22,
+        ..Target::default()
+    };
+    let fresh = |login_ms: u64, connected_ms, now_ms| {
+        let [login, connected, now] = [login_ms, connected_ms, now_ms].map(Duration::from_millis);
+        let identity = Identity {
+            authenticated_at: Some(login),
+            ..Identity::default()
+        };
+        let request = Request {
+            identity: &identity,
+            device: &device,
+            network: &network,
+            target: &target,
+            user: Some("deploy"),
+            now,
+        };
+        match decide(&set, &request) {
+            Decision::Allow(grant) => grant.login_is_fresh(&identity, connected, now),
+            Decision::Deny(denial) => panic!("{}", denial.for_log()),
+        }
+    };
+    // Providers cut the time of a login down to whole seconds.
+    assert!(fresh(100_000, 100_900, 130_000));
+    assert!(fresh(115_000, 100_900, 130_000));
+    assert!(!fresh(99_999, 100_000, 100_000));
+    assert!(fresh(190_000, 100_000, 130_000));
+    assert!(!fresh(190_001, 100_000, 130_000));
+}
+
 #[track_caller]
 fn refused(field: &str, expected: &str) {
     let error = PolicySet::from_toml(&document(field)).expect_err("it must not load");

@@ -269,6 +269,8 @@ impl Serialize for Leg {
 pub enum Refusal {
     /// The policy said no.
     Policy,
+    /// The policy asks for a newer login.
+    LoginTooOld,
     /// The identity, device, session or target was revoked.
     Revoked,
     /// The user's name cannot stand in a certificate.

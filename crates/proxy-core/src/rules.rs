@@ -11,7 +11,8 @@ pub const ENFORCED: Features = Features::NONE
     .with(Feature::LocalForward)
     .with(Feature::RemoteForward)
     .with(Feature::StreamLocal)
-    .with(Feature::Reevaluation);
+    .with(Feature::Reevaluation)
+    .with(Feature::LoginAge);
 
 /// What decides who may do what. It never changes; share it in an [`Arc`], and when it is to change, give a whole new one to
 /// new sessions ([`Session::new`](crate::Session::new)) and to those that live ([`Input::Reevaluate`](crate::Input::Reevaluate)).

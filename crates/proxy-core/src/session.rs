@@ -86,6 +86,8 @@ pub struct Session {
     rules: Arc<Rules>,
     recheck: Recheck,
     info: ConnectionInfo,
+    /// When the connection began, since the Unix epoch.
+    connected: Duration,
     id: SessionId,
     subject: Arc<Subject>,
     user: Option<Arc<str>>,
@@ -179,6 +181,7 @@ impl Session {
         let client = Server::new(Arc::new(config), *seeds.client_leg, now.mono);
         let session_key = Ed25519Key::from_seed(seeds.session_key);
         let mut session = Self {
+            connected: now.unix,
             gateway,
             rules,
             recheck: Recheck::default(),

@@ -144,6 +144,56 @@ fn a_grant_that_asks_for_what_is_not_enforced_lets_nobody_in() {
 }
 
 #[test]
+fn who_logged_in_too_long_ago_is_asked_to_log_in_again_before_the_target_hears_of_them() {
+    let asked = |age: &str, login: Option<Duration>| {
+        let mut world = World::new(Setup {
+            policy: Setup::default().policy + &format!("\nmax_login_age = \"{age}\"\n"),
+            login,
+            ..Setup::default()
+        });
+        world.run();
+        world
+    };
+    let ago = |secs| Some(sim::START_UNIX - Duration::from_secs(secs));
+    for (age, login, words) in [
+        (
+            "1h",
+            ago(3601),
+            "your login is too old for this machine; log in again",
+        ),
+        ("1h", None, "log in again"),
+        ("0m", ago(1), "asks for a new login at every connection"),
+    ] {
+        let world = asked(age, login);
+        assert_eq!(
+            refusal(&world),
+            Some(Refusal::LoginTooOld),
+            "{age} {login:?}"
+        );
+        assert!(world.person.was_refused);
+        let banner = &world.person.banners[0];
+        assert!(banner.contains(words), "{banner}");
+        assert!(world.target.as_ref().unwrap().attempts.is_empty());
+        assert_eq!(names(&world), ["access.denied"]);
+    }
+    for (age, login) in [("1h", ago(3600)), ("0m", ago(0))] {
+        assert!(asked(age, login).person.is_in, "{age} {login:?}");
+    }
+}
+
+#[test]
+fn a_session_that_runs_outlives_the_age_of_its_login_also_where_it_is_decided_again() {
+    let mut world = World::logged_in(Setup {
+        policy: Setup::default().policy + "\nmax_login_age = \"1h\"\nreevaluate = \"5m\"\n",
+        login: Some(sim::START_UNIX),
+        ..Setup::default()
+    });
+    world.pass(Duration::from_secs(2 * 3600));
+    assert_eq!(end(&world), None);
+    assert!(!world.session.is_over());
+}
+
+#[test]
 fn a_denied_user_reads_why_and_nobody_logs_in_to_the_target() {
     let mut world = World::new(Setup {
         user: "root",

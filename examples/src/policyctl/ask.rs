@@ -28,7 +28,18 @@ pub(super) fn decide(
     let explanation = arguments.explain.then(|| policy::explain(&set, &request));
     let mut value = decision_json(&decision);
     match &decision {
-        Decision::Allow(grant) => allowed(grant, output),
+        Decision::Allow(grant) => {
+            allowed(grant, output);
+            let is_fresh = grant.login_is_fresh(&person.identity, request.now, request.now);
+            if !is_fresh {
+                output.line(
+                    "this login is too old, or of unknown age: the person is asked to log in again",
+                );
+            }
+            if let Some(fields) = value.as_object_mut() {
+                fields.insert("login_is_fresh".into(), is_fresh.into());
+            }
+        }
         Decision::Deny(denial) => denied(denial, output),
     }
     if let Some(explanation) = &explanation {
@@ -68,6 +79,7 @@ fn allowed(grant: &Grant, output: &mut Output) {
     for (what, limit) in [
         ("ends after", grant.max_session),
         ("ends when silent for", grant.idle_timeout),
+        ("asks for a login no older than", grant.max_login_age),
     ] {
         if let Some(limit) = limit {
             output.line(format_args!("{what} {} s", limit.as_secs()));
@@ -97,6 +109,7 @@ pub(super) fn decision_json(decision: &Decision) -> Value {
             "recording": grant.recording.to_string(),
             "max_session_secs": grant.max_session.map(|limit| limit.as_secs()),
             "idle_timeout_secs": grant.idle_timeout.map(|limit| limit.as_secs()),
+            "max_login_age_secs": grant.max_login_age.map(|limit| limit.as_secs()),
             "asks_for": grant.asks_for().iter().map(policy::Feature::name).collect::<Vec<_>>(),
         }),
         Decision::Deny(denial) => json!({

@@ -7,15 +7,16 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::groups::GroupNames;
-use super::policies::{self, Durations, ReusablePolicies};
+use super::policies::{self, ReusablePolicies};
 use super::reader::{Fields, Node, Quoted, Reader};
 use super::{targets, values};
 use crate::document::Texts;
-use crate::set::{Application, Attached, Evaluation, Policy};
+use crate::set::{Application, Attached, Durations, Evaluation, Policy};
 
 pub(crate) const APPLICATION_FIELDS: &[&str] = &[
     "evaluation",
     "idle_timeout",
+    "max_login_age",
     "max_session",
     "name",
     "policy",
@@ -82,7 +83,7 @@ impl Loader<'_> {
             None => Box::default(),
         };
         let evaluation = evaluation(reader, &fields);
-        let durations = Durations::read(reader, &fields).or(self.durations);
+        let durations = policies::durations(reader, &fields).or(self.durations);
         let policies = attach(reader, &fields, self.names, self.reusable, durations);
         Some(Application {
             name: name?.into(),
@@ -177,19 +178,8 @@ fn attach(
             );
         }
         if let Some(policy) = policy {
-            let own = Durations {
-                max_session: policy.max_session,
-                idle_timeout: policy.idle_timeout,
-            };
-            let Durations {
-                max_session,
-                idle_timeout,
-            } = own.or(outer);
-            attached.push(Attached {
-                policy,
-                max_session,
-                idle_timeout,
-            });
+            let durations = policy.durations.or(outer);
+            attached.push(Attached { policy, durations });
         }
     }
     attached.into()

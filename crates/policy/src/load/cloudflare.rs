@@ -89,6 +89,7 @@ fn import(text: &str, starts: &[usize], strictness: Strictness) -> Result<Import
     let document = Converter {
         strictness,
         inventory: &inventory,
+        uses: BTreeMap::new(),
     }
     .document(&mut reader);
     let targets = inventory.targets(&mut reader);
@@ -136,42 +137,44 @@ fn in_files(error: LoadError, files: &[(&str, &str)]) -> LoadError {
 struct Converter<'i, 'n> {
     strictness: Strictness,
     inventory: &'i Inventory<'n>,
+    /// Whether an application uses the reusable policy of that id by its name; others take a copy.
+    uses: BTreeMap<&'n str, bool>,
 }
 
 impl Converter<'_, '_> {
-    fn document(&self, reader: &mut Reader<'_>) -> Table<'static> {
+    fn document(mut self, reader: &mut Reader<'_>) -> Table<'static> {
+        let inventory = self.inventory;
+        let applications = inventory.applications.iter();
+        let applications = applications
+            .filter_map(|item| self.application(reader, &Reader::root(item)))
+            .collect();
+        // A policy of which there are only copies would be one that nothing uses.
+        let is_only_copied = |item: &Item<'_>| {
+            let id = inventory::text(item, "id");
+            id.and_then(|id| self.uses.get(id)) == Some(&false)
+        };
+        let policies = inventory.policies.iter();
+        let policies = policies
+            .filter(|item| !is_only_copied(item))
+            .filter_map(|item| self.policy(reader, &Reader::root(item), None))
+            .collect();
+        let groups = inventory.groups.iter();
+        let groups = groups
+            .filter_map(|item| self.group(reader, &Reader::root(item)))
+            .collect();
         let mut document = Table::default();
         let mut put = |name: &'static str, items: Vec<Item<'static>>| {
             if let Some(first) = items.first() {
                 document.put(name, Item::list(first.at, items));
             }
         };
-        let groups = &self.inventory.groups;
-        put(
-            "rule_group",
-            groups
-                .iter()
-                .filter_map(|item| self.group(reader, &Reader::root(item)))
-                .collect(),
-        );
-        let policies = self.inventory.policies.iter();
-        put(
-            "policy",
-            policies
-                .filter_map(|item| self.policy(reader, &Reader::root(item), &[]))
-                .collect(),
-        );
-        let applications = self.inventory.applications.iter();
-        put(
-            "application",
-            applications
-                .filter_map(|item| self.application(reader, &Reader::root(item)))
-                .collect(),
-        );
+        put("rule_group", groups);
+        put("policy", policies);
+        put("application", applications);
         document
     }
 
-    fn application(&self, reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Item<'static>> {
+    fn application(&mut self, reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Item<'static>> {
         let fields = known(reader, node, APPLICATION_FIELDS, &APPLICATION_IGNORED)?;
         let at = node.place();
         let mut out = alloc::vec![("name", text(reader, &fields, "name", node)?)];
@@ -196,14 +199,9 @@ impl Converter<'_, '_> {
             .filter_map(|item| criterion(reader, &item))
             .collect();
         out.push(("target", Item::list(at, criteria)));
-        // A policy that does not say how old a login may be takes the application's word.
-        let mut inherited = Vec::new();
-        for name in ["session_duration", "mfa_config"] {
-            inherited.extend(fields.get(name).map(|_| (name, node)));
-        }
         let policies = fields.get("policies");
         let policies = policies.as_ref().map_or_else(Vec::new, Node::items);
-        let attached = self.attach(reader, &policies, &inherited);
+        let attached = self.attach(reader, &policies, node);
         out.push(("policy", Item::list(at, attached)));
         Some(Item::table(at, out))
     }

@@ -11,8 +11,9 @@ use super::contradictions::{self, Contradiction};
 use super::groups::GroupNames;
 use super::reader::{Fields, Listed, Node, Quoted, Reader, nearest};
 use super::{constraints, permissions, rules, values};
+use crate::feature::Feature;
 use crate::rules::MissingInExclude;
-use crate::set::{Action, Policy};
+use crate::set::{Action, Durations, Policy};
 use crate::unix_user::{self, UserFault, Users};
 
 pub(crate) const POLICY_FIELDS: &[&str] = &[
@@ -28,6 +29,7 @@ pub(crate) const POLICY_FIELDS: &[&str] = &[
     "include",
     "local_forward",
     "max_channels",
+    "max_login_age",
     "max_session",
     "missing_in_exclude",
     "name",
@@ -45,7 +47,7 @@ pub(crate) const POLICY_FIELDS: &[&str] = &[
 ];
 
 /// Fields that say what is granted, which a Block has no use for.
-const GRANTING_FIELDS: [&str; 20] = [
+const GRANTING_FIELDS: [&str; 21] = [
     "allow_email_alias",
     "approvers",
     "commands",
@@ -55,6 +57,7 @@ const GRANTING_FIELDS: [&str; 20] = [
     "idle_timeout",
     "local_forward",
     "max_channels",
+    "max_login_age",
     "max_session",
     "permit",
     "recipients",
@@ -68,33 +71,23 @@ const GRANTING_FIELDS: [&str; 20] = [
     "when_lost",
 ];
 
-/// Durations that hold where nothing more specific says otherwise.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Durations {
-    pub(super) max_session: Option<Duration>,
-    pub(super) idle_timeout: Option<Duration>,
+/// The durations of a policy, an application or the document.
+pub(super) fn durations(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Durations {
+    let mut read = |name| {
+        let node = fields.get(name)?;
+        values::duration(reader, &node)
+    };
+    Durations {
+        max_session: read("max_session"),
+        idle_timeout: read("idle_timeout"),
+        max_login_age: max_login_age(reader, fields),
+    }
 }
 
-impl Durations {
-    pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Self {
-        let mut read = |name| {
-            fields
-                .get(name)
-                .and_then(|node| values::duration(reader, &node))
-        };
-        Self {
-            max_session: read("max_session"),
-            idle_timeout: read("idle_timeout"),
-        }
-    }
-
-    /// These, and where they are silent those of `outer`.
-    pub(super) fn or(self, outer: Self) -> Self {
-        Self {
-            max_session: self.max_session.or(outer.max_session),
-            idle_timeout: self.idle_timeout.or(outer.idle_timeout),
-        }
-    }
+fn max_login_age(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Duration> {
+    let node = fields.get("max_login_age")?;
+    reader.demand(&node, Feature::LoginAge);
+    values::duration_or_zero(reader, &node)
 }
 
 /// The reusable policies by name.
@@ -196,10 +189,7 @@ pub(super) fn load(
     let permissions = permissions::load(reader, &fields);
     let recording = permissions::recording(reader, &fields);
     let constraints = constraints::load(reader, &fields, &permissions);
-    let Durations {
-        max_session,
-        idle_timeout,
-    } = Durations::read(reader, &fields);
+    let durations = durations(reader, &fields);
     match action {
         None => {}
         Some(Action::Allow) => check_allow(reader, &fields, &users),
@@ -221,8 +211,7 @@ pub(super) fn load(
         permissions,
         constraints,
         recording,
-        max_session,
-        idle_timeout,
+        durations,
     })
 }
 

@@ -191,6 +191,15 @@ pub(super) fn hostname(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Box<s
 
 /// A duration of at least one second: `90s`, `30m`, `8h`, `7d`.
 pub(super) fn duration(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Duration> {
+    duration_from(reader, node, 1)
+}
+
+/// A duration that may be `0m`.
+pub(super) fn duration_or_zero(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Duration> {
+    duration_from(reader, node, 0)
+}
+
+fn duration_from(reader: &mut Reader<'_>, node: &Node<'_>, min_secs: u64) -> Option<Duration> {
     const HELP: &str = "write a number with `s`, `m`, `h` or `d`, as in `\"8h\"`";
     if node.is_integer() {
         reader.problem(node, "a duration needs a unit", HELP);
@@ -201,12 +210,12 @@ pub(super) fn duration(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Durat
         reader.problem(node, format_args!("{} is no duration", Quoted(text)), HELP);
         return None;
     };
-    if duration.is_zero() || duration > MAX_DURATION {
+    if duration.as_secs() < min_secs || duration > MAX_DURATION {
         let days = MAX_DURATION.as_secs() / SECS_PER_DAY;
         reader.problem(
             node,
             format_args!("{} is out of range", Quoted(text)),
-            format_args!("write a duration from `1s` to `{days}d`"),
+            format_args!("write a duration from `{min_secs}s` to `{days}d`"),
         );
         return None;
     }

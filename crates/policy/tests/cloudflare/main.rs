@@ -55,6 +55,9 @@ fn ask(set: &PolicySet, person: &Person, hostname: &str, user: &str) -> String {
         ..Target::default()
     };
     match person.decide(set, &target, Some(user), NOW) {
+        Decision::Allow(grant) if !grant.login_is_fresh(&person.identity, NOW, NOW) => {
+            format!("{}, after a new login", grant.policy)
+        }
         Decision::Allow(grant) => grant.policy.to_string(),
         Decision::Deny(denial) => denial.reason.to_string(),
     }
@@ -72,7 +75,7 @@ fn an_account_decides_as_it_does_there() {
     );
     assert_eq!(
         ask(&set, &person("ann@example.com", 9), "web-1", "deploy"),
-        "no_policy_matched",
+        "staff, after a new login",
         "the policy's eight hours are over"
     );
     let mut lobby = ann.clone();
@@ -134,9 +137,64 @@ fn a_second_factor_at_every_connection_is_asked_for() {
     );
     assert_eq!(
         root(&["pwd", "hwk"], 1),
-        "user_not_allowed",
+        "break glass, after a new login",
         "an hour ago is another connection"
     );
+    let mut ann = person("ann@example.com", 0);
+    ann.identity.authentication_methods = vec!["hwk".into()];
+    ann.identity.authenticated_at = Some(NOW - Duration::from_secs(1));
+    assert_eq!(
+        ask(&set, &ann, "web-1", "root"),
+        "break glass, after a new login",
+        "so is a second ago"
+    );
+}
+
+/// The seconds that a login may be old for `deploy`, and the document that says so.
+fn login_age(account: &str) -> (Option<u64>, String) {
+    let Imported { set, toml, .. } = import(account);
+    let mut ann = person("ann@example.com", 0);
+    ann.identity.authentication_methods = vec!["hwk".into(), "mfa".into()];
+    let target = Target {
+        hostname: "web-1".into(),
+        port: 22,
+        ..Target::default()
+    };
+    match ann.decide(&set, &target, Some("deploy"), NOW) {
+        Decision::Allow(grant) => (grant.max_login_age.map(|age| age.as_secs()), toml),
+        Decision::Deny(denial) => panic!("{}\n{toml}", denial.for_log()),
+    }
+}
+
+#[test]
+fn a_policy_goes_before_its_application_and_the_shorter_of_session_and_second_factor_holds() {
+    let without = |text: &str, part: &str| {
+        let less = text.replace(part, "");
+        assert_ne!(less, text);
+        less
+    };
+    let own = "\"session_duration\": \"8h\",";
+    let outer = "\"session_duration\": \"24h\",";
+    let no_mfa = "\"mfa_config\": { \"mfa_disabled\": true },";
+    let mfa =
+        |duration: &str| format!("\"mfa_config\": {{ \"session_duration\": \"{duration}\" }},");
+    let (age, toml) = login_age(ACCOUNT);
+    assert_eq!(age, Some(8 * 3600));
+    assert!(toml.contains("use = \"staff\""), "{toml}");
+    // What the policy does not say the application does, and the reusable policy of others stays as it is.
+    let (age, toml) = login_age(&without(ACCOUNT, own));
+    assert_eq!(age, Some(24 * 3600));
+    assert!(!toml.contains("use = \"staff\""), "{toml}");
+    let neither = without(&without(ACCOUNT, own), outer);
+    assert_eq!(login_age(&neither).0, None);
+    for (duration, expected) in [("1h30m", 5400), ("12h", 8 * 3600), ("0m", 0)] {
+        let account = ACCOUNT.replace(no_mfa, &mfa(duration));
+        assert_eq!(login_age(&account).0, Some(expected), "{duration}");
+        let account = without(ACCOUNT, no_mfa).replace(outer, &mfa(duration));
+        let (age, toml) = login_age(&account);
+        assert_eq!(age, Some(expected), "{duration}, of the application");
+        assert!(toml.contains("authentication_method = \"mfa\""), "{toml}");
+    }
 }
 
 #[test]

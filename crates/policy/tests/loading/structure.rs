@@ -20,7 +20,7 @@ fn unknown_fields_are_problems_with_a_guess_at_what_was_meant() {
         "approval = true",
         "line 12: application[0].policy[0].approval: unknown field `approval`; remove it, or write one of `action`, \
          `allow_email_alias`, `approvers`, `commands`, `env`, `exclude`, `files`, `hidden_input`, `idle_timeout`, `include`, \
-         `local_forward`, `max_channels`, `max_session`, `missing_in_exclude`, `name`, `permit`, `recipients`, `recording`, \
+         `local_forward`, `max_channels`, `max_login_age`, `max_session`, `missing_in_exclude`, `name`, `permit`, `recipients`, `recording`, \
          `reevaluate`, `remote_forward`, `require`, `step_up`, `stream_local`, `subsystems`, `usernames`, `when_lost`",
     );
     refused(

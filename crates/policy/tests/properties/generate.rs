@@ -61,7 +61,7 @@ fn lists(groups: usize) -> impl Strategy<Value = Lists> {
 
 pub(crate) fn policy(groups: usize) -> impl Strategy<Value = Policy> {
     let users = subsequence(USERS, 0..=USERS.len());
-    let hours = prop::option::of(1..5_u64);
+    let hours = (prop::option::of(1..5_u64), prop::option::of(0..5_u64));
     (
         prop::bool::weighted(0.25),
         lists(groups),
@@ -70,23 +70,22 @@ pub(crate) fn policy(groups: usize) -> impl Strategy<Value = Policy> {
         any::<bool>(),
         hours,
     )
-        .prop_map(
-            |(block, lists, missing_ignored, users, alias, max_session_hours)| {
-                // A Block has no users, and an Allow without any does not load.
-                let alias = !block && (alias || users.is_empty());
-                let users = if block { Vec::new() } else { users };
-                let max_session_hours = max_session_hours.filter(|_| !block);
-                let missing_ignored = missing_ignored && !block;
-                Policy {
-                    block,
-                    lists,
-                    missing_ignored,
-                    users,
-                    alias,
-                    max_session_hours,
-                }
-            },
-        )
+        .prop_map(|(block, lists, missing_ignored, users, alias, hours)| {
+            // A Block has no users, and an Allow without any does not load.
+            let alias = !block && (alias || users.is_empty());
+            let users = if block { Vec::new() } else { users };
+            let (max_session_hours, max_login_hours) = if block { (None, None) } else { hours };
+            let missing_ignored = missing_ignored && !block;
+            Policy {
+                block,
+                lists,
+                missing_ignored,
+                users,
+                alias,
+                max_session_hours,
+                max_login_hours,
+            }
+        })
 }
 
 fn application(

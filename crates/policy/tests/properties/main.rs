@@ -39,6 +39,9 @@ fn answer(decision: &Decision) -> Answer {
                 application: index(&grant.application),
                 policy: index(&grant.policy),
                 max_session_hours: grant.max_session.map(|duration| duration.as_secs() / 3600),
+                max_login_hours: grant
+                    .max_login_age
+                    .map(|duration| duration.as_secs() / 3600),
             }
         }
         Decision::Deny(denial) => Answer::Deny(match denial.reason.to_string().as_str() {
@@ -111,7 +114,7 @@ proptest! {
         let application = place.index(stricter.applications.len());
         let policies = &mut stricter.applications[application].policies;
         let at = place.index(policies.len() + 1);
-        policies.insert(at, Policy { block: true, users: Vec::new(), alias: false, max_session_hours: None, missing_ignored: false, ..block });
+        policies.insert(at, Policy { block: true, users: Vec::new(), alias: false, max_session_hours: None, max_login_hours: None, missing_ignored: false, ..block });
         let (Some(before), Some(after)) = (load(&document), load(&stricter)) else { return Ok(()) };
         for asked in requests {
             prop_assert!(is_allowed(&before, &asked) || !is_allowed(&after, &asked), "{}", slow::to_toml(&stricter));

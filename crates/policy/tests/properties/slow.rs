@@ -26,6 +26,7 @@ pub(crate) struct Policy {
     pub(crate) users: Vec<&'static str>,
     pub(crate) alias: bool,
     pub(crate) max_session_hours: Option<u64>,
+    pub(crate) max_login_hours: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -80,6 +81,7 @@ pub(crate) enum Answer {
         application: usize,
         policy: usize,
         max_session_hours: Option<u64>,
+        max_login_hours: Option<u64>,
     },
     Deny(&'static str),
 }
@@ -150,13 +152,15 @@ fn one(document: &Document, application: usize, facts: &Facts) -> Answer {
                 };
                 counts && !policy.block
             });
-            let max_session_hours = candidates
-                .filter_map(|(_, policy)| policy.max_session_hours)
-                .min();
+            let candidates: Vec<&Policy> = candidates.map(|(_, policy)| policy).collect();
+            let shortest = |hours: fn(&Policy) -> Option<u64>| {
+                candidates.iter().filter_map(|policy| hours(policy)).min()
+            };
             return Answer::Allow {
                 application,
                 policy: index,
-                max_session_hours,
+                max_session_hours: shortest(|policy| policy.max_session_hours),
+                max_login_hours: shortest(|policy| policy.max_login_hours),
             };
         }
         unnamed = true;
@@ -398,6 +402,9 @@ fn policy_to_toml(text: &mut String, index: usize, policy: &Policy) {
         .unwrap();
         if let Some(hours) = policy.max_session_hours {
             writeln!(text, "max_session = \"{hours}h\"").unwrap();
+        }
+        if let Some(hours) = policy.max_login_hours {
+            writeln!(text, "max_login_age = \"{hours}h\"").unwrap();
         }
     }
     writeln!(text, "{}", lists_to_toml(&policy.lists)).unwrap();

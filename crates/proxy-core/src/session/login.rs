@@ -122,6 +122,11 @@ impl Session {
         self.user = Some(Arc::clone(&user));
         let denied = match Principals::one(&user) {
             Ok(_) => match self.grant_for(&user, now) {
+                Ok(grant)
+                    if !grant.login_is_fresh(&self.info.identity, self.connected, now.unix) =>
+                {
+                    Denied::by_age_of_login(&grant)
+                }
                 Ok(grant) => return self.login_allowed(attempt.id, grant, now),
                 Err(denied) => denied,
             },
@@ -282,6 +287,25 @@ impl Denied {
             reason: Refusal::Policy,
             detail: denial.for_log().to_string(),
             advice: denial.for_person().to_string(),
+        }
+    }
+
+    /// The policy lets in whoever logged in lately.
+    pub(super) fn by_age_of_login(grant: &Grant) -> Self {
+        let (limit, advice) = match grant.max_login_age.unwrap_or_default().as_secs() {
+            0 => (
+                "for this connection".into(),
+                "this machine asks for a new login at every connection; connect again and log in",
+            ),
+            secs => (
+                format!("no more than {secs} s before the connection"),
+                "your login is too old for this machine; log in again, then reconnect",
+            ),
+        };
+        Self {
+            reason: Refusal::LoginTooOld,
+            detail: format!("policy {:?} asks for a login {limit}", grant.policy),
+            advice: advice.into(),
         }
     }
 

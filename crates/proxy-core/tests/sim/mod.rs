@@ -195,6 +195,7 @@ impl World {
         };
         let info = ConnectionInfo {
             identity: policy::Identity {
+                authenticated_at: setup.login,
                 email: Some(setup.email.into()),
                 ..policy::Identity::default()
             },

@@ -13,6 +13,8 @@ pub struct Setup {
     pub email: &'static str,
     pub user: &'static str,
     pub managed_device: bool,
+    /// When the person logged in, since the Unix epoch.
+    pub login: Option<Duration>,
     pub policy: String,
     pub account_secret: [u8; 32],
     /// The secret before it, and for how long from the start it still serves.
@@ -50,6 +52,7 @@ impl Default for Setup {
             email: "ada@example.com",
             user: "deploy",
             managed_device: false,
+            login: None,
             policy: POLICY.into(),
             account_secret: [2; 32],
             previous_secret: None,

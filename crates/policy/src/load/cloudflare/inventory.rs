@@ -19,7 +19,8 @@ pub(super) struct Inventory<'n> {
     pub(super) applications: Vec<&'n Item<'n>>,
     pub(super) policies: Vec<&'n Item<'n>>,
     pub(super) groups: Vec<&'n Item<'n>>,
-    pub(super) policy_names: Names<'n>,
+    /// Reusable policies by id.
+    pub(super) reusable: BTreeMap<&'n str, &'n Item<'n>>,
     pub(super) group_names: Names<'n>,
     /// Email and IP lists by id.
     pub(super) lists: BTreeMap<&'n str, &'n Item<'n>>,
@@ -49,7 +50,7 @@ fn field<'n>(item: &'n Item<'n>, name: &str) -> Option<&'n Item<'n>> {
     }
 }
 
-fn text<'n>(item: &'n Item<'n>, name: &str) -> Option<&'n str> {
+pub(super) fn text<'n>(item: &'n Item<'n>, name: &str) -> Option<&'n str> {
     match &field(item, name)?.value {
         Value::Text(text) => Some(text),
         _ => None,
@@ -80,7 +81,7 @@ impl<'n> Inventory<'n> {
         } else if has("target_criteria") || kind == Some("infrastructure") {
             self.applications.push(item);
         } else if has("decision") {
-            self.policy_names.extend(named);
+            self.reusable.extend(named.map(|(id, _)| (id, item)));
             self.policies.push(item);
         } else if has("include") {
             self.group_names.extend(named);

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
-use super::{Converter, Strictness, known, text};
+use super::{Converter, Strictness, inventory, known, text};
 use crate::document::Item;
 use crate::load::reader::{Fields, Node, Quoted, Reader};
 
@@ -37,16 +37,16 @@ const POLICY_IGNORED: [&str; 10] = [
     "zone_id",
 ];
 
-/// What Cloudflare takes for "ask at every connection": 0. A login takes this long at most until it arrives here.
-const AT_EVERY_CONNECTION: &str = "60s";
+/// What a policy takes from the application where it does not say: how old the login may be, and the second factor.
+const INHERITED: [&str; 2] = ["session_duration", "mfa_config"];
 
 impl Converter<'_, '_> {
     /// The policies of an application in the order in which they are evaluated: service tokens first, then by precedence.
     pub(super) fn attach(
-        &self,
+        &mut self,
         reader: &mut Reader<'_>,
         items: &[Node<'_>],
-        inherited: &[(&str, &Node<'_>)],
+        application: &Node<'_>,
     ) -> Vec<Item<'static>> {
         let precedence = |node: &Node<'_>| {
             let digits = node
@@ -65,43 +65,47 @@ impl Converter<'_, '_> {
         ordered.sort_by_key(|node| (!for_tokens(node), precedence(node)));
         ordered
             .into_iter()
-            .filter_map(|node| self.attached(reader, node, inherited))
+            .filter_map(|node| self.attached(reader, node, application))
             .collect()
     }
 
-    /// A policy of the application alone, or the name of a reusable one.
+    /// A policy of the application alone, the name of a reusable one, or a copy of one that takes the application's word for something.
     fn attached(
-        &self,
+        &mut self,
         reader: &mut Reader<'_>,
         node: &Node<'_>,
-        inherited: &[(&str, &Node<'_>)],
+        application: &Node<'_>,
     ) -> Option<Item<'static>> {
         let id = node.field("id");
-        let is_known = |id: &str| self.inventory.policy_names.contains_key(id);
-        let is_reusable = id.as_ref().and_then(Node::as_str).is_some_and(is_known);
-        if node.field("decision").is_some() && !is_reusable {
-            return self.policy(reader, node, inherited);
+        let known = id.as_ref().and_then(Node::as_str);
+        let known = known.and_then(|id| self.inventory.reusable.get_key_value(id));
+        if node.field("decision").is_some() && known.is_none() {
+            return self.policy(reader, node, Some(application));
         }
-        let reference = id.as_ref().unwrap_or(node);
-        let id = reader.string(reference)?;
-        let Some(name) = self.inventory.policy_names.get(id) else {
-            let what = format!("no policy has the id {}", Quoted(id));
+        let Some((id, item)) = known else {
+            let reference = id.as_ref().unwrap_or(node);
+            let what = format!("no policy has the id {}", Quoted(reader.string(reference)?));
             reader.problem(reference, what, "export the reusable policies as well");
             return None;
         };
+        let policy = Reader::root(item);
+        let takes = |name: &str| application.field(name).is_some() && policy.field(name).is_none();
+        let used_by_name = self.uses.entry(id).or_default();
+        if INHERITED.into_iter().any(takes) {
+            return self.policy(reader, &policy, Some(application));
+        }
+        *used_by_name = true;
+        let name = inventory::text(item, "name")?;
         let at = node.place();
-        Some(Item::table(
-            at,
-            [("use", Item::text(at, (*name).to_string()))],
-        ))
+        Some(Item::table(at, [("use", Item::text(at, name.to_string()))]))
     }
 
-    /// One policy; what it does not say of logins, `inherited` says.
+    /// One policy; what it does not say of logins, the application says.
     pub(super) fn policy(
         &self,
         reader: &mut Reader<'_>,
         node: &Node<'_>,
-        inherited: &[(&str, &Node<'_>)],
+        application: Option<&Node<'_>>,
     ) -> Option<Item<'static>> {
         let fields = known(reader, node, POLICY_FIELDS, &POLICY_IGNORED)?;
         let at = node.place();
@@ -114,16 +118,18 @@ impl Converter<'_, '_> {
             out.push(("include", include));
         }
         if action == "allow" {
-            let inherited = |name| {
-                let outer = inherited.iter().find(|(known, _)| *known == name);
-                outer.and_then(|(name, node)| node.field(name))
-            };
-            let own = fields.get("session_duration");
-            if let Some(duration) = own.or_else(|| inherited("session_duration")) {
-                require.extend(within(reader, &duration));
-            }
-            if let Some(mfa) = fields.get("mfa_config").or_else(|| inherited("mfa_config")) {
-                require.extend(second_factor(reader, &mfa));
+            let [session, mfa] = INHERITED.map(|name| {
+                let own = fields.get(name);
+                own.or_else(|| application?.field(name))
+            });
+            let session = session.and_then(|node| login_age(reader, &node));
+            let mfa = mfa.map(|node| second_factor(reader, &node));
+            let SecondFactor { method, age } = mfa.unwrap_or_default();
+            require.extend(method);
+            // One login has both ages, so the shorter holds.
+            let ages = [session, age].into_iter().flatten();
+            if let Some(LoginAge { secs, at }) = ages.min_by_key(|age| age.secs) {
+                out.push(("max_login_age", Item::text(at, format!("{secs}s"))));
             }
             self.connection(reader, &fields, &mut out);
             steps(reader, &fields, &mut out);
@@ -280,19 +286,32 @@ fn approvers(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Vec<Item<'static>>
     people
 }
 
+/// How old a login may be, and where that stands.
+struct LoginAge {
+    secs: u64,
+    at: u32,
+}
+
+/// What is asked of a second factor.
+#[derive(Default)]
+struct SecondFactor {
+    method: Option<Item<'static>>,
+    age: Option<LoginAge>,
+}
+
 /// `{ "allowed_authenticators": […], "mfa_disabled": false, "session_duration": "24h" }`
-fn second_factor(reader: &mut Reader<'_>, node: &Node<'_>) -> Vec<Item<'static>> {
+fn second_factor(reader: &mut Reader<'_>, node: &Node<'_>) -> SecondFactor {
     let Some(fields) = reader.table(
         node,
         &["allowed_authenticators", "mfa_disabled", "session_duration"],
     ) else {
-        return Vec::new();
+        return SecondFactor::default();
     };
     let disabled = fields
         .get("mfa_disabled")
         .and_then(|node| reader.boolean(&node));
     if disabled == Some(true) {
-        return Vec::new();
+        return SecondFactor::default();
     }
     let authenticators = fields.get("allowed_authenticators");
     let authenticators = authenticators.as_ref().map_or_else(Vec::new, Node::items);
@@ -309,20 +328,18 @@ fn second_factor(reader: &mut Reader<'_>, node: &Node<'_>) -> Vec<Item<'static>>
         "mfa"
     };
     let at = node.place();
-    let mut rules = alloc::vec![Item::table(
-        at,
-        [("authentication_method", Item::text(at, method))]
-    )];
-    if let Some(duration) = fields.get("session_duration") {
-        rules.extend(within(reader, &duration));
+    let rule = Item::table(at, [("authentication_method", Item::text(at, method))]);
+    let duration = fields.get("session_duration");
+    SecondFactor {
+        method: Some(rule),
+        age: duration.and_then(|node| login_age(reader, &node)),
     }
-    rules
 }
 
 /// How old a login may be, from a duration as Go writes it: `24h`, `1h30m`.
-fn within(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Item<'static>> {
+fn login_age(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<LoginAge> {
     let text = reader.string(node)?;
-    let Some(seconds) = go_seconds(text) else {
+    let Some(secs) = go_seconds(text) else {
         let what = format!("{} is no duration", Quoted(text));
         reader.problem(
             node,
@@ -331,15 +348,10 @@ fn within(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Item<'static>> {
         );
         return None;
     };
-    let at = node.place();
-    let duration = match seconds {
-        0 => AT_EVERY_CONNECTION.to_string(),
-        _ => format!("{seconds}s"),
-    };
-    Some(Item::table(
-        at,
-        [("authenticated_within", Item::text(at, duration))],
-    ))
+    Some(LoginAge {
+        secs,
+        at: node.place(),
+    })
 }
 
 /// Whole seconds of a Go duration; fractions of a second are dropped, which is the stricter reading.
