@@ -18,6 +18,7 @@ use ssh_key::{Fingerprint, PublicKey};
 
 pub use self::query::Revocation;
 use self::serials::Serials;
+use crate::public::key_lines;
 use crate::{CaPublicKey, KrlError, Unverified};
 
 /// The longest list that is read, in bytes: over a million serial numbers, each written out.
@@ -168,15 +169,11 @@ impl Krl {
             });
         }
         let mut krl = Self::new(0, Duration::ZERO);
-        for (index, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let unreadable = |_| KrlError::KeyLine { line: index + 1 };
-            let key = PublicKey::from_openssh(line).map_err(unreadable)?;
+        for (line, text) in key_lines(text) {
+            let key = PublicKey::from_openssh(text.trim_end());
+            let key = key.map_err(|_| KrlError::KeyLine { line })?;
             krl.revoke_key(&key)
-                .map_err(|_| KrlError::KeyLine { line: index + 1 })?;
+                .map_err(|_| KrlError::KeyLine { line })?;
         }
         Ok(krl)
     }

@@ -34,7 +34,8 @@ impl CaPublicKey {
         if name.contains("-cert-v01@") {
             return Err(CaKeyError::Certificate);
         }
-        let key = PublicKey::from_openssh(text.trim()).map_err(|_| CaKeyError::Malformed)?;
+        let line = text.trim_start_matches([' ', '\t', '\n']).trim_end();
+        let key = PublicKey::from_openssh(line).map_err(|_| CaKeyError::Malformed)?;
         Self::from_public_key(&key)
     }
 
@@ -151,6 +152,16 @@ impl PartialEq for CaPublicKey {
 }
 
 impl Eq for CaPublicKey {}
+
+/// The lines of a file of public keys that sshd reads as keys, by their number from 1 (`sshkey_in_file`): blanks before them
+/// and all from a NUL on are passed over, and so are lines that are then empty or comments. One that only looks empty is no key.
+pub(crate) fn key_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    (1..).zip(text.split('\n')).filter_map(|(number, line)| {
+        let line = line.split('\0').next()?;
+        let line = line.trim_start_matches([' ', '\t']);
+        (!line.is_empty() && !line.starts_with('#')).then_some((number, line))
+    })
+}
 
 /// Which keys may be certified: what OpenSSH certifies but DSA, weak RSA and certificates.
 pub(crate) fn acceptable_subject(key: &KeyData) -> bool {

@@ -13,6 +13,7 @@ pub use self::authorized_principals::{AuthorizedPrincipals, PrincipalsLine};
 pub use self::line_options::LineOptions;
 pub use self::setup::{PrincipalsSetting, SshdSetup, trusted_user_ca_keys};
 use crate::check::{check_user, is_security_key};
+use crate::public::key_lines;
 use crate::{
     CaKeyError, CaPublicKey, CheckContext, Checked, EnforcedOption, Extension, LoginRefusal,
     Refusal,
@@ -202,9 +203,7 @@ fn check_enforcement(
 /// # Errors
 /// [`CaKeyError`] for a line that is no authority's key. sshd reads up to such a line, and trusts nobody behind it.
 pub fn parse_trusted_user_ca_keys(text: &str) -> Result<Vec<CaPublicKey>, CaKeyError> {
-    text.lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(CaPublicKey::from_openssh)
+    key_lines(text)
+        .map(|(_, line)| CaPublicKey::from_openssh(line))
         .collect()
 }

@@ -68,7 +68,7 @@ fn login(
 }
 
 /// The content of the file, and whether that lets in the holder of a certificate for `jdoe@example.com` and `ops`.
-const FILES: [(&str, &str, bool); 96] = [
+const FILES: [(&str, &str, bool); 99] = [
     ("empty", "", false),
     ("one", "jdoe@example.com\n", true),
     ("without a line end", "jdoe@example.com", true),
@@ -81,6 +81,9 @@ const FILES: [(&str, &str, bool); 96] = [
     ("carriage return", "jdoe@example.com\r\n", false),
     ("commented out", "# jdoe@example.com\n", false),
     ("comment behind", "jdoe@example.com # the boss\n", true),
+    ("NUL behind it", "jdoe@example.com\0 root\n", true),
+    ("NUL before it", "\0 jdoe@example.com\n", false),
+    ("NUL behind its options", "no-pty\0 ops\n", false),
     ("comment glued to it", "jdoe@example.com#boss\n", true),
     (
         "two on a line",

@@ -141,13 +141,19 @@ impl RevokedCertificates {
                 got: bytes.len(),
             });
         }
-        for (index, byte) in bytes.iter().rev().enumerate() {
-            for bit in 0..8u64 {
-                if byte >> bit & 1 == 1 {
-                    let serial = offset.checked_add(index as u64 * 8 + bit);
-                    let serial = serial.ok_or(KrlError::Serials)?;
-                    self.serials.insert(serial, serial, room)?;
+        let at = |bit: u64| offset.checked_add(bit).ok_or(KrlError::Serials);
+        let bits = bytes.iter().rev();
+        let bits = bits.flat_map(|byte| (0..8).map(move |bit| byte >> bit & 1 == 1));
+        // Whole runs, so that a full bitmap is one range and not thousands.
+        let mut run = None;
+        for (bit, is_set) in (0u64..).zip(bits.chain([false])) {
+            match (run, is_set) {
+                (None, true) => run = Some(bit),
+                (Some(first), false) => {
+                    self.serials.insert(at(first)?, at(bit - 1)?, room)?;
+                    run = None;
                 }
+                _ => {}
             }
         }
         Ok(())

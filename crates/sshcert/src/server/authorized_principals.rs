@@ -36,8 +36,8 @@ impl AuthorizedPrincipals {
         let mut parsed = Self::default();
         for (index, line) in text.split('\n').enumerate() {
             let number = index + 1;
-            // A `#` begins a comment wherever it stands, even between quotes.
-            let line = line.split('#').next().unwrap_or_default();
+            // A `#` begins a comment wherever it stands, even between quotes; sshd reads no line beyond a NUL.
+            let line = line.split(['#', '\0']).next().unwrap_or_default();
             let line = line.trim_matches([' ', '\t', '\n']);
             if line.is_empty() {
                 continue;

@@ -114,6 +114,18 @@ pub(super) fn add(table: &mut Table, user: &str) {
             RefusedHereOnly,
             format!("{line}no key\n"),
         ),
+        (
+            "with carriage returns",
+            Accepted,
+            format!("# ours\r\n{}\r\n", line.trim()),
+        ),
+        (
+            "behind an empty line that has a carriage return",
+            Refused,
+            format!("\r\n{line}"),
+        ),
+        ("behind a form feed", Refused, format!("\x0c{line}")),
+        ("behind a NUL", Refused, format!("\0{line}")),
         ("not at all", Refused, String::new()),
         ("commented out", Refused, format!("# {line}")),
         (

@@ -102,6 +102,36 @@ pub(super) fn add(table: &mut Table, user: &str) {
         ),
         ("a text of nothing", Accepted, Vec::new()),
         (
+            "a text with its key and carriage returns",
+            Refused,
+            line(&subject()).replace('\n', "\r\n").into_bytes(),
+        ),
+        (
+            "a text with another key and carriage returns",
+            Accepted,
+            line(&stranger).replace('\n', "\r\n").into_bytes(),
+        ),
+        (
+            "a text with an empty line that has a carriage return",
+            Refused,
+            b"\r\n".to_vec(),
+        ),
+        (
+            "a text with its key behind a form feed",
+            Refused,
+            format!("\x0c{}", line(&subject())).into_bytes(),
+        ),
+        (
+            "a text with a comment behind a form feed",
+            Refused,
+            b"\x0c# gone\n".to_vec(),
+        ),
+        (
+            "a text with another key behind a NUL",
+            Accepted,
+            format!("# gone\0\n{}", line(&stranger)).into_bytes(),
+        ),
+        (
             "a text that is no key",
             Refused,
             b"no key at all\n".to_vec(),
