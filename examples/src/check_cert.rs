@@ -11,10 +11,10 @@ use sshcert::{
     Profile, Refusal, Unverified, check_host_certificate, check_login,
 };
 
+use crate::tool::files::read_text;
 use crate::tool::time::{format_time, parse_time, unix_now};
 use crate::tool::{
     self, ToolError, in_file, option, printable, read_authorities, read_key_blob, read_krl,
-    read_text,
 };
 
 /// Check a certificate as sshd does, and say what each check found.

@@ -8,7 +8,8 @@ use clap::Parser;
 use hostkey_derive::{AccountSecret, Algorithm, HostName, KnownHosts, derive};
 use zeroize::Zeroizing;
 
-use crate::tool::{self, Readable, ToolError, in_file, key_blob, option, read_text, refused};
+use crate::tool::files::{read_text, write_secret};
+use crate::tool::{self, ToolError, in_file, key_blob, option, refused};
 
 /// Derive the host key that the proxy shows for a target.
 #[derive(Debug, Parser)]
@@ -87,7 +88,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), ToolError> {
     };
     // Last, so that a mistake elsewhere leaves no private key behind.
     if let Some(file) = &arguments.private_out {
-        tool::write_file(file, key.to_openssh().as_bytes(), Readable::Secret)?;
+        write_secret(file, key.to_openssh().as_bytes())?;
     }
     Ok(out.write_all(text.as_bytes())?)
 }

@@ -8,10 +8,9 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use sshcert::{CaPublicKey, Issuer, KeyHash, Krl, KrlExtension, Unverified};
 
+use crate::tool::files::{Replacement, read_bytes, read_text};
 use crate::tool::time::{format_time, unix_now};
-use crate::tool::{
-    self, ToolError, in_file, option, printable, read_key_blob, read_krl, read_text,
-};
+use crate::tool::{self, ToolError, in_file, option, printable, read_key_blob, read_krl};
 
 /// Make, extend, show and query key revocation lists.
 #[derive(Debug, Parser)]
@@ -37,11 +36,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a list
+    /// Make a list, where there is none: another one in its place would no longer revoke what the first did
     Create {
         /// Where to write it
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
+        /// Replace the one that is there
+        #[arg(long)]
+        force: bool,
         #[command(flatten)]
         entries: Entries,
     },
@@ -101,32 +103,42 @@ struct Entries {
 /// The program.
 pub fn main() -> ExitCode {
     tool::main("krl", |cli: &Cli, out| match &cli.command {
-        Command::Create { out: file, entries } => {
-            let version = entries.krl_version.unwrap_or(1);
-            write(file, Krl::new(version, unix_now()), entries)
-        }
-        Command::Update { krl: file, entries } => {
-            let bytes = tool::read_bytes(file)?;
-            let mut krl = Krl::parse(&bytes).map_err(|error| in_file(file, error))?;
-            let version = entries
-                .krl_version
-                .unwrap_or(krl.version().saturating_add(1));
-            krl.renew(version, unix_now());
-            write(file, krl, entries)
-        }
+        Command::Create {
+            out: file,
+            force,
+            entries,
+        } => create(file, *force, entries).map(|()| true),
+        Command::Update { krl, entries } => update(krl, entries).map(|()| true),
         Command::Query { krl, keys } => query(krl, keys, out),
         Command::Show { krl } => show(krl, out).map(|()| true),
     })
 }
 
-/// Adds the entries, and puts the list in the place of the file in one step.
-fn write(file: &Path, mut krl: Krl, entries: &Entries) -> Result<bool, ToolError> {
+fn create(file: &Path, is_forced: bool, entries: &Entries) -> Result<(), ToolError> {
+    let place = Replacement::begin(file)?;
+    if place.is_over_another() && !is_forced {
+        let why = "this is there already: add to it with `krl update`, or replace it with --force";
+        return Err(in_file(file, why));
+    }
+    let version = entries.krl_version.unwrap_or(1);
+    finish(place, Krl::new(version, unix_now()), entries)
+}
+
+fn update(file: &Path, entries: &Entries) -> Result<(), ToolError> {
+    // Before the list is read, so that what another run adds meanwhile is not lost.
+    let place = Replacement::begin(file)?;
+    let mut krl = Krl::parse(&read_bytes(file)?).map_err(|error| in_file(file, error))?;
+    let next = krl.version().saturating_add(1);
+    krl.renew(entries.krl_version.unwrap_or(next), unix_now());
+    finish(place, krl, entries)
+}
+
+fn finish(place: Replacement, mut krl: Krl, entries: &Entries) -> Result<(), ToolError> {
     add(&mut krl, entries)?;
     if let Some(comment) = &entries.comment {
         krl = krl.comment(comment);
     }
-    tool::replace_file(file, &krl.to_bytes())?;
-    Ok(true)
+    place.finish(&krl.to_bytes())
 }
 
 fn add(krl: &mut Krl, entries: &Entries) -> Result<(), ToolError> {

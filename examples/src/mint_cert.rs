@@ -10,11 +10,13 @@ use ipnet::IpNet;
 use rand_core::Rng as _;
 use sshcert::{
     CaKey, CaKeyError, CaPublicKey, Certificate, CustomOption, Extension, HostCertificate,
-    HostValidity, KeyId, OptionError, Prepared, Principals, Profile, UserCertificate, Validity,
+    HostValidity, KeyId, OptionError, Prepared, Principals, Profile, Unverified, UserCertificate,
+    Validity,
 };
 
+use crate::tool::files::{read_private_key, read_text, write_public};
 use crate::tool::time::{parse_duration, unix_now};
-use crate::tool::{self, Readable, ToolError, agent, in_file, option, read_text, refused};
+use crate::tool::{self, ToolError, agent, in_file, key_blob, option, refused};
 
 /// Mint an OpenSSH certificate: narrow, short-lived, and permitting nothing that is not named.
 #[derive(Debug, Parser)]
@@ -55,7 +57,7 @@ struct Arguments {
     #[arg(long)]
     host: bool,
     /// Its serial number, by which it can be revoked [default: random]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     serial: Option<u64>,
     /// Its name in the server's log: visible ASCII without spaces
     #[arg(long, value_name = "ID")]
@@ -78,7 +80,7 @@ struct Arguments {
     /// Only algorithms that FIPS modules have
     #[arg(long)]
     fips: bool,
-    /// Where to write it; standard output if not given
+    /// Where to write it, perhaps over an earlier certificate; standard output if not given
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -107,9 +109,18 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), ToolError> {
     let certificate = authority.mint(prepared)?;
     let line = format!("{}\n", certificate.to_openssh());
     match &arguments.out {
-        Some(file) => tool::write_file(file, line.as_bytes(), Readable::Public),
+        Some(file) => {
+            let otherwise =
+                "there is something else than a certificate in it, and it is not overwritten";
+            write_public(file, line.as_bytes(), is_certificate, otherwise)
+        }
         None => Ok(out.write_all(line.as_bytes())?),
     }
+}
+
+fn is_certificate(content: &[u8]) -> bool {
+    let blob = std::str::from_utf8(content).ok().and_then(key_blob);
+    blob.is_some_and(|blob| Unverified::parse(&blob).is_ok())
 }
 
 /// Who signs.
@@ -121,7 +132,7 @@ enum Authority {
 impl Authority {
     fn read(arguments: &Arguments) -> Result<Self, ToolError> {
         let file = &arguments.ca;
-        let text = read_text(file)?;
+        let text = read_private_key(file)?;
         if arguments.agent {
             let public = CaPublicKey::from_openssh(&text).map_err(|error| in_file(file, error))?;
             return Ok(Self::Agent(public));

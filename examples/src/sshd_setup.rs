@@ -11,10 +11,9 @@ use sshcert::{
     SshdSetup, trusted_user_ca_keys,
 };
 
+use crate::tool::files::{read_text, write_public};
 use crate::tool::time::unix_now;
-use crate::tool::{
-    self, Readable, ToolError, in_file, option, printable, read_authorities, read_text,
-};
+use crate::tool::{self, ToolError, in_file, option, printable, read_authorities};
 
 /// Print the lines for sshd_config and the files of a server, and say who could log in as whom.
 #[derive(Debug, Parser)]
@@ -53,6 +52,9 @@ struct Arguments {
     /// Write the files below this folder instead of printing them; `/` writes them in their place
     #[arg(long, value_name = "FOLDER")]
     write: Option<PathBuf>,
+    /// With --write, over files that are there and say something else
+    #[arg(long, requires = "write")]
+    force: bool,
     /// Could a certificate for this principal log in as this user? May be given several times
     #[arg(long = "ask", value_name = "PRINCIPAL=USER")]
     questions: Vec<String>,
@@ -155,7 +157,10 @@ fn print_setup(
                         error,
                     })?;
                 }
-                tool::write_file(&file, content.as_bytes(), Readable::Public)?;
+                let may_go = |there: &[u8]| arguments.force || there == content.as_bytes();
+                let otherwise =
+                    "this is there already and says something else: --force writes over it";
+                write_public(&file, content.as_bytes(), may_go, otherwise)?;
             }
             None => write!(out, "\n# {path}\n{content}")?,
         }

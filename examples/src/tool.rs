@@ -1,24 +1,18 @@
 //! What the small commands around keys and certificates share: files, times, errors, exit statuses.
 
 pub mod agent;
+pub mod files;
 pub mod time;
 
 use std::error::Error;
 use std::ffi::OsString;
-use std::fs::OpenOptions;
-use std::io::{self, Read as _, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use zeroize::Zeroizing;
 
-/// The longest file that is read, in bytes: that of a revocation list.
-const MAX_FILE_BYTES: u64 = sshcert::MAX_KRL_BYTES as u64;
-
-/// How every file with a private key begins, whoever wrote it.
-const PRIVATE_KEY_START: &[u8; 11] = b"-----BEGIN ";
+use self::files::{read_bytes, read_text};
 
 /// Why a command could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -132,136 +126,6 @@ fn run<C: Parser>(
             2
         }
     }
-}
-
-/// The content of a file, or of standard input for `-`; erased when dropped.
-///
-/// # Errors
-/// [`ToolError::Read`], also when it is too long.
-pub fn read_bytes(file: &Path) -> Result<Zeroizing<Vec<u8>>, ToolError> {
-    let unreadable = |error| ToolError::Read {
-        file: file.to_owned(),
-        error,
-    };
-    let reader: Box<dyn io::Read> = if file == Path::new("-") {
-        Box::new(io::stdin().lock())
-    } else {
-        Box::new(std::fs::File::open(file).map_err(unreadable)?)
-    };
-    let mut bytes = Zeroizing::new(Vec::new());
-    let mut limited = reader.take(MAX_FILE_BYTES + 1);
-    limited.read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(unreadable(io::ErrorKind::FileTooLarge.into()));
-    }
-    Ok(bytes)
-}
-
-/// As [`read_bytes`], for text.
-///
-/// # Errors
-/// [`ToolError::Read`], also when it is no text.
-pub fn read_text(file: &Path) -> Result<Zeroizing<String>, ToolError> {
-    let bytes = read_bytes(file)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| ToolError::Read {
-        file: file.to_owned(),
-        error: io::ErrorKind::InvalidData.into(),
-    })?;
-    Ok(Zeroizing::new(text.to_owned()))
-}
-
-/// Who may read a file that is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Readable {
-    /// Everybody.
-    Public,
-    /// Its owner. Such a file is never overwritten.
-    Secret,
-}
-
-/// Writes a file.
-///
-/// # Errors
-/// [`ToolError::Write`], also for a secret file that is there already; [`ToolError::File`] where there is a private key.
-pub fn write_file(file: &Path, content: &[u8], readable: Readable) -> Result<(), ToolError> {
-    let mut options = OpenOptions::new();
-    match readable {
-        Readable::Public => {
-            check_holds_no_private_key(file)?;
-            options.create(true).truncate(true).mode(0o644)
-        }
-        Readable::Secret => options.create_new(true).mode(0o600),
-    };
-    options
-        .write(true)
-        .open(file)
-        .and_then(|mut file| file.write_all(content).and_then(|()| file.flush()))
-        .map_err(|error| ToolError::Write {
-            file: file.to_owned(),
-            error,
-        })
-}
-
-/// Somebody who writes `--out id` for `--out id-cert.pub` must not lose the key.
-fn check_holds_no_private_key(file: &Path) -> Result<(), ToolError> {
-    // What is no file, such as a terminal, is not to be read from here.
-    if !std::fs::metadata(file).is_ok_and(|known| known.is_file()) {
-        return Ok(());
-    }
-    let mut start = [0; PRIVATE_KEY_START.len()];
-    let read = std::fs::File::open(file).and_then(|mut file| file.read_exact(&mut start));
-    if read.is_ok() && start == *PRIVATE_KEY_START {
-        return Err(in_file(
-            file,
-            "this is a private key, and is not overwritten",
-        ));
-    }
-    Ok(())
-}
-
-/// Puts content in the place of a file in one step, so that a reader finds the old or the new, even after a power cut.
-///
-/// The new content is first beside it, as `FILE.new`, where it is in nobody's way: one that is there already belongs to
-/// another run. The file keeps its mode; a new one is for everybody to read.
-///
-/// # Errors
-/// [`ToolError::Write`], also when `FILE.new` is there; [`ToolError::File`] where there is a private key.
-pub fn replace_file(file: &Path, content: &[u8]) -> Result<(), ToolError> {
-    check_holds_no_private_key(file)?;
-    let mut beside = file.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    let at = |file: &Path| {
-        let file = file.to_owned();
-        move |error| ToolError::Write { file, error }
-    };
-    let mut fresh = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o644)
-        .open(&beside)
-        .map_err(at(&beside))?;
-    let written = fresh
-        .write_all(content)
-        .and_then(|()| match std::fs::metadata(file) {
-            Ok(known) => fresh.set_permissions(known.permissions()),
-            Err(_) => Ok(()),
-        })
-        .and_then(|()| fresh.sync_all())
-        .map_err(at(&beside))
-        .and_then(|()| std::fs::rename(&beside, file).map_err(at(file)));
-    if written.is_err() {
-        // Best effort: what went wrong is told below.
-        let _ = std::fs::remove_file(&beside);
-        return written;
-    }
-    let folder = match file.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    std::fs::File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(at(file))
 }
 
 /// A text from elsewhere, without what could move a terminal's cursor.

@@ -12,6 +12,7 @@ mod common;
 mod lab;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -154,6 +155,22 @@ fn what_cannot_be_minted_is_refused_with_what_to_write_instead() {
         );
     }
     assert_eq!(lab.read("id"), key);
+    // A certificate takes the place of a certificate and of nothing else.
+    let mint = ["--ca", "ca", "--public-key", "id.pub", "--principal", "a"];
+    let public = lab.read("id.pub");
+    let (status, _, stderr) = lab.outcome("mint_cert", &[&mint[..], &["--out", "id.pub"]].concat());
+    assert_eq!(status, 2);
+    assert!(
+        stderr.contains("id.pub: there is something else than a certificate in it"),
+        "{stderr}"
+    );
+    assert_eq!(lab.read("id.pub"), public);
+    for _ in 0..2 {
+        lab.good("mint_cert", &[&mint[..], &["--out", "a-cert.pub"]].concat());
+    }
+    lab.good("mint_cert", &[&mint[..], &["--out", "/dev/null"]].concat());
+    fs::copy(lab.path("ca"), lab.path("open")).unwrap();
+    fs::set_permissions(lab.path("open"), fs::Permissions::from_mode(0o640)).unwrap();
     let fixed = ["--public-key", "id.pub", "--principal", "deploy"];
     for (arguments, expected) in [
         (
@@ -201,6 +218,15 @@ fn what_cannot_be_minted_is_refused_with_what_to_write_instead() {
         (
             &["--ca", "locked"],
             "locked: it is protected by a passphrase: `ssh-add` it",
+        ),
+        (
+            &["--ca", "open"],
+            "open: a private key that others can use (its mode is 0640); chmod 600 it",
+        ),
+        (&["--ca", "ca", "--serial", "0"], "0 is not in 1.."),
+        (
+            &["--ca", "ca", "--serial", "18446744073709551616"],
+            "--serial",
         ),
         (&["--ca", "nothing"], "cannot read nothing: "),
         (&["--ca", "id-cert.pub"], "cannot read id-cert.pub: "),

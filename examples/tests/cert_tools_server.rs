@@ -125,7 +125,7 @@ fn lists_are_made_extended_and_queried_and_ssh_keygen_agrees() {
         ),
         (
             &["update", "held", "--ca", "any", "--serial", "3"],
-            "cannot write held.new: File exists",
+            "held.new: another run is at it; if none is, remove this file",
         ),
         (&["update", "id.pub"], "id.pub: not a key revocation list"),
         (
@@ -169,6 +169,97 @@ fn a_list_is_replaced_in_one_step_and_keeps_its_mode_and_what_is_not_understood(
         shown.ends_with("\nextension: x of 4 bytes, which is not understood and revokes nothing\n"),
         "{shown}"
     );
+}
+
+#[test]
+fn a_list_that_is_there_goes_only_by_force() {
+    let Some(lab) = Lab::new() else {
+        return;
+    };
+    let create = ["create", "--out", "list"];
+    lab.good("krl", &[&create[..], &["--key", "id.pub"]].concat());
+    let list = fs::read(lab.path("list")).unwrap();
+    let (status, _, stderr) = lab.outcome("krl", &create);
+    assert_eq!(status, 2);
+    assert!(
+        stderr.contains("list: this is there already: add to it with `krl update`"),
+        "{stderr}"
+    );
+    assert_eq!(fs::read(lab.path("list")).unwrap(), list);
+    assert!(!lab.path("list.new").exists());
+    lab.good("krl", &[&create[..], &["--force"]].concat());
+    let (status, stdout, _) = lab.outcome("krl", &["query", "list", "id.pub"]);
+    assert_eq!((status, stdout.as_str()), (0, "id.pub: ok\n"));
+}
+
+#[test]
+fn a_list_behind_a_link_is_replaced_where_it_is() {
+    let Some(lab) = Lab::new() else {
+        return;
+    };
+    fs::create_dir(lab.path("folder")).unwrap();
+    lab.good("krl", &["create", "--out", "folder/list"]);
+    std::os::unix::fs::symlink("folder/list", lab.path("link")).unwrap();
+    lab.good("krl", &["update", "link", "--key", "id.pub"]);
+    assert!(fs::symlink_metadata(lab.path("link")).unwrap().is_symlink());
+    let (status, ..) = lab.outcome("krl", &["query", "folder/list", "id.pub"]);
+    assert_eq!(status, 1);
+    assert!(!lab.path("folder/list.new").exists());
+}
+
+#[test]
+fn no_revocation_is_lost_when_many_are_made_at_once() {
+    let Some(lab) = Lab::new() else {
+        return;
+    };
+    lab.good("krl", &["create", "--out", "list"]);
+    let revoke = |serial: u32| {
+        let serial = serial.to_string();
+        let update = ["update", "list", "--ca", "any", "--serial", &serial];
+        lab.outcome("krl", &update).0 == 0
+    };
+    let done: Vec<u32> = std::thread::scope(|scope| {
+        let runs: Vec<_> = (1..=12)
+            .map(|serial| scope.spawn(move || revoke(serial * 2).then_some(serial * 2)))
+            .collect();
+        let runs = runs.into_iter();
+        runs.filter_map(|run| run.join().unwrap()).collect()
+    });
+    assert!(!done.is_empty());
+    let shown = lab.good("krl", &["show", "list"]);
+    for serial in done {
+        assert!(
+            shown.contains(&format!("\n  serial: {serial}\n")),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn files_on_a_server_that_say_something_else_go_only_by_force() {
+    let Some(lab) = Lab::new() else {
+        return;
+    };
+    let setup = |principals: &str, more: &[&str]| {
+        let allowed = format!("root={principals}");
+        let fixed = [
+            "--ca", "ca.pub", "--how", "files", "--write", "server", "--allow", &allowed,
+        ];
+        lab.outcome("sshd_setup", &[&fixed[..], more].concat())
+    };
+    let file = "server/etc/ssh/auth_principals/root";
+    assert_eq!(setup("ops", &[]).0, 0);
+    assert_eq!(setup("ops", &[]).0, 0);
+    fs::write(lab.path(file), "from=\"10.0.0.0/8\" ops\n").unwrap();
+    let (status, _, stderr) = setup("ops", &[]);
+    assert_eq!(status, 2);
+    assert!(
+        stderr.contains("auth_principals/root: this is there already and says something else"),
+        "{stderr}"
+    );
+    assert_eq!(lab.read(file), "from=\"10.0.0.0/8\" ops\n");
+    assert_eq!(setup("ops", &["--force"]).0, 0);
+    assert_eq!(lab.read(file), "ops\n");
 }
 
 #[test]
