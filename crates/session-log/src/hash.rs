@@ -1,7 +1,7 @@
 //! The two hashes of the suites, and HKDF over each.
 
 use crate::provider::{ChosenHashing, Hashing as _, Sha2};
-use crate::secret::Secret;
+use crate::secret::{Secret, wipe_stack};
 
 /// Length of the longest hash of a suite, bytes.
 pub(crate) const MAX_HASH_BYTES: usize = 48;
@@ -56,6 +56,7 @@ impl Hash {
     pub(crate) fn extract(self, salt: &[u8], ikm: &[u8]) -> Secret {
         let mut out = Secret::zeros(self);
         ChosenHashing::extract(self.sha2(), salt, ikm, out.as_mut());
+        wipe_stack();
         out
     }
 }

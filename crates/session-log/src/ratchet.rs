@@ -83,7 +83,7 @@ impl Ratchet {
     pub(crate) fn next_key(&mut self) -> FrameKey {
         let mut key = Zeroizing::new([0; FRAME_KEY_BYTES]);
         expand_into(self.hash, &self.chain, "key", &[], &mut *key);
-        self.chain = expand(&self.chain, "next");
+        self.chain.step("next");
         self.index = self.index.saturating_add(1);
         key
     }
@@ -91,7 +91,7 @@ impl Ratchet {
     /// Begins the next epoch, after a checkpoint.
     pub(crate) fn advance_epoch(&mut self) {
         self.chain = expand(&self.next_epoch, "chain");
-        self.next_epoch = expand(&self.next_epoch, "next epoch");
+        self.next_epoch.step("next epoch");
         self.epoch = self.epoch.saturating_add(1);
         self.index = 0;
     }

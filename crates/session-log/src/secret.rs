@@ -1,6 +1,8 @@
 //! Key derivation and the generator. Every value here that opens something is erased when it is dropped.
 
+use alloc::boxed::Box;
 use core::convert::Infallible;
+use core::hint::black_box;
 use core::ops::Deref;
 
 use rand_core::{TryCryptoRng, TryRng};
@@ -9,16 +11,18 @@ use zeroize::{Zeroize as _, Zeroizing};
 use crate::hash::{Hash, MAX_HASH_BYTES};
 
 /// A secret of the length of a hash: chain keys, epoch keys, the segment secret.
+///
+/// It stays where it was made: each move of the bytes themselves would leave a copy behind that nobody erases.
 #[derive(Clone)]
 pub(crate) struct Secret {
-    bytes: Zeroizing<[u8; MAX_HASH_BYTES]>,
+    bytes: Box<Zeroizing<[u8; MAX_HASH_BYTES]>>,
     hash: Hash,
 }
 
 impl Secret {
     pub(crate) fn zeros(hash: Hash) -> Secret {
         Secret {
-            bytes: Zeroizing::new([0; MAX_HASH_BYTES]),
+            bytes: Box::new(Zeroizing::new([0; MAX_HASH_BYTES])),
             hash,
         }
     }
@@ -36,6 +40,14 @@ impl Secret {
         for (to, byte) in self.bytes.iter_mut().zip(bytes) {
             *to = *byte;
         }
+    }
+
+    /// Replaces it by what it expands to.
+    pub(crate) fn step(&mut self, label: &str) {
+        let mut next = Zeroizing::new([0; MAX_HASH_BYTES]);
+        let next = next.get_mut(..self.hash.len()).unwrap_or_default();
+        expand_into(self.hash, self, label, &[], next);
+        self.copy_from(next);
     }
 
     pub(crate) fn as_mut(&mut self) -> &mut [u8] {
@@ -63,6 +75,16 @@ pub(crate) fn expand_into(hash: Hash, prk: &[u8], label: &str, context: &[&[u8]]
         hash.expand(prk, &info, out),
         "HKDF lengths are constants below 255 hashes"
     );
+    wipe_stack();
+}
+
+/// What a derivation may leave below it on the stack, bytes: the states of HMAC, moved from function to function, take about 1 KiB.
+const WIPED_STACK_BYTES: usize = 3_072;
+
+/// Overwrites what the function called before it left on the stack. RustCrypto erases its states where they end, not where they were on the way.
+#[inline(never)]
+pub(crate) fn wipe_stack() {
+    black_box(&mut [0_u8; WIPED_STACK_BYTES]);
 }
 
 /// `Expand` to a secret of hash length.
@@ -99,7 +121,7 @@ impl Generator {
     pub(crate) fn fill(&mut self, out: &mut [u8]) {
         for chunk in out.chunks_mut(self.state.len()) {
             expand_into(Hash::Sha256, &self.state, "draw", &[], chunk);
-            self.state = expand(&self.state, "state");
+            self.state.step("state");
         }
     }
 
