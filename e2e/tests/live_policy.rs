@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use e2e::client::Door;
 use e2e::house::{House, Plan, through_the_proxy_with};
 use e2e::live::Live;
 use e2e::need;
-use e2e::process::wait_until;
+use e2e::process::{shell, wait_until};
 use e2e::proxy::{Listener, TARGET};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -49,17 +49,20 @@ fn hang_up(house: &House) {
 }
 
 fn session_of(house: &House, listener: usize) -> Live {
-    let port = house.proxy().ports[listener];
-    let door = Door::new(
-        &house.room,
-        &format!("listener{listener}"),
-        port,
-        &house.door.user,
-        &[],
-    );
-    let ssh = door.ssh().live("echo up; cat");
+    let ssh = door_of(house, listener).ssh().live("echo up; cat");
     ssh.hear("up");
     ssh
+}
+
+fn door_of(house: &House, listener: usize) -> Door {
+    let port = house.proxy().ports[listener];
+    let name = format!("listener{listener}");
+    Door::new(&house.room, &name, port, &house.door.user, &[])
+}
+
+fn unix_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    u64::try_from(now.expect("a clock").as_millis()).expect("not that late")
 }
 
 /// The other session still carries bytes both ways.
@@ -259,4 +262,70 @@ fn whoever_loses_access_while_connecting_does_not_get_in() {
             assert!(house.proxy().events_named("session.start").is_empty());
         },
     );
+}
+
+#[test]
+fn a_window_that_closes_ends_the_session_though_no_file_changes() {
+    need!("ssh", "sshd");
+    through_the_proxy_with(two_people, |house| {
+        let mut ada = session_of(house, 0);
+        let mut mallory = session_of(house, 1);
+        let until = unix_ms() / 1000 + 8;
+        let time = shell(&format!("date -u -d @{until} +%FT%TZ"), PATIENCE);
+        let window = format!(
+            "require = [{{ date = {{ until = \"{}\" }} }}]\n",
+            time.out().trim()
+        );
+        let people = policy_for(&["mallory", "ada"], &house.door.user);
+        replace(house, "policy.toml", &(people + &window));
+        let told = house.proxy().wait_for("rules.in_force");
+        expect_ended(house, &mut ada, "this session ends: ", "access_lost");
+        let end = house.proxy().wait_for("session.end");
+        assert!(end.number("time_unix_ms") >= until * 1000);
+        if told.number("time_unix_ms") < until * 1000 {
+            let again = house.proxy().events_named("session.reevaluated");
+            let of_ada = again.iter().filter(|it| it.session() == end.session());
+            let allowed: Vec<_> = of_ada.map(|it| it.json()["allowed"].clone()).collect();
+            assert_eq!(allowed, [true, false]);
+        }
+        assert_eq!(house.proxy().events_named("rules.in_force").len(), 1);
+        expect_alive(&mut mallory);
+    });
+}
+
+#[test]
+fn whoever_does_not_read_loses_the_connection_too() {
+    need!("ssh", "sshd");
+    through_the_proxy_with(two_people, |house| {
+        let sockets = || {
+            let files = fs::read_dir(format!("/proc/{}/fd", house.proxy().id()));
+            let links = files.expect("it runs").flatten().map(|it| it.path());
+            let names = links.filter_map(|link| fs::read_link(link).ok());
+            names
+                .filter(|name| name.to_string_lossy().starts_with("socket:"))
+                .count()
+        };
+        let before = sockets();
+        let id = house.path("id");
+        let stuck = door_of(house, 0)
+            .ssh()
+            .stalled(&format!("echo $$ > {}; exec yes", id.display()));
+        wait_until("the flood", PATIENCE, || {
+            fs::read_to_string(&id).is_ok_and(|id| id.ends_with('\n'))
+        });
+        stuck.signal(Signal::STOP);
+        assert_eq!(sockets(), before + 2);
+        let gone = "[[revocation]]\nidentity = \"ada@example.com\"\nreason = \"left\"\n";
+        replace(house, "revocations.toml", gone);
+        let end = house.proxy().wait_for("session.end");
+        assert_eq!(end.text("reason"), "revoked");
+        assert_eq!(end.json()["log_complete"], true);
+        wait_until("both connections to close", PATIENCE, || {
+            sockets() == before
+        });
+        let id = fs::read_to_string(&id).expect("its id");
+        wait_until("the flood to end", PATIENCE, || {
+            !std::path::Path::new(&format!("/proc/{}", id.trim())).exists()
+        });
+    });
 }

@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 
 use crate::events::Events;
 use crate::in_force::InForce;
-use crate::log_store::{LogFile, LogStore};
+use crate::log_store::{LogStore, Pages};
 
 /// How long a closing connection may take to accept some of what was still to be said.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
@@ -43,9 +43,9 @@ const DRAIN_CAP: Duration = Duration::from_secs(60);
 /// The longest from a change of the rules in force, or of their files, to the end of a session that they no longer allow. Within it
 /// the person reads why, if they read at all.
 pub const END_WITHIN: Duration = Duration::from_secs(5);
-/// How long each peer of such a session may take to accept what was still to be said: the part of [`END_WITHIN`] that the
-/// finding of a change and the last page of the log leave.
-const CUT_OFF: Duration = Duration::from_secs(1);
+/// How long the peers of such a session may take to accept what was still to be said: the part of [`END_WITHIN`] that the
+/// finding of a change and the [last pages](proxy_core::LAST_PAGES) of the log leave.
+pub(crate) const CUT_OFF: Duration = Duration::from_millis(1500);
 /// Slices of one vectored write.
 const WRITE_SLICES: usize = 16;
 
@@ -89,6 +89,7 @@ pub async fn run(
     };
     let id = session.id();
     tracing::debug!(session = %id, "accepted");
+    let log = Pages::new(&deps.logs, id.to_string());
     let mut driver = Driver {
         deps,
         session,
@@ -100,12 +101,12 @@ pub async fn run(
         target: None,
         connecting: None,
         route: (host, port),
-        log: None,
+        log,
         stopping: false,
         has_begun: false,
         is_cut_off: false,
     };
-    driver.feed(&leftover);
+    driver.act(|driver| driver.feed(&leftover));
     driver.run(shutdown).await;
     tracing::debug!(session = %id, "over");
 }
@@ -233,13 +234,13 @@ struct Driver<'a> {
     /// The last that the session was told of.
     rules: Arc<Rules>,
     facts: Facts<'a>,
-    changes: watch::Receiver<()>,
+    changes: watch::Receiver<Arc<Rules>>,
     clock: Clock,
     client: Connection,
     target: Option<Connection>,
     connecting: Option<Connecting>,
     route: (String, u16),
-    log: Option<LogFile>,
+    log: Pages,
     stopping: bool,
     /// The client was let in.
     has_begun: bool,
@@ -251,13 +252,13 @@ enum Woken {
     Ready(Leg, Ready),
     Connected(Result<TcpStream, ConnectFailure>),
     Timeout,
+    LogWritten(io::Result<()>),
     RulesChanged,
     Shutdown,
 }
 
 impl Driver<'_> {
     fn feed(&mut self, mut bytes: &[u8]) {
-        self.execute();
         while !bytes.is_empty() {
             let taken = self.session.receive(Leg::Client, bytes, self.clock.now());
             if taken == 0 {
@@ -274,27 +275,23 @@ impl Driver<'_> {
     async fn run(&mut self, mut shutdown: watch::Receiver<bool>) {
         while !self.session.is_over() {
             let woken = self.wait(&mut shutdown).await;
-            self.step(woken);
+            self.act(|driver| driver.take(woken));
         }
         self.finish().await;
     }
 
-    /// Whatever lets somebody in happens while the rules in force are held, so that it happens under no older ones.
-    fn step(&mut self, woken: Woken) {
+    /// Does something under the rules in force. Whatever lets somebody in happens while these are held, so that it happens under
+    /// no older ones.
+    fn act(&mut self, what: impl FnOnce(&mut Self)) {
         let deps = self.deps;
-        let held = (!self.has_begun).then(|| deps.in_force.hold());
-        let has_changed = || self.changes.has_changed().unwrap_or(false);
-        let rules = match &held {
-            Some(held) => Arc::clone(held),
-            None if matches!(woken, Woken::RulesChanged) || has_changed() => deps.in_force.now(),
-            None => Arc::clone(&self.rules),
-        };
+        let _held = (!self.has_begun).then(|| deps.in_force.hold());
+        let rules = deps.in_force.now();
         if !Arc::ptr_eq(&rules, &self.rules) {
             self.rules = rules;
             self.reevaluate();
-            self.execute();
         }
-        self.take(woken);
+        self.execute();
+        what(self);
         self.execute();
     }
 
@@ -304,6 +301,7 @@ impl Driver<'_> {
             Woken::Timeout => return self.session.handle_timeout(self.clock.now()),
             // They were looked at before.
             Woken::RulesChanged => return,
+            Woken::LogWritten(written) => return self.log_answered(&written),
             Woken::Connected(connected) => {
                 self.connecting = None;
                 match connected {
@@ -360,6 +358,7 @@ impl Driver<'_> {
             ready = ready(self.target.as_ref(), target_interest) => Woken::Ready(Leg::Target, ready),
             connected = connecting => Woken::Connected(connected),
             () = timer => Woken::Timeout,
+            written = self.log.written() => Woken::LogWritten(written),
             Ok(()) = self.changes.changed() => Woken::RulesChanged,
             () = asked_to_stop, if !self.stopping => Woken::Shutdown,
         }
@@ -404,7 +403,7 @@ impl Driver<'_> {
     /// Does everything the session asks for, in its order.
     fn execute(&mut self) {
         loop {
-            match self.session.poll_output() {
+            match self.next_output() {
                 Some(output) => self.perform(output),
                 // What was queued may go out now; that it did may let the session say more.
                 None if self.write(Leg::Client) | self.write(Leg::Target) => {}
@@ -414,6 +413,15 @@ impl Driver<'_> {
         if self.target.as_ref().is_some_and(Connection::is_done) {
             self.target = None;
         }
+    }
+
+    /// Nothing overtakes a page of the log that is being written, unless the session has given it up.
+    fn next_output(&mut self) -> Option<Output> {
+        let waits = self.log.is_writing() && !self.session.is_over();
+        if waits {
+            return None;
+        }
+        self.session.poll_output()
     }
 
     fn perform(&mut self, output: Output) {
@@ -431,14 +439,15 @@ impl Driver<'_> {
             Output::Reevaluate => self.reevaluate(),
             Output::ConnectTarget => self.connecting = Some(Box::pin(connect(self.route.clone()))),
             Output::Log(page) => {
-                let answer = match self.append(&page) {
-                    Ok(()) => Input::LogWritten,
-                    Err(error) => {
-                        tracing::error!(session = %self.session.id(), %error, "the log cannot be written");
-                        Input::LogFailed
-                    }
+                let written = if self.has_begun {
+                    self.log.write(page)
+                } else {
+                    // The rules are held, and nobody waits for a disk while they are.
+                    self.log.write_aside(page)
                 };
-                self.session.handle(answer, self.clock.now());
+                if let Some(written) = written {
+                    self.log_answered(&written);
+                }
             }
             // The examples keep the authority's key in memory; nobody else is there to sign.
             Output::SignCertificate(_) => {
@@ -459,24 +468,37 @@ impl Driver<'_> {
         }
     }
 
-    fn append(&mut self, page: &[u8]) -> io::Result<()> {
-        let log = match &mut self.log {
-            Some(log) => log,
-            none => none.insert(self.deps.logs.create(&self.session.id().to_string())?),
+    fn log_answered(&mut self, written: &io::Result<()>) {
+        let answer = match written {
+            Ok(()) => Input::LogWritten,
+            Err(error) => {
+                tracing::error!(session = %self.session.id(), %error, "the log cannot be written");
+                Input::LogFailed
+            }
         };
-        log.append(page)
+        self.session.handle(answer, self.clock.now());
     }
 
     /// Gives both peers a bounded time to take what was said last.
     async fn finish(&mut self) {
         let at_most = if self.is_cut_off { CUT_OFF } else { DRAIN_CAP };
-        for connection in [Some(&mut self.client), self.target.as_mut()]
-            .into_iter()
-            .flatten()
-        {
-            let _ = timeout(at_most, drain(connection)).await;
-        }
-        linger(&mut self.client.stream).await;
+        let (client, target, log) = (&mut self.client, self.target.as_mut(), &mut self.log);
+        let goodbye = async {
+            let target = async {
+                if let Some(target) = target {
+                    drain(target).await;
+                }
+            };
+            tokio::join!(drain(client), target);
+            linger(&mut client.stream).await;
+        };
+        // What a session that is over has still to say to its log is on the way; a disk that is stuck is not waited for.
+        let log = async {
+            if log.is_writing() {
+                let _ = timeout(CUT_OFF, log.written()).await;
+            }
+        };
+        let _ = tokio::join!(timeout(at_most, goodbye), log);
     }
 }
 

@@ -1,12 +1,14 @@
 //! Where session logs are kept: a folder with one file a session.
 
+mod pages;
+
+pub use pages::Pages;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-
-use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// The ending of log files.
 pub const EXTENSION: &str = "sslg";
@@ -56,16 +58,13 @@ impl LogStore {
     /// When it cannot be made, or is there already.
     pub fn create(&self, session: &str) -> io::Result<LogFile> {
         let path = self.path(session);
-        let create = || -> io::Result<File> {
-            let file = new_file(&path)?;
-            if self.sync == Sync::Fsync {
-                // The name is in the folder's own pages.
-                File::open(&self.directory)?.sync_all()?;
-            }
-            Ok(file)
-        };
+        let file = new_file(&path)?;
+        if self.sync == Sync::Fsync {
+            // The name is in the folder's own pages.
+            File::open(&self.directory)?.sync_all()?;
+        }
         Ok(LogFile {
-            file: Some(aside(create)?),
+            file: Some(file),
             sync: self.sync,
             disk: match self.sync {
                 Sync::Write => Disk::Quick,
@@ -132,20 +131,12 @@ impl LogFile {
         let Some(file) = &mut self.file else {
             return Err(io::Error::other("an earlier write to this log failed"));
         };
-        let sync = self.sync;
-        let mut write = || {
-            file.write_all(bytes)?;
-            match sync {
-                Sync::Write => Ok(()),
-                Sync::Fsync => file.sync_data(),
-            }
-        };
         let started = Instant::now();
-        let written = match self.disk {
-            Disk::Quick => write(),
-            Disk::Slow => aside(&mut write),
-        };
-        self.disk = match (sync, started.elapsed() < QUICK) {
+        let written = file.write_all(bytes).and_then(|()| match self.sync {
+            Sync::Write => Ok(()),
+            Sync::Fsync => file.sync_data(),
+        });
+        self.disk = match (self.sync, started.elapsed() < QUICK) {
             (Sync::Write, true) => Disk::Quick,
             _ => Disk::Slow,
         };
@@ -154,16 +145,10 @@ impl LogFile {
         }
         written
     }
-}
 
-/// Does file work on this very thread while another takes over the runtime's other tasks.
-///
-/// That costs about four times what a write to a local file does, which is a copy into the page
-/// cache; so it is done only where the disk has to be waited for, where only this session may wait.
-fn aside<T>(work: impl FnOnce() -> T) -> T {
-    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
-        _ => work(),
+    /// Whether the next write is likely to be a mere copy into the page cache.
+    fn is_quick(&self) -> bool {
+        self.disk == Disk::Quick
     }
 }
 
@@ -224,39 +209,5 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         log.append(b"page").unwrap_err();
         assert!(log.file.is_none());
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn a_slow_disk_does_not_stop_other_tasks() {
-        let folder = tempfile::tempdir().unwrap();
-        let pipe = folder.path().join("pipe");
-        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
-        assert!(made.unwrap().success());
-        let mut reader = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&pipe)
-            .unwrap();
-        let mut log = LogFile {
-            file: Some(OpenOptions::new().append(true).open(&pipe).unwrap()),
-            sync: Sync::Write,
-            disk: Disk::Slow,
-        };
-        // More than a pipe holds: the write waits until somebody reads.
-        let size = 4 << 20;
-        let writing = tokio::spawn(async move { log.append(&vec![1; size]) });
-        let reading = tokio::spawn(async move {
-            let mut all = vec![0; size];
-            tokio::task::spawn_blocking(move || {
-                io::Read::read_exact(&mut reader, &mut all).unwrap();
-            })
-            .await
-            .unwrap();
-        });
-        let both = async { (writing.await.unwrap(), reading.await.unwrap()) };
-        let (written, ()) = tokio::time::timeout(Duration::from_secs(30), both)
-            .await
-            .unwrap();
-        written.unwrap();
     }
 }

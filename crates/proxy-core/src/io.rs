@@ -63,7 +63,8 @@ pub enum Output {
     /// Open a connection to the target of [`crate::ConnectionInfo`]; answer [`Input::TargetConnected`] or
     /// [`Input::TargetUnreachable`].
     ConnectTarget,
-    /// Append to the session's log; answer [`Input::LogWritten`] or [`Input::LogFailed`] before any other input.
+    /// Append to the session's log; answer [`Input::LogWritten`] or [`Input::LogFailed`]. Nothing passes before; deadlines, new rules
+    /// and a shutdown may be brought meanwhile, and what then comes out waits for the page too, unless the session is over by then.
     Log(Bytes),
     /// Have this signed by the certificate authority that it names; answer [`Input::Signed`] or [`Input::SigningFailed`].
     /// Only with [`crate::Ca::Remote`]; one question is open at a time.

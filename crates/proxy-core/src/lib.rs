@@ -19,5 +19,7 @@ pub use io::{ConnectFailure, Input, Output, SigningRequest};
 pub use leg::{Leg, PerLeg};
 pub use relay::RelayError;
 pub use rules::{Current, ENFORCED, Rules};
-pub use session::{MAX_BACKLOG_BYTES, MAX_OWN_BACKLOG_BYTES, MAX_REFUSAL_EVENTS, Session};
+pub use session::{
+    LAST_PAGES, MAX_BACKLOG_BYTES, MAX_OWN_BACKLOG_BYTES, MAX_REFUSAL_EVENTS, Session,
+};
 pub use ssh_transport::RekeyPolicy;

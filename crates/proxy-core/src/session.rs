@@ -68,6 +68,9 @@ pub const MAX_OWN_BACKLOG_BYTES: usize = 4 * MAX_BACKLOG_BYTES;
 /// Refusals told as events one by one; the log has them all.
 pub const MAX_REFUSAL_EVENTS: u32 = 64;
 
+/// For the driver to say that the last pages of a session that is not allowed any more are written, 2 s: it ends all the same.
+pub const LAST_PAGES: Duration = Duration::from_secs(2);
+
 /// What both sides are told the proxy is. The prefix makes OpenSSH send its extensions
 /// (`eow@openssh.com`, `no-more-sessions@openssh.com`), which then pass end to end.
 const IDENTIFICATION_OPENSSH: &str = "SSH-2.0-OpenSSH_10.0 Portreeve";
@@ -307,8 +310,11 @@ impl Session {
             _ => None,
         };
         if self.unanswered_logs > 0 {
-            // Nothing else can happen before the driver's answer.
-            return self.log_deadline;
+            // Nothing passes before the driver's answer; but what is allowed may change meanwhile.
+            return [self.log_deadline, self.recheck_at()]
+                .into_iter()
+                .flatten()
+                .min();
         }
         let target = self.target.as_ref().and_then(Client::poll_timeout);
         let recorder = self.recorder.as_ref().and_then(Recorder::poll_timeout);
@@ -322,11 +328,16 @@ impl Session {
     /// Acts on every deadline that has passed; early calls do nothing.
     pub fn handle_timeout(&mut self, now: Now) {
         if self.unanswered_logs > 0 {
+            if let Some(recorder) = &mut self.recorder {
+                recorder.set_now(now);
+            }
             if self
                 .log_deadline
                 .is_some_and(|deadline| deadline <= now.mono)
             {
                 self.recorder_failed(now);
+            } else {
+                self.recheck_timeout(now);
             }
             self.advance(now);
             return;

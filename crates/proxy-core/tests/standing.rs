@@ -10,7 +10,7 @@ mod sim;
 
 use std::time::Duration;
 
-use proxy_core::{EndReason, EventKind, Input, Leg, Refusal};
+use proxy_core::{EndReason, EventKind, Input, LAST_PAGES, Leg, Refusal};
 use sim::packets as p;
 use sim::{POLICY, Setup, Step, World};
 
@@ -399,6 +399,113 @@ fn a_log_that_fails_at_the_last_words_ends_the_session_all_the_same() {
             ..
         })
     ));
+}
+
+fn log_is_complete(world: &World) -> Option<bool> {
+    world.events().into_iter().find_map(|event| match event {
+        EventKind::SessionEnd { log_complete, .. } => Some(*log_complete),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_log_that_is_slow_holds_the_loss_of_access_up_for_two_seconds_and_no_longer() {
+    for (waits, complete) in [
+        (LAST_PAGES - Duration::from_millis(1), true),
+        (LAST_PAGES, false),
+    ] {
+        let mut world = with_channel(Setup::default());
+        world.log_is_silent = true;
+        world.person_sends(&p::data(7, b"on its way"));
+        world.pass(Duration::from_secs(20));
+        assert_eq!(end(&world), None);
+        world.change_rules("second", POLICY, ANN_LEFT);
+        world.person_sends(&p::data(7, b"never"));
+        world.pass(waits);
+        world.answer_log();
+        assert!(world.session.is_over());
+        assert_eq!(log_is_complete(&world), Some(complete), "{waits:?}");
+        assert_eq!(told(&world), [false]);
+        // What stood in the log before the loss passes; what did not never does.
+        let passed: &[u8] = if complete { b"on its way" } else { b"" };
+        assert_eq!(world.passed.client, passed);
+    }
+}
+
+#[test]
+fn a_login_that_waits_for_the_log_is_refused_whenever_the_log_answers() {
+    for policy in [NOBODY, POLICY] {
+        let mut world = World::new(Setup::default());
+        world.log_is_silent = true;
+        world.run();
+        assert!(matches!(
+            world.events().last(),
+            Some(EventKind::AccessAllowed { .. })
+        ));
+        world.change_rules("second", policy, ANN_LEFT);
+        world.run();
+        assert_eq!(denial(&world), Some(Refusal::Revoked));
+        world.answer_log();
+        world.finish();
+        assert!(world.session.is_over() && !world.person.is_in);
+        assert!(world.certificate_seen_by_target().is_none());
+        let ends = world.events().into_iter();
+        let denials = ends.filter(|event| matches!(event, EventKind::AccessDenied { .. }));
+        assert_eq!(denials.count(), 1);
+        assert!(world.records.last().unwrap().contains("refused"));
+    }
+}
+
+#[test]
+fn a_window_closes_while_the_log_is_awaited() {
+    let closing = "require = [{ date = { until = \"2027-01-15T08:00:10Z\" } }]";
+    let mut world = with_channel(Setup {
+        policy: policy_with(closing),
+        ..Setup::default()
+    });
+    world.log_is_silent = true;
+    world.person_sends(&p::data(7, b"on its way"));
+    world.pass(Duration::from_secs(10) + LAST_PAGES - Duration::from_millis(1));
+    assert_eq!((end(&world), told(&world)), (None, vec![false]));
+    world.pass(Duration::from_millis(1));
+    assert_eq!(end(&world), Some(EndReason::AccessLost));
+}
+
+#[test]
+fn a_peer_that_does_not_read_and_one_in_a_key_exchange_end_like_any_other() {
+    for leg in [Leg::Client, Leg::Target] {
+        let mut world = with_channel(Setup::default());
+        world.stuck = Some(leg);
+        for _ in 0..40 {
+            world.person_sends(&p::data(7, &[1; 30_000]));
+            world.target_sends(&p::data(0, &[1; 30_000]));
+        }
+        assert!(world.unwritten_bytes > 1_000_000);
+        world.change_rules("second", NOBODY, "");
+        world.run();
+        assert_eq!(end(&world), Some(EndReason::AccessLost));
+        assert!(world.session.is_over() && log_is_complete(&world) == Some(true));
+    }
+    for leg in [Leg::Client, Leg::Target] {
+        let mut world = with_channel(Setup::default());
+        match leg {
+            Leg::Client => world.person.ssh.start_rekey(world.now.mono),
+            Leg::Target => {
+                let target = world.target.as_mut().unwrap();
+                target.ssh.start_rekey(world.now.mono);
+            }
+        }
+        let (exchanges, steps) = (world.exchanges, world.steps.len());
+        // The session's part of it has begun.
+        let begun = |step: &Step| matches!(step, Step::Send(to, _) if *to == leg);
+        world.run_until(|world| world.steps[steps..].iter().any(begun));
+        world.change_rules("second", NOBODY, "");
+        world.run();
+        assert_eq!(world.exchanges, exchanges, "it ends before the new keys");
+        assert_eq!(end(&world), Some(EndReason::AccessLost));
+        let goodbye = world.person.goodbye.unwrap();
+        assert!(goodbye.contains("no access to this machine"), "{goodbye}");
+    }
 }
 
 #[test]

@@ -9,15 +9,22 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use proxy_core::LAST_PAGES;
 use serde::Serialize;
 
 use crate::config::{ConfigError, RuleFiles};
+use crate::driver::{CUT_OFF, END_WITHIN};
 use crate::events::Events;
 use crate::in_force::InForce;
 
 /// How often files are looked at. A change is in force after two looks, which leaves sessions the rest of
-/// [`END_WITHIN`](crate::driver::END_WITHIN) to end.
+/// [`END_WITHIN`] to end.
 const LOOK: Duration = Duration::from_millis(500);
+
+const _: () = assert!(
+    2 * LOOK.as_millis() + LAST_PAGES.as_millis() + CUT_OFF.as_millis() < END_WITHIN.as_millis(),
+    "what is no longer allowed ends in time"
+);
 
 /// Loads the rules again whenever it is asked to, or their files have changed.
 pub struct Keeper {

@@ -11,7 +11,7 @@ use session_log::Record;
 use ssh_transport::{AuthId, DisconnectReason};
 
 use super::stage::{Denied, Ending, Stage};
-use super::{LOGIN_METHOD, Session};
+use super::{LAST_PAGES, LOGIN_METHOD, Session};
 use crate::event::{EventKind, millis};
 use crate::{EndReason, Leg, Now, Refusal};
 
@@ -117,6 +117,10 @@ impl Session {
         match core::mem::replace(&mut self.stage, Stage::Over) {
             Stage::End(relaying) => {
                 self.close_log(reason.name(), detail, now);
+                if reason.is_loss_of_access() {
+                    let at = now.mono.saturating_add(LAST_PAGES);
+                    self.log_deadline = self.log_deadline.map(|other| other.min(at));
+                }
                 let ending = Ending {
                     relaying: *relaying,
                     reason,
@@ -150,8 +154,13 @@ impl Session {
     /// The driver's word on the oldest page that it was given.
     pub(super) fn log_answered(&mut self, written: bool, now: Now) {
         self.unanswered_logs = self.unanswered_logs.saturating_sub(1);
-        self.log_deadline =
-            (self.unanswered_logs > 0).then(|| now.mono.saturating_add(self.gateway.timeouts.log));
+        let is_cut_off =
+            matches!(&self.stage, Stage::LogClosed(ending) if ending.reason.is_loss_of_access());
+        if self.unanswered_logs == 0 {
+            self.log_deadline = None;
+        } else if !is_cut_off {
+            self.log_deadline = Some(now.mono.saturating_add(self.gateway.timeouts.log));
+        }
         if !written {
             self.recorder_failed(now);
         } else if self.unanswered_logs == 0 {

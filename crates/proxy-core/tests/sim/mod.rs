@@ -80,8 +80,10 @@ pub struct World {
     pub stuck: Option<Leg>,
     pub unwritten_bytes: usize,
     pub closed: Vec<Leg>,
-    /// Pages get no answer.
+    /// Pages get no answer…
     pub log_is_silent: bool,
+    /// …until [`World::answer_log`].
+    unanswered: Vec<Vec<u8>>,
     /// Key exchanges that the two peers have seen, the first ones included.
     pub exchanges: usize,
     /// What the driver knows to decide with.
@@ -272,6 +274,7 @@ impl World {
             unwritten_bytes: 0,
             closed: Vec::new(),
             log_is_silent: false,
+            unanswered: Vec::new(),
             exchanges: 0,
             current,
             is_slow_to_reevaluate: false,
@@ -388,16 +391,9 @@ impl World {
                 Output::Log(page) => {
                     self.steps.push(Step::Log(page.to_vec()));
                     if self.log_is_silent {
-                        continue;
-                    }
-                    let fails = self.setup.log_fails_at.is_some_and(|at| at <= self.pages);
-                    self.pages += 1;
-                    if fails {
-                        self.session.handle(Input::LogFailed, self.now);
+                        self.unanswered.push(page.to_vec());
                     } else {
-                        self.log.extend_from_slice(&page);
-                        self.read_log(&page);
-                        self.session.handle(Input::LogWritten, self.now);
+                        self.write_log(&page);
                     }
                 }
                 Output::SignCertificate(request) => {
@@ -448,6 +444,27 @@ impl World {
             }
         }
         any
+    }
+
+    /// The disk is back: what waited for it is written.
+    pub fn answer_log(&mut self) {
+        self.log_is_silent = false;
+        for page in std::mem::take(&mut self.unanswered) {
+            self.write_log(&page);
+        }
+        self.run();
+    }
+
+    fn write_log(&mut self, page: &[u8]) {
+        let fails = self.setup.log_fails_at.is_some_and(|at| at <= self.pages);
+        self.pages += 1;
+        if fails {
+            self.session.handle(Input::LogFailed, self.now);
+        } else {
+            self.log.extend_from_slice(page);
+            self.read_log(page);
+            self.session.handle(Input::LogWritten, self.now);
+        }
     }
 
     fn read_log(&mut self, page: &[u8]) {
