@@ -328,7 +328,7 @@ impl Reader {
     fn consume(&mut self, bytes: usize) {
         let bytes = bytes.min(self.input.len().saturating_sub(self.at));
         self.at += bytes;
-        self.offset += bytes as u64;
+        self.offset = self.offset.saturating_add(bytes as u64);
     }
 
     fn next_record(&mut self) -> Option<RecordAt> {

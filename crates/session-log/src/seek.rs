@@ -125,6 +125,7 @@ impl Seeker {
             }
             Step::Header { .. } => {
                 self.header = bytes.to_vec();
+                self.check_place(self.index_offset)?;
                 self.enter_segment()?;
                 self.reader.jump(self.index_offset);
                 self.step = Step::IndexHead;
@@ -172,13 +173,24 @@ impl Seeker {
             return Ok(());
         }
         self.enter_segment()?;
-        let offset = match index.place_before(t_us) {
-            Some(place) => self.segment_offset.saturating_add(place.offset),
-            None => self.segment_offset + self.header.len() as u64,
-        };
+        let from_segment = index
+            .place_before(t_us)
+            .map_or(self.header.len() as u64, |place| place.offset);
+        let offset = self.segment_offset.saturating_add(from_segment);
+        self.check_place(offset)?;
         self.reader.jump(offset);
         self.step = Step::Found { offset };
         Ok(())
+    }
+
+    /// A frame of the segment at hand lies behind its header and within the log.
+    fn check_place(&self, offset: u64) -> Result<(), SeekError> {
+        let first = self.segment_offset.saturating_add(self.header.len() as u64);
+        if (first..self.log_bytes).contains(&offset) {
+            Ok(())
+        } else {
+            Err(SeekError::Misled)
+        }
     }
 
     /// Lets the reader begin the segment at hand anew.
@@ -225,3 +237,6 @@ impl fmt::Debug for Seeker {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

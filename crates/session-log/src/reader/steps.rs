@@ -142,7 +142,8 @@ impl Reader {
             Ok(missing) => missing,
             Err(fault) => return self.fault(fault),
         };
-        if self.offset + header.frame_len() as u64 - self.segment_began > MAX_SEGMENT_BYTES {
+        let behind = self.offset.saturating_add(header.frame_len() as u64);
+        if behind.saturating_sub(self.segment_began) > MAX_SEGMENT_BYTES {
             return self.fault(Fault::SegmentTooLarge);
         }
         if unread.len() < header.frame_len() {
