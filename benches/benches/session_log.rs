@@ -35,6 +35,8 @@ const LOG_BYTES: usize = 16 << 20;
 const RECORD_BYTES: usize = 32_000;
 const SESSION: Duration = Duration::from_secs(3_600);
 const MINUTE_US: u64 = 60_000_000;
+/// Records of one byte in another log that is read back.
+const KEY_PRESSES: u64 = 100_000;
 
 fn identity() -> Identity {
     Identity::generate(Kem::XWing, &mut ChaCha20Rng::from_seed([8; 32]))
@@ -134,6 +136,18 @@ fn log() -> Vec<u8> {
     log
 }
 
+/// A log of echoed key presses, many in a frame.
+fn key_presses() -> Vec<u8> {
+    let mut writer = writer();
+    for _ in 0..KEY_PRESSES / 2 {
+        for record in [Record::Input(b"x"), Record::Output(b"x")] {
+            writer.record(1, &record, NOW).unwrap();
+        }
+    }
+    writer.finish(NOW).unwrap();
+    writer.take_output().unwrap().to_vec()
+}
+
 fn config(identities: Vec<Identity>) -> ReaderConfig {
     let line = format!(
         "proxy {}",
@@ -210,6 +224,17 @@ fn read(c: &mut Criterion) {
     });
     group.bench_function("verify and decrypt", |b| {
         b.iter(|| read_all(&log, vec![identity()]))
+    });
+    group.finish();
+
+    let presses = key_presses();
+    let mut group = c.benchmark_group("read 100,000 records of one byte back");
+    group.throughput(Throughput::Elements(KEY_PRESSES));
+    group.bench_function("floor: verify without a key", |b| {
+        b.iter(|| read_all(&presses, Vec::new()))
+    });
+    group.bench_function("verify and decrypt", |b| {
+        b.iter(|| read_all(&presses, vec![identity()]))
     });
     group.finish();
 

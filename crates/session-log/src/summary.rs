@@ -72,6 +72,15 @@ pub(crate) struct Tally {
     summary: Summary,
     hashes: Option<BTreeMap<u32, Sha256>>,
     empty: bool,
+    run: Option<Run>,
+}
+
+/// Data records of one channel that follow each other, not yet in the summary: most records are, and so need no look into its maps.
+#[derive(Clone, Copy)]
+struct Run {
+    channel: u32,
+    /// Records and bytes of input, output and stderr.
+    counts: [(u64, u64); 3],
 }
 
 impl Tally {
@@ -80,15 +89,40 @@ impl Tally {
             summary: Summary::default(),
             hashes: hash_output.then(BTreeMap::new),
             empty: true,
+            run: None,
         }
     }
 
-    fn note(&mut self, t_us: u64, kind: u16, channel: u32) -> Option<&mut ChannelSummary> {
+    /// Puts the run into the summary. Before anything else is counted there, or read from it.
+    fn settle(&mut self) {
+        let Some(Run { channel, counts }) = self.run.take() else {
+            return;
+        };
+        for (kind, (records, _)) in DataKind::ALL.into_iter().zip(counts) {
+            if records > 0 {
+                *self.summary.counters.entry(kind.kind()).or_default() += records;
+            }
+        }
+        // The run began with an entry.
+        if let Some(entry) = self.summary.channels.get_mut(&channel) {
+            let [(_, input), (_, output), (_, stderr)] = counts;
+            entry.input_bytes += input;
+            entry.output_bytes += output;
+            entry.stderr_bytes += stderr;
+        }
+    }
+
+    fn note_time(&mut self, t_us: u64) {
         if self.empty {
             self.summary.first_us = t_us;
             self.empty = false;
         }
         self.summary.last_us = t_us;
+    }
+
+    fn note(&mut self, t_us: u64, kind: u16, channel: u32) -> Option<&mut ChannelSummary> {
+        self.settle();
+        self.note_time(t_us);
         *self.summary.counters.entry(kind).or_default() += 1;
         let channels = &mut self.summary.channels;
         if channels.len() >= MAX_SUMMARY_CHANNELS && !channels.contains_key(&channel) {
@@ -99,15 +133,25 @@ impl Tally {
     }
 
     pub(crate) fn data(&mut self, t_us: u64, channel: u32, kind: DataKind, data: &[u8]) {
-        let Some(entry) = self.note(t_us, kind.kind(), channel) else {
-            return;
-        };
-        let total = match kind {
-            DataKind::Input => &mut entry.input_bytes,
-            DataKind::Output => &mut entry.output_bytes,
-            DataKind::Stderr => &mut entry.stderr_bytes,
-        };
-        *total += data.len() as u64;
+        let bytes = data.len() as u64;
+        match &mut self.run {
+            Some(run) if run.channel == channel => {
+                run.add(kind, 1, bytes);
+                self.note_time(t_us);
+            }
+            _ => {
+                if self.note(t_us, kind.kind(), channel).is_none() {
+                    return;
+                }
+                let mut run = Run {
+                    channel,
+                    counts: [(0, 0); 3],
+                };
+                // The record itself is counted.
+                run.add(kind, 0, bytes);
+                self.run = Some(run);
+            }
+        }
         if let (DataKind::Output, Some(hashes)) = (kind, &mut self.hashes) {
             hashes.entry(channel).or_default().update(data);
         }
@@ -141,6 +185,7 @@ impl Tally {
 
     /// The content of the SUMMARY frame. Its size is bounded by the limits on channels and kinds.
     pub(crate) fn finish(&mut self) -> Vec<u8> {
+        self.settle();
         for (channel, hash) in core::mem::take(&mut self.hashes).into_iter().flatten() {
             if let Some(entry) = self.summary.channels.get_mut(&channel) {
                 entry.output_sha256 = Some(hash.finalize().into());
@@ -150,9 +195,23 @@ impl Tally {
     }
 }
 
+impl Run {
+    fn add(&mut self, kind: DataKind, records: u64, bytes: u64) {
+        let [input, output, stderr] = &mut self.counts;
+        let count = match kind {
+            DataKind::Input => input,
+            DataKind::Output => output,
+            DataKind::Stderr => stderr,
+        };
+        count.0 += records;
+        count.1 += bytes;
+    }
+}
+
 impl Summary {
     /// Whether it says what was counted. The hashes of the output are not compared: a reader does not make them.
-    pub(crate) fn counts_as(&self, tally: &Tally) -> bool {
+    pub(crate) fn counts_as(&self, tally: &mut Tally) -> bool {
+        tally.settle();
         let counted = &tally.summary;
         let same_channels = self.channels.len() == counted.channels.len()
             && self.channels.iter().zip(&counted.channels).all(

@@ -278,7 +278,7 @@ impl Reader {
             Accepted::Content { range, .. } => {
                 match Summary::decode(self.plain.get(range).unwrap_or_default()) {
                     Ok(summary) => {
-                        if self.has_read_all() && !summary.counts_as(&self.tally) {
+                        if self.has_read_all() && !summary.counts_as(&mut self.tally) {
                             self.fault_at(Fault::SummaryMismatch, self.frame_offset);
                         }
                         self.events.push_back(Event::Summary(summary));

@@ -20,6 +20,8 @@ pub(crate) enum DataKind {
 }
 
 impl DataKind {
+    pub(crate) const ALL: [DataKind; 3] = [DataKind::Input, DataKind::Output, DataKind::Stderr];
+
     pub(crate) fn of<'a>(record: &Record<'a>) -> Option<(DataKind, &'a [u8])> {
         match record {
             Record::Input(data) => Some((DataKind::Input, data)),
