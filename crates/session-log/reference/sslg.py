@@ -283,14 +283,19 @@ class Reader:
         secret, outcome = unwrap(suite_id, suite, wraps, core, hh, self.identities)
         if secret is not None:
             segment.keys = Keys(suite, secret, hh)
+        if segment.recovered:
+            self.found = self.attested
+        else:
+            self.judge_secrecy(outcome, wraps)
+        self.at += len(whole)
+        self.segment = segment
+
+    # section 11
+    def judge_secrecy(self, outcome, wraps):
         if self.decryption in (None, "ok"):
             self.decryption = outcome
         if self.strength != "classical":
             self.strength = "post-quantum" if all(s[0] == 0x647A for s in wraps) else "classical"
-        if segment.recovered:
-            self.found = self.attested
-        self.at += len(whole)
-        self.segment = segment
 
     def check_follows(self, suite, core):
         before = self.segment

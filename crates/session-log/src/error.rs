@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::reader::Fault;
+
 /// A writer could not be made.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
@@ -46,6 +48,14 @@ pub enum CreateError {
     /// The signature that was asked for is not one.
     #[error("the opening signature: {0}")]
     Signature(#[source] SignError),
+    /// The log that was to be recovered does not merely end early. [`crate::OnDamage::CutOff`] keeps what stands before.
+    #[error("the log is damaged at byte {offset}: {fault}")]
+    Damaged {
+        /// Where, byte offset.
+        offset: u64,
+        /// What.
+        fault: Fault,
+    },
     /// The log that was to be recovered has its end.
     #[error("the log has its end; there is nothing to recover")]
     Ended,

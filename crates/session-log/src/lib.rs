@@ -61,7 +61,7 @@ pub use reader::{
     Strength, Verdict,
 };
 pub use record::{CborItem, Clock, Record, RecordView, SessionMeta, Side, Value, kind_name};
-pub use recover::{MissingTrailer, OpeningRecovery, RecoveredLog, Recovery};
+pub use recover::{MissingTrailer, OnDamage, OpeningRecovery, RecoveredLog, Recovery};
 pub use sanitize::{Sanitizer, Style};
 pub use seek::{SeekTo, Seeker, Sought, Wanted};
 pub use sign::{PublicKey, SignatureAlgorithm};

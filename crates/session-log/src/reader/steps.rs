@@ -81,24 +81,32 @@ impl Reader {
             .watch
             .filter(|(number, _)| *number == segment.number())
             .map(|(_, seq)| seq);
-        if segment.is_recovered() {
+        let says_what_was_found = segment.is_recovered();
+        if says_what_was_found {
             self.found.recovered = Some((self.found.attested_frames, self.found.frames));
         }
         self.consume(preamble.header_len());
         self.segment = Some(segment);
         self.stage = Stage::Frames;
         self.events.push_back(Event::Segment(info));
-        let worse = self
+        if !says_what_was_found {
+            self.judge_secrecy(decryption, strength);
+        }
+        Some(Ok(()))
+    }
+
+    /// Takes what a header says of the segment's secrecy. One that says what was found of a broken log encrypts nothing, and is not asked.
+    fn judge_secrecy(&mut self, decryption: Decryption, strength: Strength) {
+        let all_read = self
             .found
             .decryption
             .is_none_or(|so_far| so_far == Decryption::Ok);
-        if worse {
+        if all_read {
             self.found.decryption = Some(decryption);
         }
         if self.found.strength != Strength::Classical {
             self.found.strength = strength;
         }
-        Some(Ok(()))
     }
 
     /// Whether anything moved.

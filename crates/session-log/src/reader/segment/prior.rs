@@ -41,6 +41,7 @@ impl Prior {
 }
 
 /// What was found of a log, for whoever recovers it.
+#[derive(Clone, Copy)]
 pub(crate) struct FoundLog {
     pub(crate) suite: Suite,
     pub(crate) log_id: LogId,

@@ -183,18 +183,21 @@ fn add_segments(kit: &mut Kit) {
 pub(super) fn broken_and_recovered(signer: &SigningIdentity, cut: usize) -> (Vec<u8>, Vec<u8>) {
     let mut broken = take(&mut Session::new().run(&short()));
     broken.truncate(broken.len() - cut);
+    let whole = recovery_of(&broken, signer, kit_identity(Kem::X25519).recipient());
+    (broken, whole)
+}
+
+fn recovery_of(broken: &[u8], signer: &SigningIdentity, recipient: Recipient) -> Vec<u8> {
     let mut recovery = Recovery::default();
-    recovery.push(&broken);
-    let recipients = vec![kit_identity(Kem::X25519).recipient()];
+    recovery.push(broken);
     let public: PublicKey = signer.public_key();
     let recovered = recovery
-        .begin(recipients, public, [3; 32], now(90_000))
+        .begin(vec![recipient], public, [3; 32], now(90_000))
         .expect("recovery")
         .sign(signer)
         .expect("its key");
     let keep = usize::try_from(recovered.keep_bytes).expect("small");
-    let whole = [&broken[..keep], &recovered.tail].concat();
-    (broken, whole)
+    [&broken[..keep], &recovered.tail].concat()
 }
 
 pub(super) fn add(kit: &mut Kit) {
@@ -276,6 +279,12 @@ pub(super) fn add(kit: &mut Kit) {
     kit.add("recovered-torn-frame", recovered, Recovered);
     let (_, by_other_key) = broken_and_recovered(&kit_signer(SignatureAlgorithm::EcdsaP256), 11);
     kit.add("recovered-by-another-key", by_other_key, Recovered);
+    let (broken, _) = broken_and_recovered(&signer, 11);
+    let for_stranger = recovery_of(&broken, &signer, stranger);
+    kit.add("recovered-for-another", for_stranger, Recovered);
+    let pq_broken = take(&mut pq.run(&short()));
+    let for_classical = recovery_of(&pq_broken, &signer, x25519);
+    kit.add("recovered-x-wing-for-x25519", for_classical, Recovered);
 
     let strange = with(&|s| s.signer = SigningIdentity::from_seed([66; 32]));
     kit.add("signer-untrusted", strange.log(&short()), Untrusted);
