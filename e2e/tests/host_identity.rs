@@ -148,28 +148,38 @@ fn a_client_that_learnt_all_keys_is_not_warned_when_the_target_drops_one() {
     );
 }
 
+/// For the account and the target of the proxy's configuration.
+const HOST_CA: &str = "host_ca_key_file = \"../host_ca\"";
+const PIN: &str = "host_keys = [\"../target/host_ed25519.pub\"]";
+
 /// Has the proxy certify the keys that it shows.
 fn certify(plan: &mut Plan) {
     plan.room.key("host_ca", "ed25519");
-    plan.proxy.account = vec!["host_ca_key_file = \"../host_ca\"".to_owned()];
+    plan.proxy.account = vec![HOST_CA.to_owned()];
+}
+
+/// As [`certify`], of a target that has one known key.
+fn certify_pinned(plan: &mut Plan) {
+    certify(plan);
+    plan.proxy.target_lines.push(PIN.to_owned());
 }
 
 /// A client that knows no host but the authority of all.
-fn trusting(house: &House) -> Client {
+fn trusting(house: &House, door: &Door) -> Client {
     let line = format!(
         "@cert-authority target-* {}\n",
         house.room.public_key("host_ca")
     );
     let trusted = house.room.write("trusted_hosts", line);
     let file = format!("UserKnownHostsFile={}", trusted.display());
-    house.ssh().option(STRICT).option(file)
+    door.ssh().option(STRICT).option(file)
 }
 
 #[test]
 fn a_key_that_nothing_vouches_for_is_not_certified() {
     need!("ssh", "sshd");
     through_the_proxy_with(certify, |house| {
-        let client = trusting(house).option("HostKeyAlias=target-1");
+        let client = trusting(house, &house.door).option("HostKeyAlias=target-1");
         let refused = client.run("true").expect_code(255);
         assert!(
             refused.err().contains("Host key verification failed"),
@@ -181,35 +191,57 @@ fn a_key_that_nothing_vouches_for_is_not_certified() {
 #[test]
 fn a_client_that_trusts_the_host_authority_is_never_asked() {
     need!("ssh", "sshd");
-    through_the_proxy_with(
-        |plan| {
-            certify(plan);
-            let pin = "host_keys = [\"../target/host_ed25519.pub\"]";
-            plan.proxy.target_lines.push(pin.to_owned());
-        },
-        |house| {
-            let named = |name: &str| trusting(house).option(format!("HostKeyAlias={name}"));
-            for algorithm in ["ssh-ed25519", "ecdsa-sha2-nistp256"] {
-                let algorithm = format!("HostKeyAlgorithms={algorithm}-cert-v01@openssh.com");
-                let came = named("target-1").option(algorithm).run("echo in");
-                assert_eq!(came.expect_code(0).out(), "in\n");
-            }
-            let stranger = named("target-2").run("true").expect_code(255);
-            assert!(
-                stranger.err().contains("not a listed principal"),
-                "{stranger:?}"
-            );
-            // Who does not know the authority is shown the same key as ever.
-            house.ssh().option(ALIAS).run("true").expect_code(0);
-            house
-                .ssh()
-                .option(ALIAS)
-                .option(STRICT)
-                .option("HostKeyAlgorithms=ssh-ed25519")
-                .run("true")
-                .expect_code(0);
-        },
-    );
+    through_the_proxy_with(certify_pinned, |house| {
+        let trusting = || trusting(house, &house.door);
+        let named = |name: &str| trusting().option(format!("HostKeyAlias={name}"));
+        for algorithm in ["ssh-ed25519", "ecdsa-sha2-nistp256"] {
+            let algorithm = format!("HostKeyAlgorithms={algorithm}-cert-v01@openssh.com");
+            let came = named("target-1").option(algorithm).run("echo in");
+            assert_eq!(came.expect_code(0).out(), "in\n");
+        }
+        let stranger = named("target-2").run("true").expect_code(255);
+        assert!(
+            stranger.err().contains("not a listed principal"),
+            "{stranger:?}"
+        );
+        // Who does not know the authority is shown the same key as ever.
+        house.ssh().option(ALIAS).run("true").expect_code(0);
+        house
+            .ssh()
+            .option(ALIAS)
+            .option(STRICT)
+            .option("HostKeyAlgorithms=ssh-ed25519")
+            .run("true")
+            .expect_code(0);
+    });
+}
+
+#[test]
+fn only_who_trusts_the_host_authority_goes_through_a_rotation_without_overlap() {
+    need!("ssh", "sshd");
+    through_the_proxy_with(certify_pinned, |house| {
+        meet(house);
+        let named = |door: &Door| trusting(house, door).option("HostKeyAlias=target-1");
+        named(&house.door).run("true").expect_code(0);
+        let secret = house.proxy().folder().join("account_secret");
+        fs::write(&secret, "6b".repeat(32)).expect("a new secret");
+        let mut plan = ProxyPlan {
+            account: vec![HOST_CA.to_owned()],
+            ..ProxyPlan::default()
+        };
+        plan.target_lines.push(PIN.to_owned());
+        let (proxy, door) = again(house, house.proxy(), &plan, &house.sshd);
+        named(&door).run("true").expect_code(0);
+        let warned = door.ssh().option(ALIAS).option(STRICT).run("true");
+        let warned = warned.expect_code(255);
+        assert!(
+            warned
+                .err()
+                .contains("REMOTE HOST IDENTIFICATION HAS CHANGED"),
+            "{warned:?}"
+        );
+        proxy.expect_sound_sessions();
+    });
 }
 
 #[test]

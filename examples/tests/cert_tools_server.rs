@@ -128,6 +128,7 @@ fn lists_are_made_extended_and_queried_and_ssh_keygen_agrees() {
             "held.new: another run is at it; if none is, remove this file",
         ),
         (&["update", "id.pub"], "id.pub: not a key revocation list"),
+        (&["update", "-"], "-: name a file to write to"),
         (
             &["create", "--out", "no/such/x"],
             "cannot write no/such/x.new",

@@ -101,8 +101,9 @@ fn unwritable(file: &Path) -> impl Fn(io::Error) -> ToolError {
 /// Writes a new file that only its owner may read.
 ///
 /// # Errors
-/// [`ToolError::Write`], also when the file is there already.
+/// [`ToolError::Write`], also when the file is there already; [`ToolError::File`] for `-`.
 pub fn write_secret(file: &Path, content: &[u8]) -> Result<(), ToolError> {
+    check_is_a_name(file)?;
     OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -116,13 +117,14 @@ pub fn write_secret(file: &Path, content: &[u8]) -> Result<(), ToolError> {
 /// nobody a key.
 ///
 /// # Errors
-/// [`ToolError::Write`]; [`ToolError::File`], with this reason, when something else is there.
+/// [`ToolError::Write`]; [`ToolError::File`] for `-`, and, with this reason, when something else is there.
 pub fn write_public(
     file: &Path,
     content: &[u8],
     may_go: impl FnOnce(&[u8]) -> bool,
     otherwise: &'static str,
 ) -> Result<(), ToolError> {
+    check_is_a_name(file)?;
     // What is no file, such as a terminal, is not to be read from here.
     if std::fs::metadata(file).is_ok_and(|known| known.is_file()) {
         let there = read_bytes(file)?;
@@ -139,6 +141,14 @@ pub fn write_public(
         .open(file)
         .and_then(|mut opened| opened.write_all(content))
         .map_err(unwritable(file))
+}
+
+/// Who writes `-` means standard input or output, and not a file that many commands would take for an option.
+fn check_is_a_name(file: &Path) -> Result<(), ToolError> {
+    if file == Path::new("-") {
+        return Err(in_file(file, "name a file to write to"));
+    }
+    Ok(())
 }
 
 /// Somebody who writes `--out id` for `--out id-cert.pub` must not lose the key.
@@ -167,8 +177,9 @@ impl Replacement {
     /// Takes the turn. Where the file is a symbolic link, what it leads to is replaced.
     ///
     /// # Errors
-    /// [`ToolError::Write`]; [`ToolError::File`] when it is another run's turn, or a private key is there.
+    /// [`ToolError::Write`]; [`ToolError::File`] when it is another run's turn, a private key is there, or it is `-`.
     pub fn begin(file: &Path) -> Result<Self, ToolError> {
+        check_is_a_name(file)?;
         let is_link = std::fs::symlink_metadata(file).is_ok_and(|known| known.is_symlink());
         let file = match is_link {
             true => std::fs::canonicalize(file).map_err(unwritable(file))?,
