@@ -32,6 +32,18 @@ Examples:
 A policy is TOML, or JSON if its name ends in .json. A request has the tables [identity], [device], [network] and [target], a `user`, and `at`,
 an RFC 3339 time (not written: now). Identities are [[person]] tables with the first three of these, targets are [[target]] tables.
 
+With --json, a time is in seconds and what is not there is null:
+  check       {problems, warnings}, or {problems, unlisted} where the policy does not load; each {file, line, column, path, what, help}
+  decide      {decision: \"allow\", application, policy, shell, exec, pty, subsystems, env, max_channels, recording, max_session_secs, idle_timeout_secs,
+              max_login_age_secs, asks_for, login_is_fresh}, or {decision: \"deny\", reason, application, policy, closest, advice, person_reads};
+              with --explain also explanation, a list of {name, governs_target, policies: [{name, action, outcome, rules}]}
+  who-can     {policies: [{application, policy, action, by_alias, rules: [{list, rule}]}], identities}
+  access      [{application, users: [{user, policy}], blocked_by}]; with --targets [{target, user, policy}]
+  lint        {warnings, findings: [{lint, application, policy, what}]}
+  diff        [{identity, change, user, target, policy}]
+  test        [{file, name, failure}]
+A decision to allow with login_is_fresh false is one where the proxy asks the person to log in again.
+
 Exit status: 0 all is well, the answer is yes, nothing changes; 1 the answer is no: denied, nobody, findings, a failed test, a change;
 2 the command line is wrong or a file cannot be read; 3 a document has problems."
 )]

@@ -293,7 +293,7 @@ fn what_cloudflare_writes_is_checked_and_asked_as_strictly_as_it_is_imported() {
         let refused = world.run(arguments);
         assert_eq!(refused.code, 3);
         assert!(
-            refused.err.contains("account.json: line 4: policies[0].include[0].ip: infrastructure applications have no selector `ip`"),
+            refused.err.contains("account.json: line 4: policies[0].include[0].ip: infrastructure applications have no selector `ip`; use another selector, or import it without `--strict-cloudflare`"),
             "{}",
             refused.err
         );
@@ -585,4 +585,124 @@ fn what_cloudflare_writes_becomes_a_policy_that_checks() {
         "{}",
         strict.err
     );
+}
+
+/// The keys of an object, or of the first of a list.
+fn keys(value: &Value) -> Vec<&str> {
+    let one = value.get(0).unwrap_or(value);
+    let mut keys: Vec<&str> = one
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    keys.sort_unstable();
+    keys
+}
+
+#[test]
+fn what_programs_read_has_the_keys_that_the_help_names() {
+    let world = World::new();
+    let help = world.run(&["--help"]).out;
+    let decide = [
+        "decide",
+        "--policy",
+        "policy.toml",
+        "--request",
+        "request.toml",
+    ];
+    let expect = |value: &Value, wanted: &str| {
+        let found = keys(value).join(" ");
+        assert_eq!(found, wanted);
+        for key in found.split(' ') {
+            assert!(help.contains(key), "the help does not name {key}");
+        }
+    };
+    let allowed = world.json(&decide);
+    expect(
+        &allowed,
+        "application asks_for decision env exec idle_timeout_secs login_is_fresh max_channels max_login_age_secs max_session_secs policy pty recording shell subsystems",
+    );
+    let explained = world.json(&[&decide[..], &["--explain"]].concat());
+    expect(&explained["explanation"], "governs_target name policies");
+    expect(
+        &explained["explanation"][0]["policies"],
+        "action name outcome rules",
+    );
+    world.write("request.toml", &REQUEST.replace("\"deploy\"", "\"nobody\""));
+    expect(
+        &world.json(&decide),
+        "advice application closest decision person_reads policy reason",
+    );
+    expect(&world.json(&["check", "policy.toml"]), "problems warnings");
+    world.write("bad.toml", "polcy = 1");
+    let bad = world.json(&["check", "bad.toml"]);
+    expect(&bad, "problems unlisted");
+    expect(&bad["problems"], "column file help line path what");
+    let who = [
+        "who-can",
+        "--policy",
+        "policy.toml",
+        "--target",
+        "gate",
+        "--user",
+        "root",
+    ];
+    let who = world.json(&who);
+    expect(&who, "identities policies");
+    expect(&who["policies"], "action application by_alias policy rules");
+    let access = [
+        "access",
+        "--policy",
+        "policy.toml",
+        "--identity",
+        "ann@example.com",
+        "--identities",
+        "people.toml",
+    ];
+    let access = world.json(&access);
+    expect(&access, "application blocked_by users");
+    expect(&access[0]["users"], "policy user");
+    let everyone = POLICY.replace("{ email_domain = \"example.com\" }", "{ everyone = true }");
+    world.write("odd.toml", &everyone);
+    let lint = world.json(&["lint", "odd.toml"]);
+    expect(&lint, "findings warnings");
+    expect(&lint["findings"], "application lint policy what");
+    world.write("less.toml", &POLICY.replace("\"root\"", "\"admin\""));
+    let diff = [
+        "diff",
+        "policy.toml",
+        "less.toml",
+        "--identities",
+        "people.toml",
+    ];
+    expect(&world.json(&diff), "change identity policy target user");
+}
+
+#[test]
+fn a_login_that_is_too_old_is_told_beside_the_decision() {
+    let world = World::new();
+    world.write("policy.toml", &format!("max_login_age = \"1h\"\n{POLICY}"));
+    let decide = [
+        "decide",
+        "--policy",
+        "policy.toml",
+        "--request",
+        "request.toml",
+    ];
+    for (at, is_fresh) in [("11:00:00Z", true), ("10:59:59Z", false)] {
+        let login = format!("[identity]\nauthenticated_at = \"2026-07-15T{at}\"");
+        world.write("request.toml", &REQUEST.replace("[identity]", &login));
+        let ran = world.run(&decide);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        assert!(
+            ran.out.contains("asks for a login no older than 3600 s"),
+            "{}",
+            ran.out
+        );
+        assert_eq!(ran.out.contains("log in again"), !is_fresh, "{}", ran.out);
+        let value = world.json(&decide);
+        assert_eq!(value["max_login_age_secs"], 3600);
+        assert_eq!(value["login_is_fresh"], is_fresh);
+    }
 }

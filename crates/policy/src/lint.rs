@@ -1,6 +1,7 @@
 //! What is allowed in a document, harmless to load, and probably not meant: seen over whole applications.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -8,10 +9,12 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
+use crate::email::Email;
 use crate::rules::Rule;
 use crate::selector::Selector;
 use crate::set::{Action, Application, Attached, Policy, PolicySet};
 use crate::target::TargetSelector;
+use crate::unix_user;
 
 /// Something that a reviewer should look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +47,8 @@ pub enum Lint {
     MatchesNobody,
     /// A policy whose time is over.
     Expired,
+    /// An alias that several people may share, or that nobody has whom the policy includes.
+    Alias,
 }
 
 impl fmt::Display for Lint {
@@ -56,6 +61,7 @@ impl fmt::Display for Lint {
             Self::RootWithoutProof => "root_without_proof",
             Self::MatchesNobody => "matches_nobody",
             Self::Expired => "expired",
+            Self::Alias => "alias",
         })
     }
 }
@@ -164,6 +170,11 @@ fn alone(
             "it includes everyone and requires nothing".into(),
         );
     }
+    if policy.users.email_alias
+        && let Some(what) = alias(policy)
+    {
+        found(Lint::Alias, what);
+    }
     let any_target = |selector: &TargetSelector| matches!(selector, TargetSelector::AnyTarget);
     let everywhere = application.criteria.iter().any(|criterion| {
         criterion.include.iter().any(any_target)
@@ -187,6 +198,45 @@ fn alone(
         let what = "it lets in root without asking how the person logged in; require an `authentication_method`";
         found(Lint::RootWithoutProof, what.into());
     }
+}
+
+/// What is odd about the users that e-mail addresses stand for.
+fn alias(policy: &Policy) -> Option<String> {
+    let rules = &policy.rules;
+    let mut domains: BTreeSet<&str> = BTreeSet::new();
+    let mut has_unlisted = false;
+    for rule in &rules.include {
+        match rule {
+            Rule::Selector(Selector::Email(emails)) => {
+                for email in emails {
+                    let parsed = Email::parse(email).ok()?;
+                    if unix_user::alias(parsed).is_none() && !policy.users.names(parsed.local) {
+                        return Some(format!(
+                            "`allow_email_alias` gives {email} no user: no address stands for root or an account of the system; write it in `usernames`"
+                        ));
+                    }
+                    domains.insert(parsed.domain);
+                }
+            }
+            Rule::Selector(Selector::EmailDomain(names)) => {
+                domains.extend(names.iter().map(AsRef::as_ref));
+            }
+            // Tokens have no address.
+            Rule::Selector(Selector::ServiceToken(_) | Selector::AnyServiceToken) => {}
+            Rule::Selector(_) | Rule::Groups(_) => has_unlisted = true,
+        }
+    }
+    let asks_domain = rules.require.iter().any(|rule| {
+        matches!(
+            rule,
+            Rule::Selector(Selector::EmailDomain(_) | Selector::Email(_)) | Rule::Groups(_)
+        )
+    });
+    if asks_domain || (!has_unlisted && domains.len() <= 1) {
+        return None;
+    }
+    let what = "people of several domains share an alias: ann@example.com and ann@example.org are both `ann`; require one `email_domain`";
+    Some(what.into())
 }
 
 /// Whether the exclude certainly holds for whomever `rule` includes.

@@ -110,3 +110,40 @@ fn ten_thousand_applications_load_in_eight_mebibytes() {
         set.unwrap().unwrap();
     }
 }
+
+/// What 10^6 addresses of one rule may take while they load, in a document of 27 MB: 8 bytes for each byte of it.
+const MILLION_VALUES_BYTES: u64 = 210 << 20;
+
+/// What 10^6 rules of one policy may take while they load, in a document of 26 MB: 26 bytes for each byte of it.
+const MILLION_RULES_BYTES: u64 = 640 << 20;
+
+#[test]
+fn a_million_rules_load_in_memory_in_proportion_to_the_document() {
+    let document = |one: fn(usize) -> String, before: &str, after: &str| {
+        let mut text = format!(
+            "[[application]]\nname = \"a\"\ntarget = {{ include = [{{ any_target = true }}] }}\n\
+             [[application.policy]]\nname = \"p\"\naction = \"allow\"\nusernames = [\"deploy\"]\ninclude = [{before}"
+        );
+        (0..1_000_000).for_each(|number| text.push_str(&one(number)));
+        text + after + "]\n"
+    };
+    let values = document(
+        |number| format!("\"user-{number}@example.com\", "),
+        "{ email = [",
+        "] }",
+    );
+    let rules = document(|number| format!("{{ email = \"{number}@a.b\" }}, "), "", "");
+    for (text, limit) in [(values, MILLION_VALUES_BYTES), (rules, MILLION_RULES_BYTES)] {
+        let mut set = None;
+        let counted = allocation_counter::measure(|| set = Some(PolicySet::from_toml(&text)));
+        let _ = writeln!(
+            std::io::stderr(),
+            "{} bytes of text: kept {}, at most {} at once",
+            text.len(),
+            counted.bytes_current,
+            counted.bytes_max
+        );
+        set.unwrap().unwrap();
+        assert!(counted.bytes_max <= limit);
+    }
+}

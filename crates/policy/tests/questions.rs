@@ -261,3 +261,41 @@ fn what_a_reviewer_should_look_at_is_found() {
         [(Lint::Expired, "p".into())]
     );
 }
+
+#[test]
+fn an_alias_that_several_people_share_or_nobody_has_is_found() {
+    const TAGGED: &str = "{ tag = { env = \"prod\" } }";
+    let alias = |rules: &str| {
+        let lines = format!("{rules}\nallow_email_alias = true");
+        let found = found(TAGGED, &policy("p", "allow", &lines));
+        found.iter().any(|(lint, _)| *lint == Lint::Alias)
+    };
+    for (rules, is_odd) in [
+        ("include = [{ email_domain = \"example.com\" }]", false),
+        (
+            "include = [{ email_domain = [\"example.com\", \"example.org\"] }]",
+            true,
+        ),
+        (
+            "include = [{ email_domain = \"example.com\" }, { email = \"ann@example.org\" }]",
+            true,
+        ),
+        ("include = [{ everyone = true }]", true),
+        (
+            "include = [{ everyone = true }]\nrequire = [{ email_domain = \"example.com\" }]",
+            false,
+        ),
+        (
+            "include = [{ email = \"ann@example.com\" }, { any_service_token = true }]",
+            false,
+        ),
+        ("include = [{ email = \"root@example.com\" }]", true),
+        ("include = [{ email = \"Daemon@example.com\" }]", true),
+        (
+            "include = [{ email = \"root@example.com\" }]\nusernames = [\"root\"]",
+            false,
+        ),
+    ] {
+        assert_eq!(alias(rules), is_odd, "{rules}");
+    }
+}

@@ -11,7 +11,10 @@ use super::contradictions::{self, Contradiction};
 use super::groups::GroupNames;
 use super::reader::{Fields, Listed, Node, Quoted, Reader, nearest};
 use super::{constraints, permissions, rules, values};
+use crate::constraints::Constraints;
+use crate::decision::Recording;
 use crate::feature::Feature;
+use crate::permissions::Permissions;
 use crate::rules::MissingInExclude;
 use crate::set::{Action, Durations, Policy};
 use crate::unix_user::{self, UserFault, Users};
@@ -70,6 +73,43 @@ const GRANTING_FIELDS: [&str; 21] = [
     "usernames",
     "when_lost",
 ];
+
+/// Fields that nearly every policy has. Where there are no others, nothing needs to be looked for.
+const USUAL_FIELDS: [&str; 7] = [
+    "action",
+    "allow_email_alias",
+    "exclude",
+    "include",
+    "name",
+    "require",
+    "usernames",
+];
+
+/// What an Allow grants besides its users.
+struct Granted {
+    permissions: Arc<Permissions>,
+    constraints: Arc<Constraints>,
+    recording: Recording,
+    durations: Durations,
+}
+
+fn granted(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Granted {
+    if fields.are_among(&USUAL_FIELDS) {
+        return Granted {
+            permissions: reader.default_permissions(),
+            constraints: reader.default_constraints(),
+            recording: Recording::default(),
+            durations: Durations::default(),
+        };
+    }
+    let permissions = permissions::load(reader, fields);
+    Granted {
+        recording: permissions::recording(reader, fields),
+        constraints: constraints::load(reader, fields, &permissions),
+        durations: durations(reader, fields),
+        permissions,
+    }
+}
 
 /// The durations of a policy, an application or the document.
 pub(super) fn durations(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Durations {
@@ -186,10 +226,12 @@ pub(super) fn load(
     let rules = rules::load(reader, &fields, names);
     let missing_in_exclude = missing_in_exclude(reader, &fields);
     let users = users(reader, &fields);
-    let permissions = permissions::load(reader, &fields);
-    let recording = permissions::recording(reader, &fields);
-    let constraints = constraints::load(reader, &fields, &permissions);
-    let durations = durations(reader, &fields);
+    let Granted {
+        permissions,
+        constraints,
+        recording,
+        durations,
+    } = granted(reader, &fields);
     match action {
         None => {}
         Some(Action::Allow) => check_allow(reader, &fields, &users),

@@ -105,7 +105,7 @@ impl Converter<'_, '_> {
             reader.problem(
                 &value,
                 what,
-                "use another selector, or leave out `--strict-cloudflare`",
+                "use another selector, or import it without `--strict-cloudflare`",
             );
             return None;
         }

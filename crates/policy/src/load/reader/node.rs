@@ -221,6 +221,12 @@ impl<'p> Fields<'p> {
         })
     }
 
+    /// Whether there are no other fields than some of these.
+    pub(in crate::load) fn are_among(&self, names: &[&str]) -> bool {
+        let mut entries = self.table.entries().iter();
+        entries.all(|entry| names.contains(&&*entry.key))
+    }
+
     pub(in crate::load) fn len(&self) -> usize {
         self.table.entries().len()
     }
