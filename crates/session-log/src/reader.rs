@@ -334,10 +334,16 @@ impl Reader {
     fn next_record(&mut self) -> Option<RecordAt> {
         let start = self.records.start;
         let content = self.plain.get(self.records.clone()).unwrap_or_default();
-        let checked = next_raw(content).and_then(|(raw, len)| Ok((raw.decode()?, raw, len)));
-        if let Ok((record, raw, len)) = checked {
-            self.t_us = self.t_us.saturating_add(raw.dt_us);
-            self.tally.add(self.t_us, raw.channel, &record);
+        let counted = next_raw(content).and_then(|(raw, len)| {
+            let t_us = self.t_us.saturating_add(raw.dt_us);
+            match raw.data()? {
+                Some((kind, data)) => self.tally.data(t_us, raw.channel, kind, data),
+                None => self.tally.record(t_us, raw.channel, &raw.decode()?),
+            }
+            Ok((t_us, len))
+        });
+        if let Ok((t_us, len)) = counted {
+            self.t_us = t_us;
             self.records.start = start + len;
             return Some(RecordAt {
                 range: start..start + len,

@@ -176,6 +176,7 @@ impl Tally {
     }
 
     /// Counts any record.
+    #[cfg(test)]
     pub(crate) fn add(&mut self, t_us: u64, channel: u32, record: &Record<'_>) {
         match DataKind::of(record) {
             Some((kind, data)) => self.data(t_us, channel, kind, data),

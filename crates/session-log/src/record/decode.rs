@@ -6,7 +6,7 @@ use minicbor::Decoder;
 use minicbor::data::Type;
 
 use super::fields::{CLOSE, EOF};
-use super::{Clock, Record, SessionMeta, Side, kinds as k};
+use super::{Clock, DataKind, Record, SessionMeta, Side, kinds as k};
 use crate::cbor::{Malformed, check_item, head_len};
 use crate::error::RecordError;
 use crate::limits::{MAX_LIST_ENTRIES, MAX_TEXT_BYTES};
@@ -80,13 +80,26 @@ pub(crate) fn has_variant(kind: u16) -> bool {
 }
 
 impl<'a> RawRecord<'a> {
+    /// What a data record holds; `None` of the other kinds. Cheaper than [`Self::decode`], which moves the largest of all records.
+    pub(crate) fn data(&self) -> Result<Option<(DataKind, &'a [u8])>, RecordError> {
+        let Some(kind) = DataKind::ALL
+            .into_iter()
+            .find(|kind| kind.kind() == self.kind)
+        else {
+            return Ok(None);
+        };
+        Ok(Some((kind, Decoder::new(self.body).bytes()?)))
+    }
+
     /// The typed record. Unknown kinds pass as [`Record::Other`], except those that must not be passed over.
     pub(crate) fn decode(&self) -> Result<Record<'a>, RecordError> {
-        let data = || Ok(Decoder::new(self.body).bytes()?);
+        match self.data()? {
+            Some((DataKind::Input, data)) => return Ok(Record::Input(data)),
+            Some((DataKind::Output, data)) => return Ok(Record::Output(data)),
+            Some((DataKind::Stderr, data)) => return Ok(Record::Stderr(data)),
+            None => {}
+        }
         match self.kind {
-            k::INPUT => return data().map(Record::Input),
-            k::OUTPUT => return data().map(Record::Output),
-            k::STDERR => return data().map(Record::Stderr),
             kind if has_variant(kind) => {}
             k::CRITICAL.. => return Err(RecordError),
             kind => {
