@@ -8,11 +8,14 @@ mod inspect;
 mod json;
 mod keygen;
 mod moment;
+mod output;
 mod progress;
 mod proof;
 mod read;
 mod replay;
 mod search;
+mod signatures;
+mod signing;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -20,7 +23,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
-use session_log::{Authenticity, Completeness, Integrity, KeyFileError, SignersError, Verdict};
+use session_log::{
+    Authenticity, Completeness, Fault, Integrity, KeyFileError, SignersError, Verdict,
+};
 
 /// Make keys for session logs, verify logs, and read them.
 #[derive(Debug, Parser)]
@@ -108,8 +113,11 @@ struct VerifyArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
+Examples:
   sshlog inspect --signers allowed_signers session.sslg
+  sshlog inspect --export-signatures signed session.sslg
+  ssh-keygen -Y verify -f allowed_signers -I proxy@example -n sslg1 -s signed/0.open.sig < signed/0.open
+  ssh-keygen -Y verify -f signed/0.epochs -I epoch -n sslg1 -s signed/0.checkpoint-0.sig < signed/0.checkpoint-0
 
 Exit status: 0 the log is complete and intact, and its signer is the one asked for, or --allow names what it is; 1 it is not; 2 it could not be
 read.")]
@@ -117,6 +125,9 @@ struct InspectArguments {
     /// Who may sign: an OpenSSH allowed_signers file
     #[arg(long, value_name = "FILE")]
     signers: Option<PathBuf>,
+    /// Write what is signed, and its signatures, to this new folder, for `ssh-keygen -Y verify`
+    #[arg(long, value_name = "FOLDER")]
+    export_signatures: Option<PathBuf>,
     #[command(flatten)]
     allow: Allow,
     /// The log: a file, a folder with its segments 0.sslg, 1.sslg, …, or - for standard input
@@ -148,28 +159,35 @@ struct Source {
     log: PathBuf,
 }
 
-/// What opens logs and says whom to believe.
+/// What opens logs, what says whom to believe, and what to make of logs that are not good.
 #[derive(Debug, Args)]
 struct Keys {
+    #[command(flatten)]
+    opening: Opening,
+    /// Skip what is damaged instead of stopping there
+    #[arg(long)]
+    salvage: bool,
+    #[command(flatten)]
+    allow: Allow,
+}
+
+/// What opens logs and says whom to believe.
+#[derive(Debug, Args)]
+struct Opening {
     /// The private key that `sshlog keygen` wrote; may be given several times
     #[arg(short, long = "identity", value_name = "KEY", required = true)]
     identity: Vec<PathBuf>,
     /// Who may sign: an OpenSSH allowed_signers file. Without it the signer is not checked
     #[arg(long, value_name = "FILE")]
     signers: Option<PathBuf>,
-    /// Skip what is damaged instead of stopping there
-    #[arg(long)]
-    salvage: bool,
     /// Further recipients, as `sshlog rewrap` wrote them; may be given several times
     #[arg(long, value_name = "FILE")]
     sidecar: Vec<PathBuf>,
-    #[command(flatten)]
-    allow: Allow,
 }
 
 #[derive(Debug, Args)]
 struct Allow {
-    /// Also take such a log for good when it comes to the exit status; may be given several times
+    /// Take such a log for good, too; may be given several times
     #[arg(long = "allow", value_name = "WHAT")]
     allow: Vec<Allowance>,
 }
@@ -178,10 +196,22 @@ struct Allow {
 enum Allowance {
     /// A log that ends early, after a crash or because it is still being written
     Truncated,
+    /// A log that its writer ended early, and signed as such
+    Aborted,
+    /// A log that is whole but for the hint at its end
+    TrailerMissing,
     /// A log that was found without its end, and recovered
     Recovered,
     /// A part of a log, as `replay --seek` reads it: nobody's signature is over a part, so the signer is not checked
     Excerpt,
+    /// A sidecar that was granted by somebody whom --signers does not name
+    UnknownGranter,
+}
+
+impl Allow {
+    fn has(&self, what: Allowance) -> bool {
+        self.allow.contains(&what)
+    }
 }
 
 /// Why a command could not do its work.
@@ -216,8 +246,45 @@ pub enum SshlogError {
         count: usize,
     },
     /// Standard input cannot be read again.
-    #[error("this format needs the log to be read twice; give it as a file")]
+    #[error("the log is read twice here; give it as a file, standard input can be read once only")]
     ReadTwice,
+    /// A log is not what its writer wrote.
+    #[error("{} is not intact: {fault}; nothing was made of it", log.display())]
+    NotIntact {
+        /// The log.
+        log: PathBuf,
+        /// What was found first.
+        fault: Fault,
+    },
+    /// A sidecar whose granter nobody named.
+    #[error("{}: granted by {fingerprint}, whom --signers does not name; --allow unknown-granter takes it all the same", file.display())]
+    UnknownGranter {
+        /// The sidecar.
+        file: PathBuf,
+        /// The granter's key, as OpenSSH names it.
+        fingerprint: String,
+    },
+    /// A public key cannot sign.
+    #[error("{}: this is a public key; name the private one, or add --agent if that is in ssh-agent", file.display())]
+    SignWithPublic {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A key in the agent is named by its public half.
+    #[error("{}: not a public key of OpenSSH; with --agent name the .pub file of the key in the agent", file.display())]
+    AgentWantsPublic {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A key file with a passphrase.
+    #[error("{}: it is protected by a passphrase; `ssh-add` it, and name its .pub file with --agent", file.display())]
+    Passphrase {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The agent did not sign.
+    #[error(transparent)]
+    Agent(#[from] crate::tool::agent::AgentError),
     /// A pattern is no regular expression.
     #[error("{0}")]
     Pattern(Box<regex::Error>),
@@ -230,9 +297,15 @@ pub enum SshlogError {
         #[source]
         error: io::Error,
     },
+    /// A file is there already.
+    #[error("{} exists; choose another name, nothing is overwritten", file.display())]
+    Exists {
+        /// The file.
+        file: PathBuf,
+    },
     /// A key file is there already.
     #[error("{} exists; choose another name, a key that logs were made for must not be overwritten", file.display())]
-    Exists {
+    KeyExists {
         /// The file.
         file: PathBuf,
     },
@@ -272,9 +345,27 @@ pub enum SshlogError {
     /// What was proven is malformed.
     #[error(transparent)]
     Proof(#[from] session_log::ProofError),
-    /// A log of `ssh-log-cli` could not be read.
+    /// A file is no proof.
+    #[error("{}: {error}", file.display())]
+    NoProof {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        error: session_log::ProofError,
+    },
+    /// A log in the format of `ssh-log-cli` could not be written, or a key does not suit it.
     #[error(transparent)]
     Cloudflare(#[from] session_log::CloudflareError),
+    /// A log of `ssh-log-cli` could not be read.
+    #[error("{}: {error}; nothing was imported", log.display())]
+    NotImported {
+        /// The log.
+        log: PathBuf,
+        /// Why.
+        #[source]
+        error: session_log::CloudflareError,
+    },
     /// The operating system gave no randomness.
     #[error("no randomness from the operating system: {0}")]
     Randomness(#[from] getrandom::Error),
@@ -334,7 +425,7 @@ where
         Command::Import(arguments) => import::run(&arguments, out, err),
         Command::Recover(arguments) => afterwards::recover(&arguments, out).map(|()| true),
         Command::Rewrap(arguments) => afterwards::rewrap(&arguments, out).map(|()| true),
-        Command::Prove(arguments) => proof::prove(&arguments, out).map(|()| true),
+        Command::Prove(arguments) => proof::prove(&arguments, out, err).map(|()| true),
         Command::CheckProof(arguments) => proof::check(&arguments, out, err),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "sshlog", &mut &mut *out);
@@ -358,11 +449,11 @@ where
 fn is_accepted(verdict: &Verdict, signers_given: bool, allow: &Allow) -> bool {
     let complete = match verdict.completeness {
         Completeness::Complete => true,
-        Completeness::Truncated { .. }
-        | Completeness::TrailerMissing
-        | Completeness::Aborted { .. } => allow.allow.contains(&Allowance::Truncated),
-        Completeness::Recovered { .. } => allow.allow.contains(&Allowance::Recovered),
-        Completeness::Excerpt => allow.allow.contains(&Allowance::Excerpt),
+        Completeness::Truncated { .. } => allow.has(Allowance::Truncated),
+        Completeness::Aborted { .. } => allow.has(Allowance::Aborted),
+        Completeness::TrailerMissing => allow.has(Allowance::TrailerMissing),
+        Completeness::Recovered { .. } => allow.has(Allowance::Recovered),
+        Completeness::Excerpt => allow.has(Allowance::Excerpt),
         _ => false,
     };
     let signed = match &verdict.authenticity {

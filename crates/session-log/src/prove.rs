@@ -134,6 +134,12 @@ impl Prover {
         }))
     }
 
+    /// Whether a fault ended the reading: further bytes change nothing any more.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.reader.is_stopped()
+    }
+
     /// Whether enough was read.
     #[must_use]
     pub fn is_covered(&self) -> bool {

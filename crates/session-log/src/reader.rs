@@ -185,6 +185,12 @@ impl Reader {
         self.ended = true;
     }
 
+    /// Whether a fault ended the reading: further bytes change nothing any more. Only [`ReadMode::Strict`] stops.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stage == Stage::Stopped
+    }
+
     /// The next event, or `None` when more bytes are needed or the reader is done.
     pub fn poll(&mut self) -> Option<Event<'_>> {
         let record = self.advance()?;

@@ -49,8 +49,9 @@ impl Signers {
         Ok(Signers { entries })
     }
 
-    /// The principals that the first line with this key names.
-    pub(crate) fn principals(&self, public: &PublicKey) -> Option<&str> {
+    /// The principals that the first line with this key names; `None` when no line does, and so nobody trusts it.
+    #[must_use]
+    pub fn principals(&self, public: &PublicKey) -> Option<&str> {
         self.entries
             .iter()
             .find(|entry| entry.public == *public)

@@ -1,16 +1,17 @@
 //! `sshlog recover` and `sshlog rewrap`: new files for logs that are there already.
 
 use std::io::{self, Read as _, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use session_log::{Event, Grant, Now, Recipient, Recovery, SigningIdentity};
-use zeroize::Zeroizing;
+use session_log::{Event, Grant, Integrity, Now, Recipient, Recovery};
 
 use super::input::Files;
-use super::keygen::create;
-use super::read::{read_identity, read_log, read_pieces, read_text};
+use super::output::{NewFile, PRIVATE, PUBLIC, write_new};
+use super::progress::Prints;
+use super::read::{completeness_text, read_identity, read_log, read_pieces, read_text};
+use super::signing::Signing;
 use super::{SshlogError, seed};
 
 #[derive(Debug, Args)]
@@ -18,12 +19,12 @@ use super::{SshlogError, seed};
 Example:
   sshlog recover --sign-with ~/.ssh/id_ed25519 --recipient auditor.pub --out whole.sslg broken.sslg
   sshlog verify --signers allowed_signers --allow recovered whole.sslg
+  sshlog recover --sign-with ~/.ssh/id_ed25519.pub --agent --recipient auditor.pub --out whole.sslg broken.sslg
 
 Exit status: 0 it was written; 2 it was not.")]
 pub(super) struct RecoverArguments {
-    /// The OpenSSH private key of whoever says what was found
-    #[arg(long, value_name = "KEY")]
-    sign_with: PathBuf,
+    #[command(flatten)]
+    signing: Signing,
     /// A recipient's public key, as in the broken log; may be given several times
     #[arg(long, value_name = "KEY.pub", required = true)]
     recipient: Vec<PathBuf>,
@@ -40,7 +41,7 @@ Example:
   sshlog rewrap -i auditor --recipient late.pub --sign-with ~/.ssh/id_ed25519 --out late.wraps session.sslg
   sshlog records -i late --sidecar late.wraps --signers allowed_signers session.sslg
 
-The log stays as it is. Exit status: 0 the sidecar was written; 2 it was not.")]
+The log stays as it is, and has to be intact; one that has no end yet is granted as far as it goes. Exit status: 0 the sidecar was written; 2 it was not.")]
 pub(super) struct RewrapArguments {
     /// A private key that reads the log
     #[arg(short, long = "identity", value_name = "KEY", required = true)]
@@ -48,9 +49,8 @@ pub(super) struct RewrapArguments {
     /// Who may read it from now on; may be given several times
     #[arg(long, value_name = "KEY.pub", required = true)]
     recipient: Vec<PathBuf>,
-    /// The OpenSSH private key of whoever grants that
-    #[arg(long, value_name = "KEY")]
-    sign_with: PathBuf,
+    #[command(flatten)]
+    signing: Signing,
     /// Where to write the sidecar
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -62,9 +62,12 @@ pub(super) fn recover(
     arguments: &RecoverArguments,
     out: &mut dyn Write,
 ) -> Result<(), SshlogError> {
-    let signer = read_signer(&arguments.sign_with)?;
+    // Whatever may fail comes before the log is read.
+    Files::open(&arguments.log)?;
+    let signer = arguments.signing.signer()?;
+    let recipients = read_recipients(&arguments.recipient)?;
     let mut recovery = Recovery::default();
-    read_pieces(&arguments.log, |bytes| {
+    read_pieces(&arguments.log, Prints::AtTheEnd, |bytes| {
         recovery.push(bytes);
         Ok(true)
     })?;
@@ -77,10 +80,9 @@ pub(super) fn recover(
         )?;
         return Ok(());
     }
-    let recipients = read_recipients(&arguments.recipient)?;
-    let recovered = recovery
-        .begin(recipients, signer.public_key(), *seed()?, now())?
-        .sign(&signer)?;
+    let opening = recovery.begin(recipients, signer.public_key(), *seed()?, now())?;
+    let answer = signer.answer(opening.request())?;
+    let recovered = opening.answer(&answer)?;
     write_recovered(arguments, recovered.keep_bytes, &recovered.tail)?;
     let found = recovered.attestation;
     writeln!(
@@ -102,14 +104,14 @@ fn write_recovered(
     tail: &[u8],
 ) -> Result<(), SshlogError> {
     let mut kept = Files::open(&arguments.log)?.take(keep_bytes);
-    let mut target = create(&arguments.out, 0o600, &[])?;
+    let mut target = NewFile::create(&arguments.out, PRIVATE)?;
     io::copy(&mut kept, &mut target)
         .and_then(|_| target.write_all(tail))
-        .and_then(|()| target.sync_all())
         .map_err(|error| SshlogError::Write {
             file: arguments.out.clone(),
             error,
-        })
+        })?;
+    target.keep()
 }
 
 pub(super) fn rewrap(arguments: &RewrapArguments, out: &mut dyn Write) -> Result<(), SshlogError> {
@@ -118,27 +120,34 @@ pub(super) fn rewrap(arguments: &RewrapArguments, out: &mut dyn Write) -> Result
         .iter()
         .map(|file| read_identity(file))
         .collect::<Result<Vec<_>, _>>()?;
-    let signer = read_signer(&arguments.sign_with)?;
-    let mut places = Vec::new();
-    read_log(
-        &arguments.log,
-        session_log::ReaderConfig::default(),
-        |event| {
-            if let Event::Segment(segment) = event {
-                places.push((segment.offset, segment.header_bytes));
-            }
-            Ok(())
-        },
-    )?;
-    let mut grant = Grant::new(read_recipients(&arguments.recipient)?, *seed()?);
+    let signer = arguments.signing.signer()?;
+    let recipients = read_recipients(&arguments.recipient)?;
     let mut files = Files::open(&arguments.log)?;
+    let mut places = Vec::new();
+    let config = session_log::ReaderConfig::default();
+    let judged = read_log(&arguments.log, config, Prints::AtTheEnd, |event| {
+        if let Event::Segment(segment) = event {
+            places.push((segment.offset, segment.header_bytes));
+        }
+        Ok(())
+    })?;
+    // What lies behind a fault was not read, so the grant would be for a part and say nothing of it.
+    if let Integrity::Tampered { why, .. } = judged.verdict.integrity {
+        return Err(SshlogError::NotIntact {
+            log: arguments.log.clone(),
+            fault: why,
+        });
+    }
+    let mut grant = Grant::new(recipients, *seed()?);
     for (offset, bytes) in &places {
         let header = files.read_at(*offset, *bytes)?;
         grant.add_header(&header, &identities)?;
     }
     let unix_ms = u64::try_from(now().unix.as_millis()).unwrap_or(u64::MAX);
-    let sidecar = grant.begin(signer.public_key(), unix_ms)?.sign(&signer)?;
-    create(&arguments.out, 0o644, &sidecar)?;
+    let opening = grant.begin(signer.public_key(), unix_ms)?;
+    let answer = signer.answer(opening.request())?;
+    let sidecar = opening.answer(&answer)?;
+    write_new(&arguments.out, PUBLIC, &sidecar)?;
     writeln!(
         out,
         "{}: {} segments for {} recipients; they read with --sidecar {0}",
@@ -146,15 +155,12 @@ pub(super) fn rewrap(arguments: &RewrapArguments, out: &mut dyn Write) -> Result
         places.len(),
         arguments.recipient.len()
     )?;
+    writeln!(
+        out,
+        "the log is {}; its signer was not checked",
+        completeness_text(judged.verdict.completeness)
+    )?;
     Ok(())
-}
-
-pub(super) fn read_signer(file: &Path) -> Result<SigningIdentity, SshlogError> {
-    let text = Zeroizing::new(read_text(file)?);
-    SigningIdentity::from_openssh(&text).map_err(|error| SshlogError::Key {
-        file: file.into(),
-        error,
-    })
 }
 
 pub(super) fn read_recipients(files: &[PathBuf]) -> Result<Vec<Recipient>, SshlogError> {

@@ -9,15 +9,15 @@ mod streams;
 
 pub(super) use cloudflare::ERROR_ALERT;
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use session_log::{Event, Kem, Recipient, Record, RecordView};
+use session_log::{Event, Kem, Recipient, Record, RecordView, Sanitizer, Style};
 
 use super::afterwards::read_recipients;
-use super::keygen::create;
+use super::output::{NewFile, PRIVATE};
+use super::progress::Prints;
 use super::read::{conclude, read_log, reader_config};
 use super::{Source, SshlogError};
 
@@ -38,7 +38,7 @@ pub(super) struct Arguments {
     /// The format
     #[arg(long, value_enum)]
     to: Format,
-    /// Only this channel; without it the first one that has output
+    /// Only this channel; without it the first with a terminal or output, or for `raw` and `cloudflare` with data of either direction
     #[arg(long, value_name = "N")]
     channel: Option<u32>,
     /// Where to write it. `typescript` writes a second file with .timing at the end, `raw` one with .stdin and .stderr
@@ -82,56 +82,101 @@ pub(super) fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<bool, SshlogError> {
-    let file = |ending: &str| -> Result<BufWriter<File>, SshlogError> {
-        let mut path = arguments.out.clone().into_os_string();
-        path.push(ending);
-        Ok(BufWriter::new(create(&PathBuf::from(path), 0o600, &[])?))
-    };
+    // Whatever may fail comes before the files are made.
+    let config = reader_config(&arguments.source.keys, err)?;
     let mut channel = arguments.channel;
     let mut sink: Box<dyn Sink> = match arguments.to {
-        Format::AsciicastV2 => Box::new(cast::Cast::new(file("")?, cast::Version::Two)),
-        Format::AsciicastV3 => Box::new(cast::Cast::new(file("")?, cast::Version::Three)),
-        Format::Typescript => Box::new(streams::Typescript::new(file("")?, file(".timing")?)),
-        Format::Transcript => Box::new(streams::Transcript::new(file("")?)),
-        Format::Raw => Box::new(streams::Raw::new(
-            file("")?,
-            file(".stdin")?,
-            file(".stderr")?,
+        Format::AsciicastV2 => Box::new(cast::Cast::new(arguments.file("")?, cast::Version::Two)),
+        Format::AsciicastV3 => Box::new(cast::Cast::new(arguments.file("")?, cast::Version::Three)),
+        Format::Typescript => Box::new(streams::Typescript::new(
+            arguments.file("")?,
+            arguments.file(".timing")?,
         )),
-        Format::Jsonl => Box::new(streams::Lines::new(file("")?)),
-        Format::Ocsf => Box::new(ocsf::Ocsf::new(file("")?)),
+        Format::Transcript => Box::new(streams::Transcript::new(arguments.file("")?)),
+        Format::Raw => Box::new(streams::Raw::new(
+            arguments.file("")?,
+            arguments.file(".stdin")?,
+            arguments.file(".stderr")?,
+        )),
+        Format::Jsonl => Box::new(streams::Lines::new(arguments.file("")?)),
+        Format::Ocsf => Box::new(ocsf::Ocsf::new(arguments.file("")?)),
         Format::Cloudflare => {
+            let recipient = arguments.recipient()?;
             let facts = arguments.facts()?;
             channel = facts.channel;
             warn(&facts, err)?;
-            let recipient = arguments.recipient()?;
-            let sink = cloudflare::Cloudflare::new(file("")?, &recipient, facts.metadata)?;
-            Box::new(sink)
+            let file = arguments.file("")?;
+            Box::new(cloudflare::Cloudflare::new(
+                file,
+                &recipient,
+                facts.metadata,
+            )?)
         }
     };
-    let whole = matches!(arguments.to, Format::Jsonl | Format::Ocsf);
-    let verdict = read_log(
-        &arguments.source.log,
-        reader_config(&arguments.source.keys)?,
-        |event| {
-            let Event::Record(view) = event else {
-                return Ok(());
-            };
-            if let Record::Pty { .. } | Record::Output(_) | Record::Stderr(_) = view.record
-                && !whole
-            {
-                channel.get_or_insert(view.channel);
-            }
-            let every = matches!(view.record, Record::ClockAnchor { .. });
-            let wanted = channel.is_none_or(|channel| channel == view.channel);
-            if wanted || every {
-                sink.take(&view)?;
-            }
-            Ok(())
-        },
-    )?;
+    let judged = read_log(&arguments.source.log, config, Prints::AtTheEnd, |event| {
+        let Event::Record(view) = event else {
+            return Ok(());
+        };
+        if arguments.to.chooses(&view.record) {
+            channel.get_or_insert(view.channel);
+        }
+        // The clock stands on no channel.
+        let is_clock = matches!(view.record, Record::ClockAnchor { .. });
+        let is_wanted = match channel {
+            Some(channel) => channel == view.channel,
+            None => arguments.to.takes_all(),
+        };
+        if is_wanted || is_clock {
+            sink.take(&view)?;
+        }
+        Ok(())
+    })?;
     sink.finish()?;
-    conclude(&verdict, &arguments.source.keys, out, err)
+    conclude(&judged, &arguments.source.keys, out, err)
+}
+
+impl Format {
+    /// Whether, without `--channel`, the records of all channels are wanted.
+    fn takes_all(self) -> bool {
+        matches!(self, Format::Jsonl | Format::Ocsf)
+    }
+
+    /// Whether, without `--channel`, the first record of this kind says which channel is exported.
+    fn chooses(self, record: &Record<'_>) -> bool {
+        match record {
+            Record::Pty { .. } | Record::Output(_) | Record::Stderr(_) => !self.takes_all(),
+            // What was typed first belongs to the data, where input is exported.
+            Record::Input(_) => matches!(self, Format::Raw | Format::Cloudflare),
+            _ => false,
+        }
+    }
+}
+
+/// The filters of a channel's output and of its standard error: the pieces of two streams cannot be put together to something that neither holds.
+struct Filters {
+    output: Sanitizer,
+    stderr: Sanitizer,
+}
+
+impl Filters {
+    fn new(style: Style) -> Filters {
+        Filters {
+            output: Sanitizer::new(style),
+            stderr: Sanitizer::new(style),
+        }
+    }
+
+    /// What of the record a terminal may see; `None` for other records.
+    fn text(&mut self, record: &Record<'_>) -> Option<String> {
+        let (filter, data) = match record {
+            Record::Output(data) => (&mut self.output, data),
+            Record::Stderr(data) => (&mut self.stderr, data),
+            _ => return None,
+        };
+        let mut text = String::new();
+        filter.push(data, &mut text);
+        Some(text)
+    }
 }
 
 /// Says what Cloudflare's format has no place for.
@@ -145,6 +190,12 @@ fn warn(facts: &cloudflare::Facts, err: &mut dyn Write) -> Result<(), SshlogErro
 }
 
 impl Arguments {
+    fn file(&self, ending: &str) -> Result<NewFile, SshlogError> {
+        let mut name = self.out.clone().into_os_string();
+        name.push(ending);
+        NewFile::create(&PathBuf::from(name), PRIVATE)
+    }
+
     /// What has to stand in front, from reading the log once.
     fn facts(&self) -> Result<cloudflare::Facts, SshlogError> {
         if self.source.log == Path::new("-") {
@@ -154,8 +205,8 @@ impl Arguments {
             channel: self.channel,
             ..cloudflare::Facts::default()
         };
-        let config = reader_config(&self.source.keys)?;
-        read_log(&self.source.log, config, |event| {
+        let config = reader_config(&self.source.keys, &mut io::sink())?;
+        read_log(&self.source.log, config, Prints::AtTheEnd, |event| {
             facts.take(&event);
             Ok(())
         })?;

@@ -7,14 +7,16 @@ use std::time::Duration;
 use clap::Args;
 use session_log::{
     CloudflareEvent, CloudflareExit, CloudflareMetadata, CloudflareReader, CloudflareSource,
-    Identity, LogId, Now, Record, Suite, Writer, WriterConfig, WriterPolicy,
+    Identity, LogId, Now, Recipient, Record, Suite, Writer, WriterConfig, WriterPolicy,
 };
 use zeroize::Zeroizing;
 
-use super::afterwards::{now, read_recipients, read_signer};
+use super::afterwards::{now, read_recipients};
 use super::export::ERROR_ALERT;
-use super::keygen::create;
+use super::output::{NewFile, PRIVATE};
+use super::progress::Prints;
 use super::read::{read_pieces, read_text};
+use super::signing::{Signer, Signing};
 use super::{SshlogError, seed};
 
 #[derive(Debug, Args)]
@@ -22,7 +24,8 @@ use super::{SshlogError, seed};
 Example:
   sshlog import -i their-key --recipient auditor.pub --sign-with ~/.ssh/id_ed25519 --out session.sslg session.log
 
-Exit status: 0 all of it was imported; 1 it is damaged or cut, and what stands before that was imported; 2 nothing could be.")]
+The original had no signature; whoever imports it signs. Exit status: 0 all of it was imported; 1 it is damaged or cut, and what stands before that
+was imported, as a log that was aborted; 2 nothing could be.")]
 pub(super) struct Arguments {
     /// The private key: base64, as `ssh-log-cli generate-key-pair` writes it, or one of `sshlog keygen --kem x25519`
     #[arg(short, long = "identity", value_name = "KEY")]
@@ -30,9 +33,8 @@ pub(super) struct Arguments {
     /// Who may read the imported log; may be given several times
     #[arg(long, value_name = "KEY.pub", required = true)]
     recipient: Vec<PathBuf>,
-    /// The OpenSSH private key of whoever imports. The original had no signature
-    #[arg(long, value_name = "KEY")]
-    sign_with: PathBuf,
+    #[command(flatten)]
+    signing: Signing,
     /// Where to write the log
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -59,8 +61,10 @@ pub(super) fn run(
         })?;
     let mut reader = CloudflareReader::new(identity)?;
     let mut import = Import {
+        recipients: read_recipients(&arguments.recipient)?,
+        signer: arguments.signing.signer()?,
         writer: None,
-        file: create(&arguments.out, 0o600, &[])?,
+        file: NewFile::create(&arguments.out, PRIVATE)?,
         began: Duration::ZERO,
         last: Duration::ZERO,
         exit: None,
@@ -71,14 +75,22 @@ pub(super) fn run(
         unknown_codes: 0,
     };
     let mut failed = None;
-    read_pieces(&arguments.log, |bytes| {
+    read_pieces(&arguments.log, Prints::AtTheEnd, |bytes| {
         failed = reader.push(bytes).err();
         while let Some(event) = reader.poll() {
-            import.take(arguments, event)?;
+            import.take(event)?;
         }
         Ok(failed.is_none())
     })?;
     let failed = failed.or_else(|| reader.finish().err());
+    if let Some(error) = failed
+        && import.packets == 0
+    {
+        return Err(SshlogError::NotImported {
+            log: arguments.log.clone(),
+            error,
+        });
+    }
     import.finish(failed)?;
     writeln!(
         out,
@@ -104,8 +116,10 @@ pub(super) fn run(
 }
 
 struct Import {
+    recipients: Vec<Recipient>,
+    signer: Signer,
     writer: Option<Writer>,
-    file: std::fs::File,
+    file: NewFile,
     /// The calendar at the original's beginning.
     began: Duration,
     last: Duration,
@@ -120,9 +134,9 @@ struct Import {
 }
 
 impl Import {
-    fn take(&mut self, arguments: &Arguments, event: CloudflareEvent) -> Result<(), SshlogError> {
+    fn take(&mut self, event: CloudflareEvent) -> Result<(), SshlogError> {
         match event {
-            CloudflareEvent::Metadata(metadata) => self.begin(arguments, &metadata)?,
+            CloudflareEvent::Metadata(metadata) => self.begin(&metadata)?,
             CloudflareEvent::Packet {
                 source,
                 code,
@@ -145,22 +159,19 @@ impl Import {
         self.drain()
     }
 
-    fn begin(
-        &mut self,
-        arguments: &Arguments,
-        metadata: &CloudflareMetadata,
-    ) -> Result<(), SshlogError> {
+    fn begin(&mut self, metadata: &CloudflareMetadata) -> Result<(), SshlogError> {
         let config = WriterConfig {
             suite: Suite::default(),
-            recipients: read_recipients(&arguments.recipient)?,
+            recipients: self.recipients.clone(),
             policy: WriterPolicy::default(),
         };
-        let signer = read_signer(&arguments.sign_with)?;
         let mut log_id = LogId([0; 16]);
         getrandom::fill(&mut log_id.0)?;
         self.began = Duration::from_secs(metadata.started_at);
         let at = self.at(Duration::ZERO);
-        self.writer = Some(Writer::create(&config, &signer, log_id, *seed()?, at)?);
+        let opening = Writer::begin(&config, self.signer.public_key(), log_id, *seed()?, at)?;
+        let answer = self.signer.answer(opening.request())?;
+        self.writer = Some(opening.answer(&answer)?);
         let imported = format!(
             "imported at {} s since 1970 from an ssh-log-cli log, which had no signature",
             now().unix.as_secs()
@@ -219,9 +230,14 @@ impl Import {
         }
         let at = self.at(last);
         if let Some(writer) = &mut self.writer {
-            writer.finish(at)?;
+            // What was not found of the original may not look as if it had never been there.
+            match failed {
+                Some(_) => writer.abort(at)?,
+                None => writer.finish(at)?,
+            }
         }
-        self.drain()
+        self.drain()?;
+        self.file.keep()
     }
 
     /// How the session ended, at the time that stands in the metadata.

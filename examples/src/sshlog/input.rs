@@ -12,13 +12,14 @@ pub(super) enum Input {
     Files(Files),
 }
 
-/// One file, or the segments of a folder one after the other.
+/// One file, or the segments of a folder one after the other. One of them is open at a time, so that no log has too many.
 pub(super) struct Files {
     name: PathBuf,
     is_folder: bool,
-    files: Vec<File>,
-    /// The file that is being read.
+    names: Vec<PathBuf>,
+    /// Which is read now or next, and that file once it is open.
     at: usize,
+    open: Option<File>,
 }
 
 impl Input {
@@ -59,39 +60,44 @@ impl Input {
 }
 
 impl Files {
-    /// Opens a file, or all segments of a folder.
+    /// A file, or all segments of a folder.
     pub(super) fn open(log: &Path) -> Result<Files, SshlogError> {
-        let is_folder = log.is_dir();
+        if log == Path::new("-") {
+            return Err(SshlogError::ReadTwice);
+        }
         let mut files = Files {
             name: log.into(),
-            is_folder,
-            files: Vec::new(),
+            is_folder: log.is_dir(),
+            names: Vec::new(),
             at: 0,
+            open: None,
         };
         files.look_again()?;
-        if files.files.is_empty() {
-            return Err(SshlogError::NoSegments { folder: log.into() });
-        }
+        let first = files
+            .names
+            .first()
+            .ok_or_else(|| SshlogError::NoSegments { folder: log.into() })?;
+        let opened = File::open(first).map_err(|error| SshlogError::Read {
+            file: first.clone(),
+            error,
+        })?;
+        files.open = Some(opened);
         Ok(files)
     }
 
-    /// Opens the segments that were written since.
+    /// Takes in the segments that were written since.
     pub(super) fn look_again(&mut self) -> Result<(), SshlogError> {
-        let names = if self.is_folder {
+        self.names = if self.is_folder {
             segments(&self.name)?
         } else {
             vec![self.name.clone()]
         };
-        for file in names.into_iter().skip(self.files.len()) {
-            let opened = File::open(&file).map_err(|error| SshlogError::Read { file, error })?;
-            self.files.push(opened);
-        }
         Ok(())
     }
 
     /// How long all of it is now, bytes.
     pub(super) fn len(&self) -> u64 {
-        self.files.iter().map(file_len).sum()
+        self.names.iter().map(|name| file_len(name)).sum()
     }
 
     /// Reads exactly these bytes of the log.
@@ -109,56 +115,63 @@ impl Files {
             })
     }
 
-    /// Goes on reading at this byte of the log.
+    /// Goes on reading at this byte of the log; behind its end, at its end.
     pub(super) fn seek(&mut self, offset: u64) -> io::Result<()> {
-        let mut before = 0;
-        self.at = self.files.len().saturating_sub(1);
-        let mut found = false;
-        for (number, file) in self.files.iter_mut().enumerate() {
-            let len = file_len(file);
-            let inside = offset.saturating_sub(before);
-            if !found && inside < len {
-                found = true;
+        let mut inside = offset;
+        let last = self.names.len().saturating_sub(1);
+        for (number, name) in self.names.iter().enumerate() {
+            let len = file_len(name);
+            if inside < len || number == last {
+                let mut file = File::open(name)?;
+                file.seek(SeekFrom::Start(inside.min(len)))?;
                 self.at = number;
-                file.seek(SeekFrom::Start(inside))?;
-            } else if found {
-                file.rewind()?;
+                self.open = Some(file);
+                return Ok(());
             }
-            before += len;
+            inside -= len;
         }
-        match (found, self.files.last_mut()) {
-            (false, Some(last)) => last.seek(SeekFrom::End(0)).map(|_| ()),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 
 impl Read for Files {
     fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
-        while let Some(file) = self.files.get_mut(self.at) {
+        while let Some(name) = self.names.get(self.at) {
+            let file = match &mut self.open {
+                Some(file) => file,
+                closed => closed.insert(File::open(name)?),
+            };
             let got = file.read(piece)?;
-            if got > 0 || self.at + 1 >= self.files.len() {
+            if got > 0 || self.at + 1 >= self.names.len() {
                 return Ok(got);
             }
             self.at += 1;
+            self.open = None;
         }
         Ok(0)
     }
 }
 
-fn file_len(file: &File) -> u64 {
-    file.metadata().map_or(0, |metadata| metadata.len())
+fn file_len(name: &Path) -> u64 {
+    fs::metadata(name).map_or(0, |metadata| metadata.len())
 }
 
 /// The segments of a folder, `0.sslg`, `1.sslg`, …, in the order of their numbers.
 fn segments(folder: &Path) -> Result<Vec<PathBuf>, SshlogError> {
     let mut found: Vec<(u32, PathBuf)> = list(folder)?
         .into_iter()
-        .filter_map(|file| Some((file.file_stem()?.to_str()?.parse().ok()?, file)))
-        .filter(|(_, file)| is_log_name(file))
+        .filter_map(|file| Some((segment_number(&file)?, file)))
+        .filter(|(_, file)| file.is_file())
         .collect();
     found.sort();
     Ok(found.into_iter().map(|(_, file)| file).collect())
+}
+
+/// The number in `12.sslg`. No other writing of a number counts: `+1.sslg` and `01.sslg` are no second segment 1.
+fn segment_number(file: &Path) -> Option<u32> {
+    let stem = file.file_stem()?.to_str()?;
+    let number: u32 = stem.parse().ok()?;
+    (is_log_name(file) && number.to_string() == stem).then_some(number)
 }
 
 /// The logs that a name stands for: itself, or, for a folder of logs, those in it.

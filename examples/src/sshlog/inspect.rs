@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use session_log::{
-    CheckpointInfo, CheckpointKind, Event, FrameKind, GapInfo, Kem, ReaderConfig, SegmentInfo,
+    Attestation, CheckpointInfo, CheckpointKind, Event, FrameKind, GapInfo, Kem, ReaderConfig,
+    SegmentInfo,
 };
 
+use super::progress::Prints;
 use super::read::{print_verdict, read_log, read_signers};
+use super::signatures::Signatures;
 use super::{InspectArguments, SshlogError, VerifyArguments, is_accepted};
 
 pub(super) fn verify(
@@ -18,9 +21,19 @@ pub(super) fn verify(
         signers: Some(read_signers(&arguments.signers)?),
         ..ReaderConfig::default()
     };
-    let verdict = read_log(&arguments.log, config, |_| Ok(()))?;
-    print_verdict(&verdict, out)?;
-    Ok(is_accepted(&verdict, true, &arguments.allow))
+    let mut attestation = None;
+    let judged = read_log(&arguments.log, config, Prints::AtTheEnd, |event| {
+        if let Event::Attestation(found) = event {
+            attestation = Some(found);
+        }
+        Ok(())
+    })?;
+    if let Some(found) = &attestation {
+        print_attestation(found, out)?;
+    }
+    let verdict = &judged.verdict;
+    print_verdict(verdict, out)?;
+    Ok(is_accepted(verdict, true, &arguments.allow))
 }
 
 pub(super) fn inspect(
@@ -33,7 +46,15 @@ pub(super) fn inspect(
         ..ReaderConfig::default()
     };
     let mut frames: BTreeMap<&'static str, (u64, u64)> = BTreeMap::new();
-    let verdict = read_log(&arguments.log, config, |event| {
+    let mut signatures = arguments
+        .export_signatures
+        .as_deref()
+        .map(Signatures::create)
+        .transpose()?;
+    let judged = read_log(&arguments.log, config, Prints::WhileReading, |event| {
+        if let Some(signatures) = &mut signatures {
+            signatures.take(&event)?;
+        }
         match event {
             Event::Segment(segment) => print_segment(&segment, out)?,
             Event::Open(open) => writeln!(out, "  opened by {}", open.fingerprint)?,
@@ -43,6 +64,7 @@ pub(super) fn inspect(
                 *bytes += u64::from(frame.bytes);
             }
             Event::Checkpoint(checkpoint) => print_checkpoint(&checkpoint, out)?,
+            Event::Attestation(found) => print_attestation(&found, out)?,
             Event::Gap(gap) => print_gap(&gap, out)?,
             _ => {}
         }
@@ -51,7 +73,8 @@ pub(super) fn inspect(
     for (name, (count, bytes)) in &frames {
         writeln!(out, "{name:<12}  {count} frames, {bytes} bytes")?;
     }
-    print_verdict(&verdict, out)?;
+    let verdict = &judged.verdict;
+    print_verdict(verdict, out)?;
     if arguments.signers.is_none() {
         writeln!(
             err,
@@ -59,7 +82,7 @@ pub(super) fn inspect(
         )?;
     }
     Ok(is_accepted(
-        &verdict,
+        verdict,
         arguments.signers.is_some(),
         &arguments.allow,
     ))
@@ -114,6 +137,24 @@ fn print_checkpoint(checkpoint: &CheckpointInfo, out: &mut dyn Write) -> Result<
         out,
         "  checkpoint {kind} over {} frames at {secs}.{millis:03}, {signed}",
         checkpoint.frames
+    )?;
+    Ok(())
+}
+
+/// What whoever recovered the log says of what was found.
+fn print_attestation(found: &Attestation, out: &mut dyn Write) -> Result<(), SshlogError> {
+    let digest: String = found
+        .found_sha256
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    writeln!(
+        out,
+        "recovered     {} of {} bytes kept of a log with SHA-256 {digest}, found at {}.{:03} s since 1970",
+        found.kept_bytes,
+        found.found_bytes,
+        found.unix_ms / 1_000,
+        found.unix_ms % 1_000
     )?;
     Ok(())
 }

@@ -6,6 +6,7 @@ use base64ct::{Base64, Encoding as _};
 use serde_json::{Map, Value as Json};
 use session_log::{Event, RecordView, Value, kind_name};
 
+use super::progress::Prints;
 use super::read::{conclude, read_log, reader_config};
 use super::{Source, SshlogError};
 
@@ -14,7 +15,8 @@ pub(super) fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<bool, SshlogError> {
-    let verdict = read_log(&source.log, reader_config(&source.keys)?, |event| {
+    let config = reader_config(&source.keys, err)?;
+    let judged = read_log(&source.log, config, Prints::WhileReading, |event| {
         match event {
             Event::Record(view) => writeln!(out, "{}", line(&view))?,
             Event::Gap(gap) => {
@@ -28,7 +30,7 @@ pub(super) fn run(
         }
         Ok(())
     })?;
-    conclude(&verdict, &source.keys, out, err)
+    conclude(&judged, &source.keys, out, err)
 }
 
 /// One record as JSON without line ends and without characters that a terminal acts on.

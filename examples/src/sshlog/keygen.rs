@@ -1,8 +1,6 @@
 //! `sshlog keygen`: a key pair for reading logs, in two files.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -12,6 +10,7 @@ use session_log::{Identity, Kem};
 use zeroize::Zeroizing;
 
 use super::SshlogError;
+use super::output::{NewFile, PRIVATE, PUBLIC};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -75,15 +74,9 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Sshl
             .zip(identity.to_cloudflare())
             .ok_or(SshlogError::CloudflareKem)?,
     };
-    // The public file is made first: should it exist, no private key was left behind for nothing.
-    create(&public, 0o644, public_text.as_bytes())?;
-    if let Err(error) = create(private, 0o600, private_text.as_bytes()) {
-        std::fs::remove_file(&public).map_err(|error| SshlogError::Write {
-            file: public,
-            error,
-        })?;
-        return Err(error);
-    }
+    let mut public_file = make(&public, PUBLIC, &public_text)?;
+    make(private, PRIVATE, &private_text)?.keep()?;
+    public_file.keep()?;
     writeln!(
         out,
         "private key (reads logs, keep it away from the proxy): {}",
@@ -97,23 +90,16 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Sshl
     Ok(())
 }
 
-/// Writes a file that must not exist yet, and leaves it open.
-pub(super) fn create(file: &Path, mode: u32, contents: &[u8]) -> Result<File, SshlogError> {
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(file)
-        .and_then(|mut opened| {
-            opened.write_all(contents)?;
-            opened.sync_all()?;
-            Ok(opened)
-        });
-    written.map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => SshlogError::Exists { file: file.into() },
-        _ => SshlogError::Write {
-            file: file.into(),
+/// A key file that is there only once it is kept.
+fn make(name: &Path, mode: u32, text: &str) -> Result<NewFile, SshlogError> {
+    let mut file = NewFile::create(name, mode).map_err(|error| match error {
+        SshlogError::Exists { file } => SshlogError::KeyExists { file },
+        error => error,
+    })?;
+    file.write_all(text.as_bytes())
+        .map_err(|error| SshlogError::Write {
+            file: name.into(),
             error,
-        },
-    })
+        })?;
+    Ok(file)
 }

@@ -11,12 +11,22 @@ pub(super) struct Progress {
     shown: u64,
 }
 
+/// When a command writes to standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Prints {
+    /// While it reads, so a bar on the same terminal would stand in the way.
+    WhileReading,
+    /// When it has read everything, or to files only.
+    AtTheEnd,
+}
+
 impl Progress {
-    /// Shows itself for a long log on a terminal, unless standard output is the same terminal.
-    pub(super) fn of(len: u64) -> Progress {
-        let seen = io::stderr().is_terminal() && !io::stdout().is_terminal();
+    /// Shows itself for a long log, on a terminal that is free for it.
+    pub(super) fn of(len: u64, prints: Prints) -> Progress {
+        let is_free = prints == Prints::AtTheEnd || !io::stdout().is_terminal();
+        let is_seen = io::stderr().is_terminal() && is_free;
         Progress {
-            total: if seen && len >= LONG_BYTES { len } else { 0 },
+            total: if is_seen && len >= LONG_BYTES { len } else { 0 },
             done: 0,
             shown: 0,
         }

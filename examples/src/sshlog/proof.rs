@@ -4,12 +4,13 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use session_log::{Prover, check_proof};
+use session_log::{ProofError, Prover, ReadMode, check_proof};
 
 use super::json::line;
-use super::keygen::create;
-use super::read::{read_bytes, read_pieces, read_signers, reader_config};
-use super::{Source, SshlogError};
+use super::output::{PRIVATE, write_new};
+use super::progress::Prints;
+use super::read::{opening_config, read_bytes, read_pieces, read_signers};
+use super::{Allow, Opening, SshlogError};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -17,7 +18,8 @@ Example:
   sshlog prove -i auditor --frame 7 --out proof session.sslg
   sshlog check-proof --signers allowed_signers proof
 
-A proof holds the key of one frame, its place in the tree, and the signatures over that. Exit status: 0 it was written; 2 it was not.")]
+A proof holds the key of one frame, its place in the tree, and the signatures over that. With --signers it is
+checked before it is written. Exit status: 0 it was written; 2 it was not.")]
 pub(super) struct ProveArguments {
     /// The number of the segment
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -29,7 +31,9 @@ pub(super) struct ProveArguments {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
-    source: Source,
+    opening: Opening,
+    /// The log: a file, a folder with its segments 0.sslg, 1.sslg, …, or - for standard input
+    log: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -49,15 +53,29 @@ pub(super) struct CheckArguments {
 /// Largest proof that is read, bytes. The check has a limit of its own below it.
 const MAX_PROOF_FILE_BYTES: u64 = 32 << 20;
 
-pub(super) fn prove(arguments: &ProveArguments, out: &mut dyn Write) -> Result<(), SshlogError> {
-    let config = reader_config(&arguments.source.keys)?;
+pub(super) fn prove(
+    arguments: &ProveArguments,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<(), SshlogError> {
+    let nothing = Allow { allow: Vec::new() };
+    let config = opening_config(&arguments.opening, ReadMode::Strict, &nothing, err)?;
+    let signers = config.signers.clone();
     let mut prover = Prover::new(config, arguments.segment, arguments.frame);
-    read_pieces(&arguments.source.log, |bytes| {
+    read_pieces(&arguments.log, Prints::AtTheEnd, |bytes| {
         prover.push(bytes);
-        Ok(!prover.is_covered())
+        Ok(!prover.is_covered() && !prover.is_stopped())
     })?;
     let proof = prover.finish()?;
-    create(&arguments.out, 0o600, &proof)?;
+    match &signers {
+        // Whoever gets the proof will check it like this.
+        Some(signers) => check_proof(&proof, signers).map(|_| ())?,
+        None => writeln!(
+            err,
+            "sshlog: the signer was not checked; name the trusted ones with --signers FILE"
+        )?,
+    }
+    write_new(&arguments.out, PRIVATE, &proof)?;
     writeln!(
         out,
         "{}: {} bytes; it opens this one frame of the log and no other",
@@ -76,6 +94,12 @@ pub(super) fn check(
     let bytes = read_bytes(&arguments.proof, MAX_PROOF_FILE_BYTES)?;
     let proven = match check_proof(&bytes, &signers) {
         Ok(proven) => proven,
+        Err(error @ (ProofError::Malformed | ProofError::TooLarge { .. })) => {
+            return Err(SshlogError::NoProof {
+                file: arguments.proof.clone(),
+                error,
+            });
+        }
         Err(error) => {
             writeln!(err, "sshlog: the proof does not hold: {error}")?;
             return Ok(false);

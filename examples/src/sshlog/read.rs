@@ -5,48 +5,98 @@ use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use session_log::{
-    Authenticity, Completeness, Decryption, Event, Identity, Integrity, ReadMode, Reader,
+    Authenticity, Completeness, Decryption, Event, Identity, Integrity, LogId, ReadMode, Reader,
     ReaderConfig, Sidecar, Signers, Strength, Verdict, limits::MAX_SIDECAR_BYTES,
 };
 use zeroize::Zeroizing;
 
 use super::input::Input;
-use super::progress::Progress;
-use super::{Keys, SshlogError};
+use super::progress::{Prints, Progress};
+use super::{Allow, Allowance, Keys, Opening, SshlogError};
 
 /// How much of a log is read at a time, bytes.
 pub(super) const PIECE_BYTES: usize = 64 << 10;
 /// Longest key or signers file that is read, bytes. The parsers have limits of their own below it.
 const MAX_TEXT_FILE_BYTES: u64 = 2 << 20;
 
-/// Reads a whole log and hands every event over.
+/// What was found of a log.
+pub(super) struct Judged {
+    pub(super) verdict: Verdict,
+    /// The log's name, and those of other logs that a sidecar was given of.
+    pub(super) strays: Strays,
+}
+
+/// Finds the sidecars that are of other logs than the one that is read.
+#[derive(Default)]
+pub(super) struct Strays {
+    granted: Vec<LogId>,
+    log: Option<LogId>,
+}
+
+impl Strays {
+    pub(super) fn of(config: &ReaderConfig) -> Strays {
+        Strays {
+            granted: config.sidecars.iter().map(Sidecar::log_id).collect(),
+            log: None,
+        }
+    }
+
+    pub(super) fn see(&mut self, event: &Event<'_>) {
+        if let Event::Segment(segment) = event {
+            self.log.get_or_insert(segment.log_id);
+        }
+    }
+
+    fn tell(&self, err: &mut dyn Write) -> io::Result<()> {
+        let Some(log) = self.log else {
+            return Ok(());
+        };
+        for granted in self.granted.iter().filter(|granted| **granted != log) {
+            writeln!(
+                err,
+                "sshlog: a sidecar is of the log {granted}, and this is {log}: it opens nothing here"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a log up to its end, or to where it cannot be trusted any more, and hands every event over.
 pub(super) fn read_log(
     log: &Path,
     config: ReaderConfig,
+    prints: Prints,
     mut each: impl FnMut(Event<'_>) -> Result<(), SshlogError>,
-) -> Result<Verdict, SshlogError> {
+) -> Result<Judged, SshlogError> {
+    let mut strays = Strays::of(&config);
     let mut reader = Reader::new(config);
-    read_pieces(log, |bytes| {
+    read_pieces(log, prints, |bytes| {
         reader.push(bytes);
         while let Some(event) = reader.poll() {
+            strays.see(&event);
             each(event)?;
         }
-        Ok(true)
+        Ok(!reader.is_stopped())
     })?;
     reader.finish();
     while let Some(event) = reader.poll() {
+        strays.see(&event);
         each(event)?;
     }
-    Ok(reader.verdict())
+    Ok(Judged {
+        verdict: reader.verdict(),
+        strays,
+    })
 }
 
 /// Reads a log piece by piece until `each` wants no more.
 pub(super) fn read_pieces(
     log: &Path,
+    prints: Prints,
     mut each: impl FnMut(&[u8]) -> Result<bool, SshlogError>,
 ) -> Result<(), SshlogError> {
     let mut input = Input::open(log)?;
-    let mut progress = Progress::of(input.len());
+    let mut progress = Progress::of(input.len(), prints);
     let mut piece = vec![0; PIECE_BYTES];
     loop {
         let bytes = input.read(&mut piece)?;
@@ -57,27 +107,76 @@ pub(super) fn read_pieces(
     }
 }
 
-/// The keys, signers and mode that the command line names.
-pub(super) fn reader_config(keys: &Keys) -> Result<ReaderConfig, SshlogError> {
-    let identities = keys
+/// The keys, signers and mode that the command line names. Says who granted the sidecars.
+pub(super) fn reader_config(keys: &Keys, err: &mut dyn Write) -> Result<ReaderConfig, SshlogError> {
+    let mode = if keys.salvage {
+        ReadMode::Salvage
+    } else {
+        ReadMode::Strict
+    };
+    opening_config(&keys.opening, mode, &keys.allow, err)
+}
+
+pub(super) fn opening_config(
+    opening: &Opening,
+    mode: ReadMode,
+    allow: &Allow,
+    err: &mut dyn Write,
+) -> Result<ReaderConfig, SshlogError> {
+    let identities = opening
         .identity
         .iter()
         .map(|file| read_identity(file))
         .collect::<Result<_, _>>()?;
+    let signers = opening.signers.as_deref().map(read_signers).transpose()?;
+    let mut sidecars = Vec::new();
+    for file in &opening.sidecar {
+        let sidecar = read_sidecar(file)?;
+        judge_granter(file, &sidecar, signers.as_ref(), allow, err)?;
+        sidecars.push(sidecar);
+    }
     Ok(ReaderConfig {
         identities,
-        signers: keys.signers.as_deref().map(read_signers).transpose()?,
-        mode: if keys.salvage {
-            ReadMode::Salvage
-        } else {
-            ReadMode::Strict
-        },
-        sidecars: keys
-            .sidecar
-            .iter()
-            .map(|file| read_sidecar(file))
-            .collect::<Result<_, _>>()?,
+        signers,
+        mode,
+        sidecars,
     })
+}
+
+/// Says who granted a sidecar, and refuses it when `--signers` names others only.
+fn judge_granter(
+    file: &Path,
+    sidecar: &Sidecar,
+    signers: Option<&Signers>,
+    allow: &Allow,
+    err: &mut dyn Write,
+) -> Result<(), SshlogError> {
+    let granter = sidecar.granter();
+    let fingerprint = granter.fingerprint();
+    let who = match signers {
+        None => format!("{fingerprint}, which was not checked"),
+        Some(signers) => match signers.principals(&granter) {
+            Some(name) => format!("{name}, {fingerprint}"),
+            None if allow.has(Allowance::UnknownGranter) => {
+                format!("{fingerprint}, whom --signers does not name")
+            }
+            None => {
+                return Err(SshlogError::UnknownGranter {
+                    file: file.into(),
+                    fingerprint,
+                });
+            }
+        },
+    };
+    let unix_ms = sidecar.granted_unix_ms();
+    writeln!(
+        err,
+        "sshlog: {}: granted by {who}, at {}.{:03} s since 1970",
+        file.display(),
+        unix_ms / 1_000,
+        unix_ms % 1_000
+    )?;
+    Ok(())
 }
 
 pub(super) fn read_identity(file: &Path) -> Result<Identity, SshlogError> {
@@ -128,9 +227,9 @@ pub(super) fn read_text(file: &Path) -> Result<String, SshlogError> {
     read(&file).map_err(|error| SshlogError::Read { file, error })
 }
 
-/// The verdict for people, one axis a line.
-pub(super) fn print_verdict(verdict: &Verdict, to: &mut dyn Write) -> io::Result<()> {
-    let completeness = match verdict.completeness {
+/// How much of a log is there, for people.
+pub(super) fn completeness_text(completeness: Completeness) -> String {
+    match completeness {
         Completeness::Complete => "complete".to_owned(),
         Completeness::Aborted { frames } => {
             format!("ABORTED: the writer stopped after {frames} frames")
@@ -156,7 +255,12 @@ pub(super) fn print_verdict(verdict: &Verdict, to: &mut dyn Write) -> io::Result
         }
         Completeness::Excerpt => "EXCERPT: only a part was read".to_owned(),
         _ => "in progress".to_owned(),
-    };
+    }
+}
+
+/// The verdict for people, one axis a line.
+pub(super) fn print_verdict(verdict: &Verdict, to: &mut dyn Write) -> io::Result<()> {
+    let completeness = completeness_text(verdict.completeness);
     let integrity = match verdict.integrity {
         Integrity::Intact => "intact".to_owned(),
         Integrity::Damaged { gaps: 1 } => "DAMAGED: 1 gap".to_owned(),
@@ -200,19 +304,21 @@ pub(super) fn print_verdict(verdict: &Verdict, to: &mut dyn Write) -> io::Result
 
 /// The verdict on standard error, after the log's contents went to standard output; then whether it is what was asked for.
 pub(super) fn conclude(
-    verdict: &Verdict,
+    Judged { verdict, strays }: &Judged,
     keys: &Keys,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<bool, SshlogError> {
     out.flush()?;
     print_verdict(verdict, err)?;
-    if keys.signers.is_none() {
+    strays.tell(err)?;
+    let is_checked = keys.opening.signers.is_some();
+    if !is_checked {
         writeln!(
             err,
             "sshlog: the signer was not checked; name the trusted ones with --signers FILE"
         )?;
     }
     let readable = verdict.decryption == Decryption::Ok;
-    Ok(readable && super::is_accepted(verdict, keys.signers.is_some(), &keys.allow))
+    Ok(readable && super::is_accepted(verdict, is_checked, &keys.allow))
 }

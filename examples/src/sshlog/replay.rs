@@ -20,8 +20,8 @@ use session_log::{Completeness, Reader, Style};
 
 use super::input::Input;
 use super::moment::Moment;
-use super::progress::Progress;
-use super::read::{PIECE_BYTES, conclude, reader_config};
+use super::progress::{Prints, Progress};
+use super::read::{Judged, PIECE_BYTES, Strays, conclude, reader_config};
 use super::{Source, SshlogError};
 use interrupt::Interrupt;
 use place::Place;
@@ -116,7 +116,9 @@ pub(super) fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<bool, SshlogError> {
-    let config = || reader_config(&arguments.source.keys);
+    let keys = &arguments.source.keys;
+    let mut strays = Strays::of(&reader_config(keys, err)?);
+    let config = || reader_config(keys, &mut io::sink());
     let (mut input, mut reader, calendar, size) = if arguments.seek {
         let place = Place::find(arguments, config, err)?;
         (
@@ -136,7 +138,7 @@ pub(super) fn run(
     };
     let view = arguments.view(size);
     let mut player = Player::new(arguments, view, calendar, &interrupt, out);
-    let mut progress = Progress::of(input.len());
+    let mut progress = Progress::of(input.len(), Prints::WhileReading);
     let mut piece = vec![0; PIECE_BYTES];
     let left = loop {
         let bytes = input.read(&mut piece)?;
@@ -144,19 +146,22 @@ pub(super) fn run(
         let at_end = bytes.is_empty();
         reader.push(bytes);
         while let Some(event) = reader.poll() {
+            strays.see(&event);
             player.take(&event)?;
         }
         player.show()?;
         if interrupt.came() || (arguments.follow && player.is_over()) {
             break true;
         }
+        if reader.is_stopped() {
+            break false;
+        }
         if at_end {
-            let grows = reader.verdict().completeness == Completeness::InProgress;
-            if !(arguments.follow && grows) {
-                break false;
-            }
-            if let Input::Files(files) = &mut input {
-                files.look_again()?;
+            let is_open = reader.verdict().completeness == Completeness::InProgress;
+            match &mut input {
+                Input::Files(files) if arguments.follow && is_open => files.look_again()?,
+                // Whoever wrote to standard input has closed it.
+                _ => break false,
             }
             thread::sleep(GROWTH_PAUSE);
         }
@@ -168,7 +173,11 @@ pub(super) fn run(
         }
     }
     player.finish(err)?;
-    conclude(&reader.verdict(), &arguments.source.keys, out, err)
+    let judged = Judged {
+        verdict: reader.verdict(),
+        strays,
+    };
+    conclude(&judged, keys, out, err)
 }
 
 /// What takes the records of a session and shows them.

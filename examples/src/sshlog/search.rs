@@ -11,6 +11,7 @@ use session_log::{Event, Record, RecordView, Sanitizer, Style, Value, kind_name}
 
 use super::input::logs_of;
 use super::moment::Calendar;
+use super::progress::Prints;
 use super::read::{print_verdict, read_log, reader_config};
 use super::{Keys, SshlogError, is_accepted};
 use lines::{Line, Lines, Stream};
@@ -87,7 +88,7 @@ pub(super) fn run(
         found += search.found;
     }
     out.flush()?;
-    if arguments.keys.signers.is_none() {
+    if arguments.keys.opening.signers.is_none() {
         writeln!(
             err,
             "sshlog: the signer was not checked; name the trusted ones with --signers FILE"
@@ -114,7 +115,8 @@ impl Search<'_> {
     /// Looks through one log; gives whether it is a good one.
     fn log(&mut self, log: &Path, err: &mut dyn Write) -> Result<bool, SshlogError> {
         let keys = &self.arguments.keys;
-        let verdict = read_log(log, reader_config(keys)?, |event| {
+        let config = reader_config(keys, err)?;
+        let judged = read_log(log, config, Prints::WhileReading, |event| {
             self.calendar.see(&event);
             match event {
                 Event::Record(view) => self.take(&view),
@@ -128,12 +130,13 @@ impl Search<'_> {
             self.print_name()?;
             writeln!(self.out, "{}", self.found)?;
         }
+        let verdict = &judged.verdict;
         let good = verdict.decryption == session_log::Decryption::Ok
-            && is_accepted(&verdict, keys.signers.is_some(), &keys.allow);
+            && is_accepted(verdict, keys.opening.signers.is_some(), &keys.allow);
         if !good {
             self.out.flush()?;
             writeln!(err, "sshlog: {}:", log.display())?;
-            print_verdict(&verdict, err)?;
+            print_verdict(verdict, err)?;
         }
         Ok(good)
     }

@@ -250,18 +250,63 @@ fn what_is_odd_or_cut_is_said() {
         status == 1 && said.contains("ends inside") && said.contains("and 4 were found"),
         "{said}"
     );
+    let verify = ["verify", "--signers", "@signers", "@imported-cut"];
+    let (status, out, _) = lab.sshlog(&verify);
+    assert!(status == 1 && out.contains("ABORTED"), "{out}");
     let records = lab.good(&[
         "records",
         "-i",
         "@key",
         "--signers",
         "@signers",
+        "--allow",
+        "aborted",
         "@imported-cut",
     ]);
     assert!(
         records.contains("\"kind\":\"gap\"") && records.contains("fine"),
         "{records}"
     );
+}
+
+#[test]
+fn an_import_of_which_nothing_can_be_read_leaves_no_log() {
+    let lab = lab();
+    export(&lab, "@log", "@there");
+    let whole = fs::read(lab.path("there")).unwrap();
+    lab.good(&[
+        "keygen",
+        "--out",
+        "@other",
+        "--kem",
+        "x25519",
+        "--format",
+        "cloudflare",
+    ]);
+    let cases = [
+        ("other", whole.clone()),
+        ("cf", whole[..40].to_vec()),
+        ("cf", b"no log".to_vec()),
+    ];
+    for (key, bytes) in cases {
+        fs::write(lab.path("original"), bytes).unwrap();
+        let key = format!("@{key}");
+        let (status, out, err) = lab.sshlog(&[
+            "import",
+            "-i",
+            &key,
+            "--recipient",
+            "@key.pub",
+            "--sign-with",
+            "@signer",
+            "--out",
+            "@imported",
+            "@original",
+        ]);
+        assert_eq!((status, out.as_str()), (2, ""), "{err}");
+        assert!(err.contains("nothing was imported"), "{err}");
+        assert!(!lab.path("imported").exists());
+    }
 }
 
 #[test]

@@ -337,7 +337,8 @@ fn a_log_of_ssh_log_cli_is_imported_and_said_to_be_unsigned() {
     assert!(out.contains("from cloudflare") && out.contains("no signature"));
     fs::write(lab.path("original"), &bytes[..bytes.len() - 3]).unwrap();
     let (status, _, err) = import("@cut");
-    assert!(status == 1 && err.contains("ends inside"), "{err}");
+    assert!(status == 2 && err.contains("ends inside"), "{err}");
+    assert!(!lab.path("cut").exists(), "no packet was whole");
 }
 
 #[test]

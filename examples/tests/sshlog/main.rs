@@ -4,8 +4,11 @@
 mod cloudflare;
 #[path = "../common/mod.rs"]
 mod common;
+mod exports;
 mod files;
 mod grep;
 mod lab;
 mod reading;
 mod replay;
+mod trouble;
+mod trust;

@@ -1,9 +1,11 @@
 //! `sshlog replay`: screens as they were, jumps, and logs that are still being written.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write as _};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use session_log::{Record, WriterPolicy};
 
@@ -33,6 +35,53 @@ fn session() -> Vec<(u64, u32, Record<'static>)> {
         (2_500, 1, Record::Input(b":q\r")),
         (60_000, 1, Record::Output(b"\x1b[?1049l$ exit\r\n")),
     ]
+}
+
+/// What a program writes, read beside the test, so that a wait for it ends.
+struct Shown {
+    pieces: mpsc::Receiver<Vec<u8>>,
+    seen: String,
+}
+
+/// Longer than any machine takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+impl Shown {
+    fn of(mut from: impl Read + Send + 'static) -> Shown {
+        let (sender, pieces) = mpsc::channel();
+        thread::spawn(move || {
+            let mut piece = [0; 1_024];
+            while let Ok(got @ 1..) = from.read(&mut piece) {
+                if sender.send(piece[..got].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Shown {
+            pieces,
+            seen: String::new(),
+        }
+    }
+
+    fn wait_for(&mut self, text: &str) {
+        while !self.seen.contains(text) {
+            match self.pieces.recv_timeout(PATIENCE) {
+                Ok(piece) => self.seen.push_str(&String::from_utf8_lossy(&piece)),
+                Err(error) => panic!("{error} after {:?}", self.seen),
+            }
+        }
+    }
+
+    /// All of it, once the program has ended.
+    fn to_end(mut self) -> String {
+        loop {
+            match self.pieces.recv_timeout(PATIENCE) {
+                Ok(piece) => self.seen.push_str(&String::from_utf8_lossy(&piece)),
+                Err(mpsc::RecvTimeoutError::Disconnected) => return self.seen,
+                Err(error) => panic!("{error} after {:?}", self.seen),
+            }
+        }
+    }
 }
 
 fn lab() -> Lab {
@@ -264,19 +313,8 @@ fn a_log_that_is_being_written_is_followed_over_its_segments_to_its_end() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut shown = sshlog.stdout.take().unwrap();
-    let mut seen = String::new();
-    let mut wait_for = |text: &str| {
-        let began = Instant::now();
-        let mut piece = [0; 1_024];
-        while !seen.contains(text) {
-            assert!(began.elapsed() < Duration::from_secs(60), "{seen}");
-            let got = shown.read(&mut piece).unwrap();
-            assert!(got > 0, "it ended after {seen:?}");
-            seen.push_str(&String::from_utf8_lossy(&piece[..got]));
-        }
-    };
-    wait_for("first");
+    let mut shown = Shown::of(sshlog.stdout.take().unwrap());
+    shown.wait_for("first");
     for n in 0..40u64 {
         let line = format!("line {n}\r\n");
         writer
@@ -285,7 +323,7 @@ fn a_log_that_is_being_written_is_followed_over_its_segments_to_its_end() {
         writer.flush(at(n)).unwrap();
         put(&mut writer, n % 2 == 0);
     }
-    wait_for("line 39");
+    shown.wait_for("line 39");
     writer.finish(at(100)).unwrap();
     put(&mut writer, true);
     let output = sshlog.wait_with_output().unwrap();
@@ -295,6 +333,30 @@ fn a_log_that_is_being_written_is_followed_over_its_segments_to_its_end() {
         err.contains("complete") && err.contains("verified"),
         "{err}"
     );
+}
+
+#[test]
+fn standard_input_is_followed_until_it_is_closed() {
+    let lab = Lab::new();
+    let log = fs::read(lab.path("log")).unwrap();
+    let mut sshlog = Command::new(common::example("sshlog"))
+        .args(["replay", "--follow", "--plain", "-i"])
+        .arg(lab.path("key"))
+        .arg("-")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let shown = Shown::of(sshlog.stdout.take().unwrap());
+    let mut stdin = sshlog.stdin.take().unwrap();
+    stdin.write_all(&log[..log.len() - 400]).unwrap();
+    drop(stdin);
+    assert!(shown.to_end().contains("done"));
+    let output = sshlog.wait_with_output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    assert!(err.contains("TRUNCATED"), "{err}");
 }
 
 #[test]
@@ -310,22 +372,16 @@ fn following_is_left_with_an_interrupt_and_still_says_its_verdict() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut shown = sshlog.stdout.take().unwrap();
-    let mut seen = Vec::new();
+    let mut shown = Shown::of(sshlog.stdout.take().unwrap());
     // The drawing comes after the handler is there.
-    while !String::from_utf8_lossy(&seen).contains("done") {
-        let mut piece = [0; 1_024];
-        let got = shown.read(&mut piece).unwrap();
-        assert!(got > 0);
-        seen.extend_from_slice(&piece[..got]);
-    }
+    shown.wait_for("done");
     common::run(Command::new("kill").args(["-INT", &sshlog.id().to_string()]));
-    shown.read_to_end(&mut seen).unwrap();
+    let seen = shown.to_end();
     let output = sshlog.wait_with_output().unwrap();
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{err}");
     assert!(err.contains("completeness  in progress"), "{err}");
-    assert!(seen.ends_with(b"\r\n"), "the terminal is left in order");
+    assert!(seen.ends_with("\r\n"), "the terminal is left in order");
 }
 
 #[test]

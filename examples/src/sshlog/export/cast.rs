@@ -1,13 +1,13 @@
 //! asciicast (<https://docs.asciinema.org/manual/asciicast/v2/>, `/v3/`).
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 
 use serde_json::json;
-use session_log::{Record, RecordView, Sanitizer, Style};
+use session_log::{Record, RecordView, Style};
 
-use super::Sink;
+use super::{Filters, Sink};
 use crate::sshlog::SshlogError;
+use crate::sshlog::output::NewFile;
 use crate::sshlog::replay::{MAX_COLUMNS, MAX_ROWS, USUAL_SIZE};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(super) enum Version {
 }
 
 pub(super) struct Cast {
-    file: BufWriter<File>,
+    file: NewFile,
     version: Version,
     /// `TERM`, columns, rows.
     screen: (String, u32, u32),
@@ -25,11 +25,11 @@ pub(super) struct Cast {
     began: bool,
     first_us: Option<u64>,
     last_us: u64,
-    output: Sanitizer,
+    filters: Filters,
 }
 
 impl Cast {
-    pub(super) fn new(file: BufWriter<File>, version: Version) -> Cast {
+    pub(super) fn new(file: NewFile, version: Version) -> Cast {
         Cast {
             file,
             version,
@@ -38,7 +38,7 @@ impl Cast {
             began: false,
             first_us: None,
             last_us: 0,
-            output: Sanitizer::new(Style::Screen),
+            filters: Filters::new(Style::Screen),
         }
     }
 
@@ -93,9 +93,8 @@ impl Sink for Cast {
                 let (columns, rows) = screen_size(*columns, *rows);
                 self.screen = (safe, columns, rows);
             }
-            Record::Output(data) | Record::Stderr(data) => {
-                let mut text = String::new();
-                self.output.push(data, &mut text);
+            Record::Output(_) | Record::Stderr(_) => {
+                let text = self.filters.text(&view.record).unwrap_or_default();
                 self.event(view.t_us, "o", &text)?;
             }
             Record::Resize { columns, rows, .. } => {
@@ -112,6 +111,6 @@ impl Sink for Cast {
 
     fn finish(&mut self) -> Result<(), SshlogError> {
         self.begin()?;
-        Ok(self.file.flush()?)
+        self.file.keep()
     }
 }

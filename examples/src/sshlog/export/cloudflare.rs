@@ -1,14 +1,14 @@
 //! The format of Cloudflare's `ssh-log-cli`: one channel's data, its terminal and its end, sealed to one X25519 key.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 
 use session_log::{
     CloudflareExit, CloudflareMetadata, CloudflarePty, CloudflareSource, CloudflareWriter, Event,
     Recipient, Record, RecordView,
 };
 
-use super::Sink;
+use super::{Format, Sink};
+use crate::sshlog::output::NewFile;
 use crate::sshlog::{SshlogError, seed};
 
 /// The alert that stands for the `error_msg` of such a log.
@@ -35,11 +35,7 @@ impl Facts {
     }
 
     fn record(&mut self, view: &RecordView<'_>) {
-        let begins = matches!(
-            view.record,
-            Record::Pty { .. } | Record::Input(_) | Record::Output(_) | Record::Stderr(_)
-        );
-        if begins {
+        if Format::Cloudflare.chooses(&view.record) {
             self.channel.get_or_insert(view.channel);
         }
         if self.channel != Some(view.channel) {
@@ -97,13 +93,13 @@ impl Facts {
 }
 
 pub(super) struct Cloudflare {
-    file: BufWriter<File>,
+    file: NewFile,
     writer: CloudflareWriter,
 }
 
 impl Cloudflare {
     pub(super) fn new(
-        mut file: BufWriter<File>,
+        mut file: NewFile,
         recipient: &Recipient,
         metadata: CloudflareMetadata,
     ) -> Result<Cloudflare, SshlogError> {
@@ -129,6 +125,6 @@ impl Sink for Cloudflare {
     }
 
     fn finish(&mut self) -> Result<(), SshlogError> {
-        Ok(self.file.flush()?)
+        self.file.keep()
     }
 }

@@ -1,7 +1,7 @@
 //! OCSF events (<https://schema.ocsf.io/>): SSH Activity 4007, Process Activity 1007, Network File Activity 6006.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::collections::BTreeMap;
+use std::io::Write;
 
 use serde_json::{Value as Json, json};
 use session_log::{Record, RecordView};
@@ -9,22 +9,34 @@ use session_log::{Record, RecordView};
 use super::Sink;
 use crate::sshlog::SshlogError;
 use crate::sshlog::json::escape;
+use crate::sshlog::output::NewFile;
 
 /// Version of the schema that the events name.
 const SCHEMA: &str = "1.3.0";
 
 pub(super) struct Ocsf {
-    file: BufWriter<File>,
+    file: NewFile,
     /// The calendar at a log time.
     anchor: (u64, u64),
     user: Json,
     session: Json,
     source: Json,
     target: Json,
+    /// The host that the processes run on.
+    device: Json,
+    /// The command of each channel that has one, for the event of its end.
+    commands: BTreeMap<u32, String>,
 }
 
+/// Most channels whose command is remembered; with more, that of the lowest is forgotten.
+const MAX_COMMANDS: usize = 256;
+/// `device.type_id` of a host of which nothing more is known.
+const UNKNOWN_DEVICE: u32 = 0;
+/// `file.type_id` of a regular file.
+const REGULAR_FILE: u32 = 1;
+
 impl Ocsf {
-    pub(super) fn new(file: BufWriter<File>) -> Ocsf {
+    pub(super) fn new(file: NewFile) -> Ocsf {
         Ocsf {
             file,
             anchor: (0, 0),
@@ -32,6 +44,8 @@ impl Ocsf {
             session: json!({}),
             source: json!({}),
             target: json!({}),
+            device: json!({"type_id": UNKNOWN_DEVICE}),
+            commands: BTreeMap::new(),
         }
     }
 
@@ -49,17 +63,57 @@ impl Ocsf {
             "activity_id": activity,
             "type_uid": class * 100 + activity,
             "severity_id": 1,
-            "time": anchor_ms + t_us.saturating_sub(anchor_us) / 1_000,
+            "time": anchor_ms.saturating_add(t_us.saturating_sub(anchor_us) / 1_000),
             "metadata": {"version": SCHEMA, "product": {"name": "portreeve", "vendor_name": "portreeve"}},
             "actor": {"user": self.user, "session": self.session},
-            "src_endpoint": self.source,
-            "dst_endpoint": self.target,
         });
         if let (Some(event), Json::Object(more)) = (event.as_object_mut(), more) {
             event.extend(more);
         }
         writeln!(self.file, "{}", escape(&event.to_string()))?;
         Ok(())
+    }
+
+    /// An event of the connection: classes 4007 and 6006.
+    fn network(
+        &mut self,
+        t_us: u64,
+        class: u32,
+        activity: u32,
+        more: Json,
+    ) -> Result<(), SshlogError> {
+        let mut all = json!({"src_endpoint": self.source, "dst_endpoint": self.target});
+        if let (Some(all), Json::Object(more)) = (all.as_object_mut(), more) {
+            all.extend(more);
+        }
+        self.event(t_us, class, activity, all)
+    }
+
+    /// A process on the target: class 1007. `part` tells those of a channel apart, since their numbers are not known.
+    fn process(
+        &mut self,
+        view: &RecordView<'_>,
+        activity: u32,
+        (part, command): (&str, &str),
+        exit_code: Option<u32>,
+    ) -> Result<(), SshlogError> {
+        let session = self.session.get("uid").and_then(Json::as_str);
+        let uid = format!("{}/{}{part}", session.unwrap_or_default(), view.channel);
+        let mut all = json!({"device": self.device, "process": {"uid": uid, "cmd_line": command}});
+        if let (Some(all), Some(code)) = (all.as_object_mut(), exit_code) {
+            all.insert("exit_code".into(), code.into());
+        }
+        self.event(view.t_us, 1007, activity, all)
+    }
+
+    /// The process of a channel begins.
+    fn launch(&mut self, view: &RecordView<'_>, command: String) -> Result<(), SshlogError> {
+        if self.commands.len() >= MAX_COMMANDS && !self.commands.contains_key(&view.channel) {
+            self.commands.pop_first();
+        }
+        let launched = self.process(view, 1, ("", &command), None);
+        self.commands.insert(view.channel, command);
+        launched
     }
 }
 
@@ -77,28 +131,27 @@ impl Sink for Ocsf {
                 self.session = json!({"uid": meta.session});
                 self.source = json!({"ip": meta.client_addr});
                 self.target = json!({"hostname": meta.target_hostname, "ip": meta.target_addr, "port": meta.target_port});
-                self.event(view.t_us, 4007, 1, json!({"protocol_ver": "2.0"}))
+                self.device = json!({"type_id": UNKNOWN_DEVICE, "hostname": meta.target_hostname, "ip": meta.target_addr});
+                self.network(view.t_us, 4007, 1, json!({"protocol_ver": "2.0"}))
             }
             Record::End { reason } => {
-                self.event(view.t_us, 4007, 2, json!({"status_detail": reason}))
+                self.network(view.t_us, 4007, 2, json!({"status_detail": reason}))
             }
-            Record::Refused { what, why, .. } => self.event(
+            Record::Refused { what, why, .. } => self.network(
                 view.t_us,
                 4007,
                 5,
                 json!({"message": what, "status_id": 2, "status_detail": why}),
             ),
-            Record::Exec { command } => self.event(
-                view.t_us,
-                1007,
-                1,
-                json!({"process": {"cmd_line": text(command)}}),
-            ),
+            Record::Exec { command } => self.launch(view, text(command)),
+            Record::Shell => self.launch(view, String::new()),
+            // One of those that a shell runs: the channel goes on.
             Record::Command { text, .. } => {
-                self.event(view.t_us, 1007, 1, json!({"process": {"cmd_line": text}}))
+                self.process(view, 1, (&format!("/{}", view.t_us), text), None)
             }
             Record::ExitStatus { code } => {
-                self.event(view.t_us, 1007, 2, json!({"exit_code": code}))
+                let command = self.commands.remove(&view.channel).unwrap_or_default();
+                self.process(view, 2, ("", &command), Some(*code))
             }
             Record::FileTransfer {
                 from, path, bytes, ..
@@ -108,18 +161,17 @@ impl Sink for Ocsf {
                     session_log::Side::Client => 1,
                     session_log::Side::Target => 2,
                 };
-                self.event(
-                    view.t_us,
-                    6006,
-                    activity,
-                    json!({"file": {"path": text(path), "size": bytes}}),
-                )
+                let path = text(path);
+                let name = path.rsplit('/').next().unwrap_or_default();
+                let file =
+                    json!({"name": name, "type_id": REGULAR_FILE, "path": path, "size": bytes});
+                self.network(view.t_us, 6006, activity, json!({"file": file}))
             }
             _ => Ok(()),
         }
     }
 
     fn finish(&mut self) -> Result<(), SshlogError> {
-        Ok(self.file.flush()?)
+        self.file.keep()
     }
 }

@@ -1,43 +1,41 @@
 //! Bytes and text: typescript with timing, transcript, raw streams, lines of JSON.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 
-use session_log::{Record, RecordView, Sanitizer, Style};
+use session_log::{Record, RecordView, Style};
 
-use super::Sink;
+use super::{Filters, Sink};
 use crate::sshlog::SshlogError;
 use crate::sshlog::json::line;
+use crate::sshlog::output::NewFile;
 
 /// What `script --timing` writes: the data after a line that players pass over, and `seconds bytes` for each piece.
 pub(super) struct Typescript {
-    data: BufWriter<File>,
-    timing: BufWriter<File>,
+    data: NewFile,
+    timing: NewFile,
     last_us: Option<u64>,
-    output: Sanitizer,
+    filters: Filters,
 }
 
 impl Typescript {
-    pub(super) fn new(data: BufWriter<File>, timing: BufWriter<File>) -> Typescript {
+    pub(super) fn new(data: NewFile, timing: NewFile) -> Typescript {
         Typescript {
             data,
             timing,
             last_us: None,
-            output: Sanitizer::new(Style::Screen),
+            filters: Filters::new(Style::Screen),
         }
     }
 }
 
 impl Sink for Typescript {
     fn take(&mut self, view: &RecordView<'_>) -> Result<(), SshlogError> {
-        let (Record::Output(data) | Record::Stderr(data)) = &view.record else {
+        let Some(text) = self.filters.text(&view.record) else {
             return Ok(());
         };
         if self.last_us.is_none() {
             writeln!(self.data, "Script started [exported by sshlog]")?;
         }
-        let mut text = String::new();
-        self.output.push(data, &mut text);
         let us = view.t_us.saturating_sub(self.last_us.unwrap_or(view.t_us));
         self.last_us = Some(view.t_us);
         self.data.write_all(text.as_bytes())?;
@@ -52,54 +50,48 @@ impl Sink for Typescript {
     }
 
     fn finish(&mut self) -> Result<(), SshlogError> {
-        self.data.flush()?;
-        Ok(self.timing.flush()?)
+        self.data.keep()?;
+        self.timing.keep()
     }
 }
 
 /// Text only.
 pub(super) struct Transcript {
-    file: BufWriter<File>,
-    output: Sanitizer,
+    file: NewFile,
+    filters: Filters,
 }
 
 impl Transcript {
-    pub(super) fn new(file: BufWriter<File>) -> Transcript {
+    pub(super) fn new(file: NewFile) -> Transcript {
         Transcript {
             file,
-            output: Sanitizer::new(Style::Plain),
+            filters: Filters::new(Style::Plain),
         }
     }
 }
 
 impl Sink for Transcript {
     fn take(&mut self, view: &RecordView<'_>) -> Result<(), SshlogError> {
-        if let Record::Output(data) | Record::Stderr(data) = &view.record {
-            let mut text = String::new();
-            self.output.push(data, &mut text);
+        if let Some(text) = self.filters.text(&view.record) {
             self.file.write_all(text.as_bytes())?;
         }
         Ok(())
     }
 
     fn finish(&mut self) -> Result<(), SshlogError> {
-        Ok(self.file.flush()?)
+        self.file.keep()
     }
 }
 
 /// Each stream in a file.
 pub(super) struct Raw {
-    output: BufWriter<File>,
-    input: BufWriter<File>,
-    stderr: BufWriter<File>,
+    output: NewFile,
+    input: NewFile,
+    stderr: NewFile,
 }
 
 impl Raw {
-    pub(super) fn new(
-        output: BufWriter<File>,
-        input: BufWriter<File>,
-        stderr: BufWriter<File>,
-    ) -> Raw {
+    pub(super) fn new(output: NewFile, input: NewFile, stderr: NewFile) -> Raw {
         Raw {
             output,
             input,
@@ -120,19 +112,19 @@ impl Sink for Raw {
     }
 
     fn finish(&mut self) -> Result<(), SshlogError> {
-        self.output.flush()?;
-        self.input.flush()?;
-        Ok(self.stderr.flush()?)
+        self.output.keep()?;
+        self.input.keep()?;
+        self.stderr.keep()
     }
 }
 
 /// Every record.
 pub(super) struct Lines {
-    file: BufWriter<File>,
+    file: NewFile,
 }
 
 impl Lines {
-    pub(super) fn new(file: BufWriter<File>) -> Lines {
+    pub(super) fn new(file: NewFile) -> Lines {
         Lines { file }
     }
 }
@@ -144,6 +136,6 @@ impl Sink for Lines {
     }
 
     fn finish(&mut self) -> Result<(), SshlogError> {
-        Ok(self.file.flush()?)
+        self.file.keep()
     }
 }

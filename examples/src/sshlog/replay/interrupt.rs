@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,7 @@ impl Interrupt {
     pub(super) fn watch() -> Interrupt {
         let came = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&came);
+        let (ready, is_ready) = mpsc::channel();
         thread::spawn(move || {
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
                 .enable_io()
@@ -39,12 +41,16 @@ impl Interrupt {
                 let Ok(mut asked) = Asked::new(HangUp::Ends) else {
                     return;
                 };
+                // Whoever asked to watch may be gone only when the program ends.
+                let _ = ready.send(());
                 asked.once().await;
                 flag.store(true, Ordering::Relaxed);
                 asked.again().await;
                 std::process::exit(INTERRUPTED);
             });
         });
+        // An error says that the system has no place for it, and so goes on to end the program itself.
+        let _ = is_ready.recv();
         Interrupt { came }
     }
 
@@ -61,5 +67,23 @@ impl Interrupt {
         {
             thread::sleep(rest.min(NOTICE));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_watched_for_as_soon_as_that_was_asked_for() {
+        let _interrupt = Interrupt::watch();
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let caught = status
+            .lines()
+            .find_map(|line| line.strip_prefix("SigCgt:"))
+            .unwrap();
+        let caught = u64::from_str_radix(caught.trim(), 16).unwrap();
+        let interrupt = rustix::process::Signal::INT.as_raw();
+        assert_eq!(caught >> (interrupt - 1) & 1, 1, "{caught:x}");
     }
 }
