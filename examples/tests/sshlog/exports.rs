@@ -54,9 +54,11 @@ fn only_one_channel_is_exported_also_before_it_is_known_which() {
 #[test]
 fn ocsf_events_have_what_their_classes_require_at_any_time() {
     let lab = Lab::new();
-    let mut meta = SessionMeta::default();
-    meta.session = "0123";
-    meta.target_hostname = "db1";
+    let meta = SessionMeta {
+        session: "0123",
+        target_hostname: "db1",
+        ..SessionMeta::default()
+    };
     let transfer = Record::FileTransfer {
         from: Side::Client,
         path: b"/srv/data.tar",

@@ -1,5 +1,10 @@
 //! The `sshlog` command, as its users meet it: files in, text and an exit status out.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 mod cloudflare;
 #[path = "../common/mod.rs"]

@@ -73,7 +73,7 @@ impl Shown {
     }
 
     /// All of it, once the program has ended.
-    fn to_end(mut self) -> String {
+    fn until_end(mut self) -> String {
         loop {
             match self.pieces.recv_timeout(PATIENCE) {
                 Ok(piece) => self.seen.push_str(&String::from_utf8_lossy(&piece)),
@@ -352,7 +352,7 @@ fn standard_input_is_followed_until_it_is_closed() {
     let mut stdin = sshlog.stdin.take().unwrap();
     stdin.write_all(&log[..log.len() - 400]).unwrap();
     drop(stdin);
-    assert!(shown.to_end().contains("done"));
+    assert!(shown.until_end().contains("done"));
     let output = sshlog.wait_with_output().unwrap();
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{err}");
@@ -376,7 +376,7 @@ fn following_is_left_with_an_interrupt_and_still_says_its_verdict() {
     // The drawing comes after the handler is there.
     shown.wait_for("done");
     common::run(Command::new("kill").args(["-INT", &sshlog.id().to_string()]));
-    let seen = shown.to_end();
+    let seen = shown.until_end();
     let output = sshlog.wait_with_output().unwrap();
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{err}");
