@@ -11,7 +11,10 @@ fn run(packages: &str, arguments: &[&str]) -> Option<Output> {
         .output();
     if !has.is_ok_and(|output| output.status.success()) {
         let skipped = format!("SKIPPED: python3 with {packages} is not there");
-        assert!(std::env::var_os("PORTREEVE_NO_SKIP").is_none(), "{skipped}");
+        assert!(
+            std::env::var_os("PORTREEVE_NO_SKIP").is_none_or(|value| value != "1"),
+            "{skipped}"
+        );
         let mut stderr = std::io::stderr();
         writeln!(stderr, "{skipped}").unwrap();
         return None;
