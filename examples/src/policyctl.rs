@@ -64,6 +64,9 @@ enum Command {
         /// The policy is what Cloudflare's API or Terraform prints; take only what Cloudflare documents for infrastructure applications
         #[arg(long)]
         strict_cloudflare: bool,
+        /// A list of revocations to check as well
+        #[arg(long, value_name = "FILE")]
+        revocations: Option<PathBuf>,
     },
     /// Decide about one request
     Decide(DecideArguments),
@@ -100,6 +103,9 @@ struct DecideArguments {
     /// The policy is what Cloudflare's API or Terraform prints; take only what Cloudflare documents for infrastructure applications
     #[arg(long)]
     strict_cloudflare: bool,
+    /// A list of revocations, which comes before the policy
+    #[arg(long, value_name = "FILE")]
+    revocations: Option<PathBuf>,
     /// Tell what every rule said
     #[arg(long)]
     explain: bool,
@@ -199,7 +205,11 @@ fn run(command: &Command, output: &mut Output) -> Result<Answer, PolicyctlError>
         Command::Check {
             file,
             strict_cloudflare,
-        } => reports::check(file, Notation::new(*strict_cloudflare), output),
+            revocations,
+        } => {
+            let notation = Notation::new(*strict_cloudflare);
+            reports::check(file, notation, revocations.as_deref(), output)
+        }
         Command::Decide(arguments) => ask::decide(arguments, output),
         Command::WhoCan(arguments) => ask::who_can(arguments, output),
         Command::Access(arguments) => ask::access(arguments, output),

@@ -110,6 +110,58 @@ impl World {
 }
 
 #[test]
+fn a_revocation_is_checked_and_comes_before_the_policy() {
+    let world = World::new();
+    let decide = [
+        "decide",
+        "--policy",
+        "policy.toml",
+        "--request",
+        "request.toml",
+        "--revocations",
+        "revocations.toml",
+    ];
+    let entry = |whose: &str| format!("[[revocation]]\n{whose}\nreason = \"left\"\n");
+    for (whose, code) in [
+        ("identity = \"ann@example.com\"", 1),
+        ("target = \"web-1\"", 1),
+        ("identity = \"bob@example.com\"", 0),
+        ("session = \"00000000000000000000000000000000\"", 0),
+    ] {
+        world.write("revocations.toml", &entry(whose));
+        assert_eq!(world.run(&decide).code, code, "{whose}");
+    }
+    world.write("revocations.toml", &entry("target = \"web-1\""));
+    let told = world.run(&decide).out;
+    assert!(
+        told.starts_with("revoked: ") && told.contains("left"),
+        "{told}"
+    );
+    let json = world.json(&decide);
+    assert_eq!(
+        (&json["decision"], &json["reason"]),
+        (&"deny".into(), &"revoked".into())
+    );
+    assert!(!json["person_reads"].to_string().contains("left"));
+
+    let check = ["check", "policy.toml", "--revocations", "revocations.toml"];
+    let good = world.run(&check);
+    assert!(
+        good.out
+            .ends_with("revocations.toml: no problems, 1 revocation(s)\n")
+    );
+    assert_eq!(good.code, 0);
+    world.write("revocations.toml", "[[revocation]]\nreason = \"left\"\n");
+    for arguments in [&check[..], &decide] {
+        let bad = world.run(arguments);
+        assert_eq!(bad.code, 3);
+        assert!(bad.err.contains("revocations.toml: line 1"), "{}", bad.err);
+    }
+    let problems = world.json(&check);
+    assert_eq!(problems["problems"][0]["file"], "revocations.toml");
+}
+
+#[test]
 fn check_tells_every_problem_with_file_line_and_fix() {
     let world = World::new();
     let good = world.run(&["check", "policy.toml"]);

@@ -454,6 +454,11 @@ fn seeds_lead_where_they_should() {
         failed.starts == 1 && failed.data_bytes.client == 0,
         "{failed:?}"
     );
+    let withdrawn = session("withdrawn");
+    assert_eq!((withdrawn.starts, withdrawn.ends), (1, 1));
+    let gone = session("withdrawn-while-the-log-is-slow");
+    assert_eq!((gone.starts, gone.ends), (1, 1));
+    assert_eq!(gone.data_bytes.client, channel.data_bytes.client);
     assert_eq!([session("denied").starts, session("shut").starts], [0, 0]);
     session_log::Sidecar::parse(&seed("log_grant", "genuine")).expect("a good sidecar");
     let packets = crate::log_cloudflare::packets_of(&seed("log_cloudflare", "genuine"));

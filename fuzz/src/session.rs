@@ -4,6 +4,7 @@
 //! - I1: the target is not connected to before the policy allowed it, and gets no packet before the user was allowed.
 //! - I2: data that reaches a side stands in the written log by then, as somebody with the key reads it.
 //! - I3: after the log failed, no further data reaches either side.
+//! - A17: what is withdrawn before the session begins keeps it from beginning, and what is withdrawn later ends it.
 //! - I6: one `session.start` or one `access.denied`, and one `session.end` for each start.
 //! - I7: what waits is bounded.
 //! - Every connection ends, and then nothing is awaited.
@@ -12,8 +13,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use proxy_core::{
-    Ca, ConnectFailure, ConnectionInfo, EventKind, Gateway, Input as In, Leg, MAX_BACKLOG_BYTES,
-    MAX_OWN_BACKLOG_BYTES, Now, Output, PerLeg, Rules, Session, Target,
+    Ca, ConnectFailure, ConnectionInfo, Current, EventKind, Gateway, Input as In, Leg,
+    MAX_BACKLOG_BYTES, MAX_OWN_BACKLOG_BYTES, Now, Output, PerLeg, Rules, Session, Target,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
@@ -53,6 +54,8 @@ pub fn run(data: &[u8]) {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Reached {
     pub(crate) starts: u32,
+    /// Before the peers had to go.
+    pub(crate) ends: u32,
     /// Channel data that arrived, in bytes, by who sent it.
     pub(crate) data_bytes: PerLeg<usize>,
 }
@@ -67,9 +70,11 @@ pub(crate) fn play(data: &[u8]) -> Reached {
         world.step(&mut input);
         world.check();
     }
+    let ends = world.ends;
     world.end();
     Reached {
         starts: world.starts,
+        ends,
         data_bytes: world.arrived,
     }
 }
@@ -84,6 +89,12 @@ struct World {
     log_fails_at: Option<u8>,
     pages: u8,
     log_failed: bool,
+    /// The disk takes its time with the next page…
+    is_log_slow: bool,
+    /// …and has not written this one yet.
+    unwritten_page: Option<Vec<u8>>,
+    identity: policy::Identity,
+    is_withdrawn: bool,
     reader: Reader,
     person: ClientEnd,
     target: Option<ServerEnd>,
@@ -159,8 +170,10 @@ impl World {
             unix: Duration::from_secs(1_800_000_000),
         };
         let again = Identity::from_text(&identity.to_text()).expect("it is our own");
+        let known = info.identity.clone();
+        let session = Session::new(Arc::new(gateway), Arc::clone(rules), info, &[4; 32], now);
         Self {
-            session: Session::new(Arc::new(gateway), Arc::clone(rules), info, &[4; 32], now),
+            session,
             now,
             may_connect,
             connects: if choice & 0x38 == 0x38 {
@@ -178,6 +191,10 @@ impl World {
                 .map(|page| page >> 2),
             pages: 0,
             log_failed: false,
+            is_log_slow: false,
+            unwritten_page: None,
+            identity: known,
+            is_withdrawn: false,
             reader: Reader::new(ReaderConfig {
                 identities: vec![again],
                 ..ReaderConfig::default()
@@ -233,8 +250,14 @@ impl World {
             13 => self.pass(Duration::from_millis(u64::from(input.byte()))),
             14 if input.byte() > 200 => self.session.handle(In::Closed(leg), self.now),
             15 if input.byte() > 240 => self.session.handle(In::Shutdown, self.now),
-            // Words of the driver that nobody asked for change nothing.
-            14 => self.session.handle(In::Signed(b""), self.now),
+            14 => match input.byte() % 8 {
+                0 => self.is_log_slow = true,
+                1 => self.write_late(),
+                2 => self.change_rules(true),
+                3 => self.change_rules(false),
+                // Words of the driver that nobody asked for change nothing.
+                _ => self.session.handle(In::Signed(b""), self.now),
+            },
             _ => self.session.handle(In::TargetConnected, self.now),
         }
         self.perform();
@@ -285,11 +308,17 @@ impl World {
     /// Does what the session asks for, in its order.
     fn perform(&mut self) -> bool {
         let mut any = false;
-        while let Some(output) = self.session.poll_output() {
+        while let Some(output) = self.next_output() {
             any = true;
             match output {
                 Output::Event(event) => self.note(&event.kind),
                 Output::ConnectTarget => self.connect(),
+                Output::Log(page) if self.is_log_slow => {
+                    self.is_log_slow = false;
+                    self.unwritten_page.get_or_insert(page.to_vec());
+                }
+                // What follows a page that a session that is over did not wait for.
+                Output::Log(_) if self.unwritten_page.is_some() => self.fail(),
                 Output::Log(page) => self.write(&page),
                 Output::Send(leg, bytes) => self.deliver(leg, &bytes),
                 Output::SignCertificate(_) => unreachable!("the authority is local"),
@@ -300,12 +329,46 @@ impl World {
         any
     }
 
+    /// Nothing overtakes a page that is being written, unless the session has given it up.
+    fn next_output(&mut self) -> Option<Output> {
+        if self.unwritten_page.is_some() && !self.session.is_over() {
+            return None;
+        }
+        self.session.poll_output()
+    }
+
+    fn write_late(&mut self) {
+        if let Some(page) = self.unwritten_page.take() {
+            self.write(&page);
+        }
+    }
+
+    /// Other rules: the same once more, or ones that let nobody in.
+    fn change_rules(&mut self, is_withdrawn: bool) {
+        let (_, rules) = keys();
+        let rules = if is_withdrawn {
+            let nobody = policy::PolicySet::from_toml("").expect("it is well-formed");
+            Arc::new(Rules::new(nobody))
+        } else {
+            Arc::clone(rules)
+        };
+        self.is_withdrawn = is_withdrawn;
+        let current = Current {
+            rules,
+            identity: self.identity.clone(),
+            device: policy::Device::default(),
+        };
+        let current = Box::new(current);
+        self.session.handle(In::Reevaluate(current), self.now);
+    }
+
     fn note(&mut self, kind: &EventKind) {
         match kind {
             EventKind::AccessDenied { .. } => self.denials += 1,
             EventKind::AccessAllowed { .. } => self.is_allowed = true,
             EventKind::SessionStart { .. } => {
                 assert!(self.is_allowed, "a start without a permission");
+                assert!(!self.is_withdrawn, "A17: a start under older rules");
                 self.starts += 1;
             }
             EventKind::SessionEnd { .. } => self.ends += 1,
@@ -331,11 +394,7 @@ impl World {
 
     fn write(&mut self, page: &[u8]) {
         if self.log_fails_at.is_some_and(|at| at <= self.pages) {
-            self.log_failed = true;
-            self.arrived_at_failure
-                .get_or_insert([self.arrived.client, self.arrived.target]);
-            self.session.handle(In::LogFailed, self.now);
-            return;
+            return self.fail();
         }
         self.pages = self.pages.saturating_add(1);
         self.reader.push(page);
@@ -353,6 +412,13 @@ impl World {
             }
         }
         self.session.handle(In::LogWritten, self.now);
+    }
+
+    fn fail(&mut self) {
+        self.log_failed = true;
+        self.arrived_at_failure
+            .get_or_insert([self.arrived.client, self.arrived.target]);
+        self.session.handle(In::LogFailed, self.now);
     }
 
     fn deliver(&mut self, leg: Leg, bytes: &[u8]) {
@@ -440,7 +506,11 @@ impl World {
 
     /// Both peers go, and time passes.
     fn end(&mut self) {
+        self.write_late();
         self.run(usize::MAX);
+        if self.is_withdrawn && self.unwritten_page.is_none() {
+            assert_eq!(self.ends, self.starts, "A17: a session goes on");
+        }
         for leg in [Leg::Target, Leg::Client] {
             self.session.handle(In::Closed(leg), self.now);
             self.run(usize::MAX);

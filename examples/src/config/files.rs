@@ -1,14 +1,18 @@
 //! The files that a configuration names: read whole, with a limit, and secrets only when they are.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
+use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 /// The longest file that is read, in bytes: a policy of ten thousand rules fits.
 pub const MAX_FILE_BYTES: u64 = 8 << 20;
+
+#[expect(clippy::cast_possible_wrap, reason = "a flag far below the sign bit")]
+const NONBLOCK: i32 = OFlags::NONBLOCK.bits() as i32;
 
 /// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +49,7 @@ pub enum FileError {
 /// # Errors
 /// When it cannot be read, is too long, or is no text.
 pub fn read(path: &Path) -> Result<String, FileError> {
-    let mut text = text(File::open(path)?)?;
+    let mut text = text(open(path)?)?;
     Ok(std::mem::take(&mut *text))
 }
 
@@ -55,7 +59,7 @@ pub fn read(path: &Path) -> Result<String, FileError> {
 /// # Errors
 /// As [`read`], and when others can use the file.
 pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, FileError> {
-    let file = File::open(path)?;
+    let file = open(path)?;
     let metadata = file.metadata()?;
     let mode = metadata.permissions().mode() & 0o7777;
     if mode & 0o077 != 0 {
@@ -66,6 +70,14 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, FileError> {
         return Err(FileError::NotOurs { owner });
     }
     text(file)
+}
+
+/// Opens without waiting: a named pipe in the place of a file is refused, not listened to.
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(NONBLOCK)
+        .open(path)
 }
 
 fn text(file: File) -> Result<Zeroizing<String>, FileError> {
@@ -139,5 +151,9 @@ mod tests {
             read(Path::new("/dev/zero")),
             Err(FileError::NotAFile)
         ));
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        assert!(matches!(read(&pipe), Err(FileError::NotAFile)));
     }
 }

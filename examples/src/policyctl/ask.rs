@@ -1,6 +1,6 @@
 //! `decide`, `who-can` and `access`.
 
-use policy::{Action, Decision, Denial, Explanation, Grant, Person, Request, Target};
+use policy::{Action, Decision, Denial, Explanation, Grant, Person, Request, Revocation, Target};
 use serde_json::{Value, json};
 
 use super::documents::{self, Notation, PolicyctlError};
@@ -14,6 +14,7 @@ pub(super) fn decide(
 ) -> Result<Answer, PolicyctlError> {
     let notation = Notation::new(arguments.strict_cloudflare);
     let set = documents::policy_in(&arguments.policy, notation)?;
+    let revocations = documents::revocations(arguments.revocations.as_deref())?;
     let file: RequestFile = documents::document(&arguments.request)?;
     let (person, target) = (file.person(), Target::from(&file.target));
     let request = Request {
@@ -24,6 +25,11 @@ pub(super) fn decide(
         user: file.user.as_deref(),
         now: file.now(),
     };
+    // No session has begun, so none of those that are revoked by name is meant.
+    if let Some(revocation) = revocations.find(&request, "") {
+        revoked(revocation, output);
+        return Ok(Answer::No);
+    }
     let decision = policy::decide(&set, &request);
     let explanation = arguments.explain.then(|| policy::explain(&set, &request));
     let mut value = decision_json(&decision);
@@ -85,6 +91,21 @@ fn allowed(grant: &Grant, output: &mut Output) {
             output.line(format_args!("{what} {} s", limit.as_secs()));
         }
     }
+}
+
+fn revoked(revocation: &Revocation, output: &mut Output) {
+    let word = output.toned(Tone::Bad, "revoked");
+    output.line(format_args!("{word}: {}", revocation.for_log()));
+    output.line(format_args!(
+        "the person reads: {}",
+        revocation.for_person()
+    ));
+    output.json(json!({
+        "decision": "deny",
+        "reason": "revoked",
+        "revocation": revocation.for_log(),
+        "person_reads": revocation.for_person(),
+    }));
 }
 
 fn denied(denial: &Denial, output: &mut Output) {

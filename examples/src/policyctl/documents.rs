@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use policy::{LoadError, PolicySet, Strictness};
+use policy::{LoadError, PolicySet, Revocations, Strictness};
 use serde::de::DeserializeOwned;
 
 /// Why a command could not do its work.
@@ -125,6 +125,17 @@ pub(super) fn policy_in(file: &Path, notation: Notation) -> Result<PolicySet, Po
         Notation::Ours => PolicySet::from_toml(&text),
     };
     loaded.map_err(|error| PolicyctlError::Policy {
+        file: file.into(),
+        error,
+    })
+}
+
+/// A list of revocations; without a file nothing is revoked.
+pub(super) fn revocations(file: Option<&Path>) -> Result<Revocations, PolicyctlError> {
+    let Some(file) = file else {
+        return Ok(Revocations::default());
+    };
+    Revocations::from_toml(&read(file)?).map_err(|error| PolicyctlError::Policy {
         file: file.into(),
         error,
     })

@@ -20,9 +20,12 @@ fn problem_json(file: &Path, problem: &Problem) -> Value {
 pub(super) fn check(
     file: &Path,
     notation: Notation,
+    revocations: Option<&Path>,
     output: &mut Output,
 ) -> Result<Answer, PolicyctlError> {
-    let set = match documents::policy_in(file, notation) {
+    let loaded = documents::policy_in(file, notation)
+        .and_then(|set| documents::revocations(revocations).map(|list| (set, list)));
+    let (set, list) = match loaded {
         Err(PolicyctlError::Policy { file, error }) => {
             // Programs read the problems where they read answers.
             let problems = error.problems().iter().map(|it| problem_json(&file, it));
@@ -43,6 +46,13 @@ pub(super) fn check(
         file.display(),
         set.warnings().len()
     ));
+    if let Some(file) = revocations {
+        let (word, count) = (output.toned(Tone::Good, "no problems"), list.len());
+        output.line(format_args!(
+            "{}: {word}, {count} revocation(s)",
+            file.display()
+        ));
+    }
     Ok(Answer::Yes)
 }
 
