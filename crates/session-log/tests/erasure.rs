@@ -1,5 +1,7 @@
 //! What a writer has erased is nowhere in the memory of its process: not on the heap, not on a stack, not in a library.
-#![cfg(target_os = "linux")]
+//!
+//! This holds for AWS-LC, the default; what RustCrypto leaves on the stack is said in the README.
+#![cfg(all(target_os = "linux", feature = "aws-lc"))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
