@@ -244,3 +244,75 @@ fn data_before_the_confirmation_ends_the_session() {
         assert!(out.is_empty(), "{out:?}");
     }
 }
+
+#[test]
+fn a_client_that_answers_no_question_is_asked_few_and_the_target_does_not_pay_for_it() {
+    let keepalive = p::global_request("keepalive@openssh.com", true, b"");
+    let mut bench = Bench::new("permit = [\"shell\"]");
+    let mut asked = 0;
+    for _ in 0..500 {
+        bench.ok(Leg::Client, &p::open("session", 0, 100_000, &[]));
+        bench.ok(Leg::Target, &p::confirm(0, 7));
+        let mut of_this_channel = 0;
+        for _ in 0..10 {
+            let out = bench.ok(Leg::Client, &request_for("exec"));
+            of_this_channel += out
+                .iter()
+                .filter(|it| **it == Out::Send(Leg::Client, keepalive.clone()))
+                .count();
+        }
+        assert!(of_this_channel <= 1, "{of_this_channel}");
+        asked += of_this_channel;
+        bench.ok(Leg::Client, &p::close(7));
+        bench.ok(Leg::Target, &p::close(0));
+    }
+    assert_eq!(asked, 64);
+    // Without a question, the time alone lets a refusal go.
+    bench.ok(Leg::Client, &p::open("session", 0, 100_000, &[]));
+    bench.ok(Leg::Target, &p::confirm(0, 7));
+    let words = bench.packets(Leg::Client, &request_for("exec"));
+    assert_eq!(words.len(), 1, "{words:?}");
+    let until = bench.relay.poll_timeout().unwrap();
+    let refused = [Out::Send(Leg::Client, p::failure(0))];
+    assert_eq!(bench.timeout(until), refused);
+    // The target may ask as much as ever, and its questions are answered behind those of the proxy.
+    for _ in 0..256 {
+        bench.ok(Leg::Target, &keepalive);
+    }
+    for _ in 0..asked {
+        assert_eq!(bench.packets(Leg::Client, &p::request_failure()), []);
+    }
+    let answer = p::request_failure();
+    assert_eq!(
+        bench.packets(Leg::Client, &answer),
+        [Out::Pass(Leg::Target, answer)]
+    );
+}
+
+#[test]
+fn a_refusal_that_waits_goes_before_the_targets_close_and_none_after_it() {
+    let mut bench = Bench::with_channel("permit = [\"shell\"]");
+    bench.ok(Leg::Client, &request_for("exec"));
+    assert_eq!(
+        bench.packets(Leg::Target, &p::close(0)),
+        [
+            Out::Send(Leg::Client, p::failure(0)),
+            Out::Pass(Leg::Client, p::close(0)),
+        ]
+    );
+    assert_eq!(bench.relay.poll_timeout(), None);
+    // This one crosses the close on the wire.
+    assert_eq!(bench.packets(Leg::Client, &request_for("exec")), []);
+    assert_eq!(bench.packets(Leg::Client, &p::request_failure()), []);
+    assert_eq!(bench.timeout(Duration::MAX), []);
+}
+
+#[test]
+fn last_words_reach_the_person_before_an_end_that_waits() {
+    let mut bench = Bench::with_channel("");
+    assert_eq!(bench.packets(Leg::Target, &p::eof(0)), []);
+    assert_eq!(told(&bench.notify_all("goodbye")), "goodbye");
+    let eof = [Out::Send(Leg::Client, p::eof(0))];
+    assert_eq!(bench.timeout(Duration::MAX), eof);
+    assert_eq!(bench.notify_all("too late"), []);
+}

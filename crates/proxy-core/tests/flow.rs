@@ -356,6 +356,30 @@ fn a_shutdown_is_told_on_the_channel_and_in_the_goodbye() {
 }
 
 #[test]
+fn the_last_words_come_before_an_end_and_a_refusal_that_wait() {
+    let mut world = World::logged_in(Setup {
+        policy: format!("{}permit = [\"shell\"]\n", sim::POLICY),
+        ..Setup::default()
+    });
+    world.person_sends(&p::open("session", 0, 100_000, &[]));
+    world.target_sends(&p::confirm(0, 7));
+    world.person_sends(&p::request(7, "exec", true, &p::string(b"id")));
+    world.target_sends(&p::eof(0));
+    world.person_got();
+    world.session.handle(proxy_core::Input::Shutdown, world.now);
+    world.run();
+    let text = "\r\nthis session ends: the proxy is shutting down\r\n";
+    assert_eq!(
+        world.person_got(),
+        [
+            p::extended_data(0, 1, text.as_bytes()),
+            p::failure(0),
+            p::eof(0)
+        ]
+    );
+}
+
+#[test]
 fn rekeys_from_both_sides_in_full_flow_lose_nothing() {
     let mut world = World::logged_in(Setup {
         read_at_most: 1000,

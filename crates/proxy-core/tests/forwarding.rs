@@ -187,6 +187,22 @@ fn ssh_inside_a_connection_is_cut_however_it_is_split() {
     }
 }
 
+#[test]
+fn what_is_cut_gets_no_end_behind_a_close() {
+    for (closer, close, ssh, end) in [
+        (Leg::Client, p::close(9), p::data(1, b"SSH-2"), p::eof(1)),
+        (Leg::Target, p::close(1), p::data(9, b"SSH-2"), p::eof(9)),
+    ] {
+        let mut bench = connected();
+        bench.ok(closer, &close);
+        // The other side has the close already, and takes nothing behind it.
+        assert_eq!(
+            bench.packets(closer.other(), &ssh),
+            [Out::Send(closer, end)]
+        );
+    }
+}
+
 fn listen(host: &str, port: u32, want_reply: bool) -> Vec<u8> {
     p::global_request("tcpip-forward", want_reply, &p::host_port(host, port))
 }

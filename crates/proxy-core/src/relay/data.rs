@@ -5,7 +5,7 @@ use core::time::Duration;
 use session_log::Record;
 
 use super::channel::{Channel, Program};
-use super::refusal::write_refusal;
+use super::refusal::{flush_refusals, write_refusal};
 use super::wire::{self, own};
 use super::{EOF_HOLD, Outlet, Relay, RelayError};
 use crate::{ChannelEvent, Leg};
@@ -118,9 +118,15 @@ impl Relay {
     ) -> Result<(), RelayError> {
         let channel = self.channels.addressed(from, recipient)?;
         let number = channel.number;
-        if core::mem::replace(&mut channel.closed_by[from], true) {
+        if channel.closed_by[from] {
             return Err(RelayError::UnknownChannel { id: recipient });
         }
+        // What waits goes first: nothing may follow.
+        if from == Leg::Target {
+            channel.words_until = None;
+        }
+        flush_refusals(channel, from.other(), out);
+        channel.closed_by[from] = true;
         out.record(number, &Record::Close { from: from.side() });
         if from == Leg::Target {
             release_eof(channel, out);
@@ -169,9 +175,9 @@ fn cut(channel: &mut Channel, from: Leg, out: &mut impl Outlet) {
         out,
     );
     for leg in [Leg::Client, Leg::Target] {
-        if !core::mem::replace(&mut channel.eof_from[leg.other()], true)
-            && let Some(id) = channel.ids[leg]
-        {
+        let has_ended = core::mem::replace(&mut channel.eof_from[leg.other()], true)
+            || channel.closed_by[leg.other()];
+        if !has_ended && let Some(id) = channel.ids[leg] {
             out.send(leg, own::to_channel(wire::CHANNEL_EOF, id));
         }
     }

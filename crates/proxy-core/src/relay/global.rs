@@ -29,6 +29,10 @@ const ANNOUNCEMENT: &str = "hostkeys-00@openssh.com";
 const KEEPALIVE: &str = "keepalive@openssh.com";
 const PROVE: &str = "hostkeys-prove-00@openssh.com";
 
+/// Most questions of the proxy that a client may leave without an answer. Many more than the channels on which it is refused
+/// something at a time; beyond it, a refusal waits for its time alone.
+const MAX_UNHEARD: usize = 64;
+
 /// Who has the host keys of both sides. The relay carries its packets and keeps their turn.
 pub trait HostKeys {
     /// The target announced its host keys in this packet.
@@ -105,10 +109,18 @@ pub(super) struct GlobalRequests {
     target_has_begun: bool,
 }
 
+impl Answer {
+    /// Whether it is a peer's debt to the proxy, which is no request of the other peer.
+    const fn is_for_proxy(&self) -> bool {
+        matches!(self, Self::ForProxy | Self::Heard { .. })
+    }
+}
+
 impl GlobalRequests {
     pub(super) fn push(&mut self, to: Leg, answer: Answer) -> Result<(), RelayError> {
         let answers = &mut self.answers_to[to];
-        if answers.len() >= MAX_PENDING_REPLIES {
+        let asked = answers.iter().filter(|it| !it.is_for_proxy()).count();
+        if asked >= MAX_PENDING_REPLIES {
             return Err(RelayError::TooManyRequests {
                 limit: MAX_PENDING_REPLIES,
             });
@@ -134,19 +146,27 @@ impl GlobalRequests {
         Ok(())
     }
 
-    /// Asks the client for an answer that it gives behind all it got before, as `sshd` does to see whether it is alive.
+    /// Asks the client for an answer that it gives behind all it got before, as `sshd` does to see whether it is alive. One
+    /// question about a channel is enough until it is answered.
     pub(super) fn ask_whether_heard(&mut self, channel: u32, out: &mut impl Outlet) {
-        // Beyond the target's own limit, since the target did not ask: the words kept for each channel are the limit.
-        self.answers_to[Leg::Target].push_back(Answer::Heard { channel });
+        let answers = &mut self.answers_to[Leg::Target];
+        let unheard = || {
+            answers.iter().filter_map(|it| match it {
+                Answer::Heard { channel } => Some(*channel),
+                _ => None,
+            })
+        };
+        if unheard().count() >= MAX_UNHEARD || unheard().any(|it| it == channel) {
+            return;
+        }
+        answers.push_back(Answer::Heard { channel });
         out.send(Leg::Client, own::global_request(KEEPALIVE));
     }
 
     /// Sends the proxy's answers that no answer of the peer is due before. What the peer owes the proxy holds nobody up.
     fn flush(&mut self, to: Leg, out: &mut impl Outlet) {
         let answers = &mut self.answers_to[to];
-        while let Some(next) = answers
-            .iter()
-            .position(|answer| !matches!(answer, Answer::ForProxy | Answer::Heard { .. }))
+        while let Some(next) = answers.iter().position(|answer| !answer.is_for_proxy())
             && matches!(answers.get(next), Some(Answer::Own(_)))
             && let Some(Answer::Own(packet)) = answers.remove(next)
         {

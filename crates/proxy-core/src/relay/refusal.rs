@@ -40,11 +40,13 @@ pub(super) fn refuse(
     });
 }
 
-/// Sends every refusal whose turn has come.
+/// Sends every refusal whose turn has come. None follows the close of the channel.
 pub(super) fn flush_refusals(channel: &mut Channel, to: Leg, out: &mut impl Outlet) {
     let waits = to == Leg::Client && channel.words_until.is_some();
     while !waits && channel.replies_to[to].next_refusal() {
-        if let Some(id) = channel.ids[to] {
+        if let Some(id) = channel.ids[to]
+            && !channel.closed_by[to.other()]
+        {
             out.send(to, own::to_channel(wire::CHANNEL_FAILURE, id));
         }
     }
@@ -54,7 +56,9 @@ pub(super) fn flush_refusals(channel: &mut Channel, to: Leg, out: &mut impl Outl
 pub(super) fn notify(channel: &mut Channel, text: &str, out: &mut impl Outlet) -> bool {
     let cost = u32::try_from(text.len()).unwrap_or(u32::MAX);
     let unconfirmed = channel.ids[Leg::Target].is_none();
-    let ended = unconfirmed || channel.eof_from[Leg::Target] || channel.closed_by[Leg::Target];
+    // An end that waits here is none yet.
+    let at_end = channel.eof_from[Leg::Target] && channel.held_eof_until.is_none();
+    let ended = unconfirmed || at_end || channel.closed_by[Leg::Target];
     let (Some(left), Some(id), false) = (
         channel.notice_credit.checked_sub(cost),
         channel.ids[Leg::Client],

@@ -101,8 +101,6 @@ impl Session {
         now: Now,
     ) {
         if let Some((relaying, mut outlet, _)) = self.split(Leg::Target, &(0..0), now) {
-            // Nothing will follow that a held EOF could wait for.
-            relaying.relay.handle_timeout(Duration::MAX, &mut outlet);
             if reason.is_loss_of_access()
                 || matches!(
                     reason,
@@ -113,6 +111,8 @@ impl Session {
                     .relay
                     .notify_all(&format!("\r\n{farewell}\r\n"), &mut outlet);
             }
+            // Nothing will follow that anything could wait for. Clients forget what comes after a refusal or an EOF.
+            relaying.relay.handle_timeout(Duration::MAX, &mut outlet);
         }
         match core::mem::replace(&mut self.stage, Stage::Over) {
             Stage::End(relaying) => {

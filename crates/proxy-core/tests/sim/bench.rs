@@ -124,6 +124,17 @@ impl Bench {
         self.out.clone()
     }
 
+    pub fn notify_all(&mut self, text: &str) -> Vec<Out> {
+        self.out.clear();
+        let mut sink = Sink {
+            bench: (&mut self.out, &mut self.events),
+            from: Leg::Target,
+            packet: &[],
+        };
+        self.relay.notify_all(text, &mut sink);
+        self.out.clone()
+    }
+
     pub fn packets(&mut self, from: Leg, packet: &[u8]) -> Vec<Out> {
         self.ok(from, packet)
             .into_iter()
