@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use session_log::{Event, Grant, Integrity, Now, Recipient, Recovery};
+use session_log::{CreateError, Event, Grant, Integrity, Now, OnDamage, Recipient, Recovery};
 
 use super::input::Files;
 use super::output::{NewFile, PRIVATE, PUBLIC, write_new};
@@ -28,6 +28,10 @@ pub(super) struct RecoverArguments {
     /// A recipient's public key, as in the broken log; may be given several times
     #[arg(long, value_name = "KEY.pub", required = true)]
     recipient: Vec<PathBuf>,
+    /// Of a log that does not merely end early, keep what stands before the damage, such as zeros that a crash left. Without it nothing of such a
+    /// log is recovered, since somebody may have changed it
+    #[arg(long)]
+    cut_off_damage: bool,
     /// Where to write the recovered log
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -66,7 +70,10 @@ pub(super) fn recover(
     Files::open(&arguments.log)?;
     let signer = arguments.signing.signer()?;
     let recipients = read_recipients(&arguments.recipient)?;
-    let mut recovery = Recovery::default();
+    let mut recovery = Recovery::new(match arguments.cut_off_damage {
+        true => OnDamage::CutOff,
+        false => OnDamage::Refuse,
+    });
     read_pieces(&arguments.log, Prints::AtTheEnd, |bytes| {
         recovery.push(bytes);
         Ok(true)
@@ -80,7 +87,17 @@ pub(super) fn recover(
         )?;
         return Ok(());
     }
-    let opening = recovery.begin(recipients, signer.public_key(), *seed()?, now())?;
+    let damage = recovery.damage();
+    let opening = recovery
+        .begin(recipients, signer.public_key(), *seed()?, now())
+        .map_err(|error| match error {
+            CreateError::Damaged { offset, fault } => SshlogError::Damaged {
+                log: arguments.log.clone(),
+                offset,
+                fault,
+            },
+            error => error.into(),
+        })?;
     let answer = signer.answer(opening.request())?;
     let recovered = opening.answer(&answer)?;
     write_recovered(arguments, recovered.keep_bytes, &recovered.tail)?;
@@ -94,6 +111,9 @@ pub(super) fn recover(
         found.frames,
         found.attested_frames
     )?;
+    if let Some((offset, fault)) = damage {
+        writeln!(out, "damaged at byte {offset}: {fault}; that was cut off")?;
+    }
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use session_log::{Record, WriterPolicy};
+use sha2::{Digest as _, Sha256};
 
 use crate::common;
 use crate::lab::Lab;
@@ -45,6 +46,62 @@ fn nothing_is_granted_of_a_log_that_is_not_intact() {
     fs::write(lab.path("log"), &log[..log.len() - 100]).unwrap();
     let out = lab.good(&[&REWRAP[..], &["@log"]].concat());
     assert!(out.contains("TRUNCATED"), "{out}");
+}
+
+#[test]
+fn a_changed_log_is_recovered_knowingly_only_and_what_was_found_is_shown() {
+    let lab = Lab::new();
+    let log = fs::read(lab.path("log")).unwrap();
+    let mut changed = log.clone();
+    let middle = log.len() / 2;
+    changed[middle] ^= 1;
+    let mut zeros = log[..log.len() - 700].to_vec();
+    zeros.resize(log.len() + 4_096, 0);
+    let recover = [
+        "recover",
+        "--sign-with",
+        "@signer",
+        "--recipient",
+        "@key.pub",
+        "--out",
+        "@whole",
+        "@broken",
+    ];
+    for found in [changed, zeros] {
+        fs::write(lab.path("broken"), &found).unwrap();
+        let (status, out, err) = lab.sshlog(&recover);
+        assert_eq!((status, out.as_str()), (2, ""));
+        assert!(
+            err.contains("is damaged at byte") && err.contains("--cut-off-damage"),
+            "{err}"
+        );
+        assert!(!lab.path("whole").exists());
+        let out = lab.good(&[&recover[..], &["--cut-off-damage"]].concat());
+        assert!(out.contains("that was cut off"), "{out}");
+        let digest: String = Sha256::digest(&found)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        for command in ["verify", "inspect"] {
+            let out = lab.good(&[
+                command,
+                "--signers",
+                "@signers",
+                "--allow",
+                "recovered",
+                "@whole",
+            ]);
+            assert!(
+                out.contains(&format!(
+                    "of {} bytes kept of a log with SHA-256 {digest}",
+                    found.len()
+                )),
+                "{out}"
+            );
+            assert!(out.contains("RECOVERED"), "{out}");
+        }
+        fs::remove_file(lab.path("whole")).unwrap();
+    }
 }
 
 #[test]
