@@ -1,12 +1,12 @@
 //! Zstandard (RFC 8878) for the content of a frame, by `ruzstd`: the decoder of a hostile log is then safe Rust, works without `std`, and needs
-//! no C compiler.
+//! no C compiler. What it is given and what it gives is erased here; its own windows are not.
 
 use alloc::vec::Vec;
 
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use ruzstd::io::Read as _;
-use zeroize::Zeroize as _;
+use zeroize::Zeroizing;
 
 use crate::limits::MAX_CONTENT_BYTES;
 
@@ -15,8 +15,8 @@ const STEP_BYTES: usize = 128 << 10;
 
 /// The compressed content, when that saves a tenth.
 pub(crate) fn compress(content: &[u8]) -> Option<Vec<u8>> {
-    let compressed = compress_to_vec(content, CompressionLevel::Fastest);
-    (compressed.len() * 10 <= content.len() * 9).then_some(compressed)
+    let mut compressed = Zeroizing::new(compress_to_vec(content, CompressionLevel::Fastest));
+    (compressed.len() * 10 <= content.len() * 9).then(|| core::mem::take(&mut *compressed))
 }
 
 /// Decompresses exactly one frame to exactly `raw_len` bytes. `raw_len` was checked against the limit.
@@ -26,7 +26,7 @@ pub(crate) fn decompress(compressed: &[u8], raw_len: u32) -> Option<Vec<u8>> {
     let mut decoder = FrameDecoder::new();
     decoder.set_max_window_size(u64::from(MAX_CONTENT_BYTES));
     decoder.init(&mut input).ok()?;
-    let mut out = Vec::with_capacity(raw_len);
+    let mut out = Zeroizing::new(Vec::with_capacity(raw_len));
     while !decoder.is_finished() {
         decoder
             .decode_blocks(&mut input, BlockDecodingStrategy::UptoBytes(STEP_BYTES))
@@ -34,11 +34,7 @@ pub(crate) fn decompress(compressed: &[u8], raw_len: u32) -> Option<Vec<u8>> {
         take(&mut decoder, &mut out, raw_len)?;
     }
     take(&mut decoder, &mut out, raw_len)?;
-    if out.len() != raw_len || !input.is_empty() {
-        out.zeroize();
-        return None;
-    }
-    Some(out)
+    (out.len() == raw_len && input.is_empty()).then(|| core::mem::take(&mut *out))
 }
 
 /// Moves what is decoded into `out`, up to its limit.

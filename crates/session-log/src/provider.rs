@@ -17,6 +17,7 @@ mod tests;
 
 use alloc::vec::Vec;
 
+use crate::secret::grow;
 use crate::sign::{PublicKey, Signature, SignatureAlgorithm};
 use crate::suite::{FRAME_KEY_BYTES, NONCE_BYTES, TAG_BYTES};
 
@@ -158,6 +159,7 @@ impl Aead {
         plain.clear();
         let split = sealed.len().checked_sub(TAG_BYTES).ok_or(CryptoFailed)?;
         let (ciphertext, tag) = sealed.split_at_checked(split).ok_or(CryptoFailed)?;
+        grow(plain, split);
         plain.resize(split, 0);
         let opened = Chosen::open_into(self, key, nonce, aad, (ciphertext, tag), plain);
         if opened.is_err() {

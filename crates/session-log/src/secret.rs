@@ -1,6 +1,7 @@
 //! Key derivation and the generator. Every value here that opens something is erased when it is dropped.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::convert::Infallible;
 use core::hint::black_box;
 use core::ops::Deref;
@@ -9,6 +10,16 @@ use rand_core::{TryCryptoRng, TryRng};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::hash::{Hash, MAX_HASH_BYTES};
+
+/// Gives the buffer at least this capacity, and leaves no copy of its bytes where it was.
+pub(crate) fn grow(buffer: &mut Vec<u8>, capacity: usize) {
+    if capacity > buffer.capacity() {
+        let mut moved = Vec::with_capacity(capacity);
+        moved.extend_from_slice(buffer);
+        buffer.zeroize();
+        *buffer = moved;
+    }
+}
 
 /// A secret of the length of a hash: chain keys, epoch keys, the segment secret.
 ///
@@ -153,3 +164,31 @@ impl TryRng for Generator {
 }
 
 impl TryCryptoRng for Generator {}
+
+#[cfg(test)]
+mod grow_tests {
+    extern crate std;
+
+    use std::fs::File;
+    use std::os::unix::fs::FileExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_buffer_that_grows_leaves_nothing_where_it_was() {
+        const SECRET: &[u8] = b"typed into a prompt without echo";
+        let mut buffer = SECRET.repeat(100);
+        buffer.truncate(SECRET.len() * 50);
+        let (place, len) = (buffer.as_ptr() as u64, buffer.capacity());
+        grow(&mut buffer, len + 1);
+        assert!(buffer.capacity() > len && buffer.as_ptr() as u64 != place);
+        assert_eq!(buffer, SECRET.repeat(50));
+        let Ok(memory) = File::open("/proc/self/mem") else {
+            return;
+        };
+        let mut was = alloc::vec![1; len];
+        memory.read_exact_at(&mut was, place).expect("still mapped");
+        let found = was.windows(SECRET.len()).any(|part| part == SECRET);
+        assert!(!found, "the old bytes are still there");
+    }
+}

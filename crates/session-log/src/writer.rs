@@ -322,6 +322,9 @@ impl Writer {
     ) -> Result<(), WriteError> {
         // A timer comes here with a frame being filled: it steps aside for the signature.
         let pending = Zeroizing::new(self.out.get(self.sealed..).unwrap_or_default().to_vec());
+        if let Some(pending) = self.out.get_mut(self.sealed..) {
+            pending.zeroize();
+        }
         self.out.truncate(self.sealed);
         let segment = self.segment.as_mut().ok_or(WriteError::Closed)?;
         let signed = segment.checkpoint(

@@ -90,3 +90,35 @@ proptest! {
         prop_assert!(Recipient::from_text(&bent).is_err(), "{}", bent);
     }
 }
+
+#[test]
+fn lines_may_be_of_any_length_with_blanks_around_them_and_only_the_first_block_counts() {
+    let text = identity(Kem::X25519).recipient().to_text();
+    let other = identity(Kem::XWing).recipient().to_text();
+    let genuine = Recipient::from_text(&text).unwrap();
+    let in_block = |line: &str| !line.starts_with("-----") && !line.contains(": ");
+    let base64: String = text.lines().filter(|line| in_block(line)).collect();
+    let block = |inner: &str| {
+        format!("-----BEGIN SSHLOG RECIPIENT-----\n{inner}\n-----END SSHLOG RECIPIENT-----\n")
+    };
+    let (half, rest) = base64.split_at(base64.len() / 2);
+    for good in [
+        block(&base64),
+        block(&format!("  {half}\t\r\n\r\n {rest} ")),
+        format!("{text}{other}"),
+    ] {
+        assert_eq!(Recipient::from_text(&good).as_ref(), Ok(&genuine), "{good}");
+    }
+    for bad in [
+        block(&format!("{half} {rest}")),
+        block(&format!("{half}\n-{rest}")),
+        block(base64.trim_end_matches('=')),
+    ] {
+        let refused = Recipient::from_text(&bad);
+        assert_eq!(refused, Err(KeyFileError::Damaged), "{bad}");
+    }
+    let private = identity(Kem::X25519).to_text();
+    let both = format!("{}{}", *private, other);
+    let refused = Identity::from_text(&both).map(|_| ());
+    assert_eq!(refused, Err(KeyFileError::PublicNotPrivate));
+}

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use minicbor::Decoder;
+use zeroize::Zeroizing;
 
 use super::may_be_proven;
 use crate::cbor::check_whole;
@@ -105,7 +106,7 @@ pub fn check_proof(proof: &[u8], signers: &Signers) -> Result<Proven, ProofError
         return Err(ProofError::NotIncluded);
     }
     let aad = Aad::new(&covered.header_hash, head);
-    let mut plain = Vec::new();
+    let mut plain = Zeroizing::new(Vec::new());
     proof
         .suite
         .aead()

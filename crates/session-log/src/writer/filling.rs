@@ -1,7 +1,7 @@
 //! The frame being filled: records go in, and it is sealed when it is full, urgent or due.
 
 use bytes::BytesMut;
-use zeroize::Zeroize as _;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::segment::Sealing;
 use super::{Compression, Content, OpenFrame, Writer};
@@ -111,7 +111,7 @@ impl Writer {
                 .padding
                 .pad(record_len.min(MAX_CONTENT_BYTES as usize) as u32)
                 as usize;
-            self.out.reserve(HEAD_BYTES + padded + TAG_BYTES);
+            self.make_room(HEAD_BYTES + padded + TAG_BYTES);
             self.out.resize(self.sealed + HEAD_BYTES, 0);
             self.frame = Some(OpenFrame {
                 t0_us: t_us,
@@ -119,7 +119,23 @@ impl Writer {
                 keyframe: false,
                 content: Content::Nothing,
             });
+        } else {
+            self.make_room(record_len);
         }
+    }
+
+    /// Gives the output room for so many more bytes, and leaves no copy of the frame being filled where it was.
+    fn make_room(&mut self, bytes: usize) {
+        if self.out.capacity() - self.out.len() >= bytes {
+            return;
+        }
+        // Twice as much each time, so that moving costs no more than writing.
+        let mut moved = BytesMut::with_capacity(self.out.len() * 2 + bytes);
+        moved.extend_from_slice(&self.out);
+        if let Some(pending) = self.out.get_mut(self.sealed..) {
+            pending.zeroize();
+        }
+        self.out = moved;
     }
 
     fn note_record(&mut self, t_us: u64, content: Content) {
@@ -187,6 +203,7 @@ impl Writer {
             raw_len,
             padded: self.policy.padding.pad(content_len as u32),
         };
+        self.make_room((sealing.padded as usize).saturating_sub(content_len) + TAG_BYTES);
         let segment = self.segment.as_mut().ok_or(WriteError::Closed)?;
         let t_us = self.clock.t_us();
         let sealed = segment.seal(&sealing, t_us, &mut self.out, self.sealed);
@@ -206,7 +223,7 @@ impl Writer {
         if raw_len < MIN_COMPRESSED_BYTES {
             return None;
         }
-        let compressed = compress(content)?;
+        let compressed = Zeroizing::new(compress(content)?);
         content.zeroize();
         self.out.truncate(start);
         self.out.extend_from_slice(&compressed);

@@ -11,6 +11,7 @@ use crate::attestation::Attestation;
 use crate::checkpoint::{Checkpoint, CheckpointKind, Open, OpenKind};
 use crate::compress::decompress;
 use crate::frame::{Aad, FLAG_ZSTD, FRAME_HEADER_BYTES, FrameHeader, PREFIX_BYTES, open_prefix};
+use crate::secret::grow;
 use crate::sign::{PublicKey, Signature};
 use crate::sshsig;
 
@@ -144,6 +145,7 @@ impl Segment {
             let mut content =
                 Zeroizing::new(decompress(opened.content, raw_len).ok_or(Fault::FrameContent)?);
             plain.truncate(PREFIX_BYTES);
+            grow(plain, PREFIX_BYTES + content.len());
             plain.append(&mut content);
         }
         if self.watch == Some(header.seq) {
