@@ -105,6 +105,35 @@ impl Constraints {
         features
     }
 
+    /// Whether these allow all that `other` allows, and ask for the same in return. When to decide again is left out: it says
+    /// nothing about what may be done. Commands and files are compared as they are written, not by what they come to.
+    #[must_use]
+    pub fn cover(&self, other: &Self) -> bool {
+        let Self {
+            agent_forwarding,
+            x11_forwarding,
+            local_forward,
+            remote_forward,
+            stream_local,
+            commands,
+            files,
+            recipients,
+            hidden_input,
+            step_up,
+            reevaluation: _,
+        } = self;
+        *agent_forwarding >= other.agent_forwarding
+            && *x11_forwarding >= other.x11_forwarding
+            && local_forward.cover_all(&other.local_forward)
+            && remote_forward.cover_all(&other.remote_forward)
+            && stream_local.cover_all(&other.stream_local)
+            && (commands.is_none() || *commands == other.commands)
+            && (files.is_none() || *files == other.files)
+            && *recipients == other.recipients
+            && *hidden_input == other.hidden_input
+            && *step_up == other.step_up
+    }
+
     /// Whether this exact command may run, byte for byte as the client sent it.
     #[must_use]
     pub fn allows_command(&self, command: &[u8]) -> bool {
@@ -154,6 +183,28 @@ impl Destinations {
             };
             host && destination.ports.cover(port)
         })
+    }
+
+    /// Whether every host and port of `other` is covered, each by one entry of this list.
+    fn cover_all(&self, other: &Self) -> bool {
+        other.0.iter().all(|old| {
+            let here = || self.0.iter().filter(|it| it.host.covers(&old.host));
+            match &old.ports {
+                Ports::Any => here().any(|it| it.ports == Ports::Any),
+                Ports::These(ports) => ports
+                    .iter()
+                    .all(|port| here().any(|it| it.ports.cover(*port))),
+            }
+        })
+    }
+}
+
+impl Host {
+    fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Range(range), Self::Range(other)) => range.contains(other),
+            _ => self == other,
+        }
     }
 }
 
@@ -216,6 +267,10 @@ impl PathRules {
     #[must_use]
     pub fn cover(&self, path: &str) -> bool {
         self.0.iter().any(|rule| rule.covers(path))
+    }
+
+    fn cover_all(&self, other: &Self) -> bool {
+        other.0.iter().all(|rule| self.cover(&rule.0))
     }
 }
 

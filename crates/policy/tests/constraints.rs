@@ -382,3 +382,73 @@ fn times_that_do_not_exist_are_problems() {
         refused(&format!("require = [{rule}]"), &format!("require[0].{expected}"));
     }
 }
+
+#[test]
+fn what_covers_another_allows_all_that_it_does() {
+    let texts = [
+        "",
+        "local_forward = [{ host = \"db\", port = 22 }]",
+        "local_forward = [{ host = \"db\", port = [22, 80] }]",
+        "local_forward = [{ host = \"db\", port = 80 }, { host = \"DB\", port = 22 }]",
+        "local_forward = [{ host = \"db\", port = \"any\" }]",
+        "local_forward = [{ ip = \"10.0.0.0/8\", port = 22 }]",
+        "local_forward = [{ ip = \"10.1.0.0/16\", port = 22 }]",
+        "local_forward = [{ ip = \"::/0\", port = \"any\" }]",
+        "stream_local = [\"/run\"]",
+        "stream_local = [\"/run/app\"]",
+        "stream_local = [\"/run/app/\"]",
+        "stream_local = [\"/runner\"]",
+        "commands = { allow = [\"id\"] }",
+        "commands = { deny = [\"id\"] }",
+    ];
+    let grants = texts.map(grant);
+    let allowed = |grant: &Grant| {
+        let it = &grant.constraints;
+        let mut yes = Vec::new();
+        for host in ["db", "10.1.2.3", "10.2.3.4", "::1"] {
+            yes.extend([22, 80, 81].map(|port| it.local_forward.cover(host, port)));
+        }
+        let paths = ["/run", "/run/app", "/run/app/x", "/runner"];
+        yes.extend(paths.map(|path| it.stream_local.cover(path)));
+        yes.extend([&b"id"[..], b"w"].map(|command| it.allows_command(command)));
+        yes
+    };
+    let mut covered = Vec::new();
+    for (new, one) in grants.iter().enumerate() {
+        for (old, other) in grants.iter().enumerate() {
+            if one.constraints.cover(&other.constraints) {
+                let lost = std::iter::zip(allowed(one), allowed(other)).any(|(a, b)| b && !a);
+                assert!(!lost, "{:?} after {:?}", texts[new], texts[old]);
+                // Every grant covers itself, and the one that says nothing but for commands.
+                if new != old && old != 0 {
+                    covered.push((new, old));
+                }
+            }
+        }
+    }
+    let without_limits: Vec<_> = (0..12).flat_map(|new| [(new, 12), (new, 13)]).collect();
+    covered.retain(|pair| !without_limits.contains(pair));
+    assert_eq!(
+        covered,
+        [
+            (2, 1),
+            (2, 3),
+            (3, 1),
+            (3, 2),
+            (4, 1),
+            (4, 2),
+            (4, 3),
+            (5, 6),
+            (8, 9),
+            (8, 10),
+            (9, 10)
+        ]
+    );
+    for other in ["step_up = [\"reason\"]", "hidden_input = \"never\""] {
+        let (plain, other) = (grant(""), grant(other));
+        assert!(!plain.constraints.cover(&other.constraints));
+        assert!(!other.constraints.cover(&plain.constraints));
+    }
+    let again = grant("reevaluate = \"5m\"");
+    assert!(grant("").constraints.cover(&again.constraints));
+}

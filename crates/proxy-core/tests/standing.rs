@@ -26,6 +26,9 @@ fn with_channel(setup: Setup) -> World {
     world
 }
 
+const FORWARD_DB: &str = "local_forward = [{ host = \"db-1\", port = 5432 }]";
+const FORWARD_MORE: &str = "local_forward = [{ host = \"db-1\", port = [22, 5432] }, { ip = \"10.0.0.0/8\", port = \"any\" }]";
+
 fn policy_with(lines: &str) -> String {
     format!("{POLICY}{lines}\n")
 }
@@ -252,6 +255,27 @@ fn a_grant_that_no_longer_covers_the_session_ends_it_and_one_that_covers_more_do
             "subsystems = [\"sftp\", \"netconf\"]",
             false,
         ),
+        ("", FORWARD_DB, false),
+        (FORWARD_DB, "", true),
+        (FORWARD_DB, FORWARD_MORE, false),
+        (FORWARD_MORE, FORWARD_DB, true),
+        (
+            "stream_local = [\"/run/app\"]",
+            "stream_local = [\"/run\"]",
+            false,
+        ),
+        (
+            "stream_local = [\"/run\"]",
+            "stream_local = [\"/run/app\"]",
+            true,
+        ),
+        ("commands = { allow = [\"id\"] }", "", false),
+        ("", "commands = { allow = [\"id\"] }", true),
+        (
+            "commands = { allow = [\"id\"] }",
+            "commands = { allow = [\"w\"] }",
+            true,
+        ),
     ] {
         let mut world = with_channel(Setup {
             policy: policy_with(before),
@@ -262,6 +286,21 @@ fn a_grant_that_no_longer_covers_the_session_ends_it_and_one_that_covers_more_do
         let wanted = ends.then_some(EndReason::GrantChanged);
         assert_eq!(end(&world), wanted, "{before}, then {after}");
     }
+}
+
+#[test]
+fn what_was_granted_in_between_is_no_loss_to_a_session_that_began_without_it() {
+    let mut world = with_channel(Setup::default());
+    for (version, lines) in [("second", FORWARD_DB), ("third", "")] {
+        world.change_rules(version, &policy_with(lines), "");
+        world.run();
+        assert_eq!(end(&world), None, "{version}");
+    }
+    // It has what it began with, and no more.
+    world.person_got();
+    world.change_rules("fourth", &policy_with(FORWARD_DB), "");
+    world.person_sends(&p::open_tcp("direct-tcpip", 1, "db-1", 5432));
+    assert_eq!(world.person_got()[0][0], 92);
 }
 
 #[test]

@@ -186,8 +186,13 @@ impl Session {
         let loss = match decided {
             Ok(grant) if covers(&grant, &relaying.grant) => {
                 // What the session may do stays as it began; for how long is as it is granted now.
+                let constraints = policy::Constraints {
+                    reevaluation: grant.constraints.reevaluation,
+                    ..(*relaying.grant.constraints).clone()
+                };
                 relaying.grant = Grant {
                     permissions: Arc::clone(&relaying.grant.permissions),
+                    constraints: Arc::new(constraints),
                     ..grant
                 };
                 None
@@ -273,10 +278,6 @@ fn covers(grant: &Grant, held: &Grant) -> bool {
     let (new, old) = (&grant.permissions, &held.permissions);
     let mut subsystems = old.subsystems.iter();
     let mut env = old.env.iter();
-    let without_reevaluation = |grant: &Grant| policy::Constraints {
-        reevaluation: None,
-        ..(*grant.constraints).clone()
-    };
     new.shell >= old.shell
         && new.exec >= old.exec
         && new.pty >= old.pty
@@ -285,5 +286,5 @@ fn covers(grant: &Grant, held: &Grant) -> bool {
         // A pattern covers the text of another where it covers all that the other does.
         && env.all(|pattern| new.allows_env(pattern.as_bytes()))
         && grant.recording == held.recording
-        && without_reevaluation(grant) == without_reevaluation(held)
+        && grant.constraints.cover(&held.constraints)
 }
