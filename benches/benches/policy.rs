@@ -15,6 +15,9 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use policy::{Decision, Device, Identity, Network, PolicySet, Request, Target, decide, explain};
+use toml_parser::decoder::Encoding;
+use toml_parser::parser::{EventReceiver, parse_document};
+use toml_parser::{ErrorSink, ParseError, Source, Span};
 
 const NOW: Duration = Duration::from_secs(1_800_000_000);
 const COUNTS: [usize; 4] = [10, 100, 1_000, 10_000];
@@ -219,11 +222,38 @@ fn floor_and_alternative(
 
 fn loading(c: &mut Criterion) {
     for (name, shape) in Shape::ALL {
-        let text = shape.document(10_000);
-        c.bench_function(&format!("load 10000 {name}"), |b| {
-            b.iter(|| PolicySet::from_toml(&text).unwrap())
+        let toml = shape.document(10_000);
+        let tree: serde_json::Value = toml::from_str(&toml).unwrap();
+        let json = tree.to_string();
+        let mut group = c.benchmark_group(format!("load 10000 {name}"));
+        group.bench_function("floor: the events of toml_parser", |b| {
+            b.iter(|| count_scalars(black_box(&toml)));
         });
+        group.bench_function("TOML", |b| b.iter(|| PolicySet::from_toml(&toml).unwrap()));
+        group.bench_function("alternative: toml::Table", |b| {
+            b.iter(|| toml.parse::<toml::Table>().unwrap());
+        });
+        group.bench_function("JSON", |b| b.iter(|| PolicySet::from_json(&json).unwrap()));
+        group.bench_function("alternative: serde_json::Value", |b| {
+            b.iter(|| json.parse::<serde_json::Value>().unwrap());
+        });
+        group.finish();
     }
+}
+
+/// Reads a document and does nothing about it but count.
+fn count_scalars(text: &str) -> usize {
+    struct Count(usize);
+    impl EventReceiver for Count {
+        fn scalar(&mut self, _: Span, _: Option<Encoding>, _: &mut dyn ErrorSink) {
+            self.0 += 1;
+        }
+    }
+    let tokens = Source::new(text).lex().into_vec();
+    let (mut count, mut errors) = (Count(0), None::<ParseError>);
+    parse_document(&tokens, &mut count, &mut errors);
+    assert!(errors.is_none());
+    count.0
 }
 
 criterion_group! { name = all; config = benches::criterion(); targets = decisions, loading }
