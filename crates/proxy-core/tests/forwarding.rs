@@ -231,11 +231,10 @@ fn the_target_listens_only_where_the_grant_says() {
         let mut bench = Bench::new(body);
         let out = bench.ok(Leg::Client, &listen(host, port, true));
         assert_eq!(!is_refusal(&out), passes, "{body} {host:?} {port}");
-        let silent = bench.packets(Leg::Client, &listen(host, port, false));
-        assert!(
-            silent.iter().all(|out| matches!(out, Out::Pass(..))),
-            "{silent:?}"
-        );
+        // Whether it listens is not left open, and who wants no answer gets none.
+        let silent = bench.ok(Leg::Client, &listen(host, port, false));
+        assert!(is_refusal(&silent));
+        assert!(silent.iter().all(|out| matches!(out, Out::Record(_))));
     }
 }
 
@@ -283,6 +282,9 @@ fn an_answer_with_the_wrong_data_ends_the_session_and_does_not_pass() {
         (0, p::request_success()),
         (0, [chosen(1), vec![0]].concat()),
         (8080, chosen(8080)),
+        (0, chosen(0)),
+        (0, chosen(65_536)),
+        (0, chosen(u32::MAX)),
     ] {
         let mut bench = Bench::new(REMOTE);
         bench.ok(Leg::Client, &listen("localhost", port, true));
@@ -294,24 +296,79 @@ fn an_answer_with_the_wrong_data_ends_the_session_and_does_not_pass() {
 
 #[test]
 fn listeners_and_connections_are_limited() {
-    let mut bench = Bench::new(REMOTE);
-    let passed = (0..1000)
-        .filter(|port| {
-            let out = bench.ok(Leg::Client, &listen("localhost", 1024 + port, false));
-            !is_refusal(&out)
-        })
-        .count();
-    assert_eq!(passed, MAX_LISTENERS);
+    for answers in [true, false] {
+        let mut bench = Bench::new(REMOTE);
+        let mut passed = 0;
+        for port in 0..200 {
+            let out = bench.ok(Leg::Client, &listen("localhost", 1024 + port, true));
+            if !is_refusal(&out) {
+                passed += 1;
+                if answers {
+                    bench.ok(Leg::Target, &p::request_success());
+                }
+            }
+        }
+        assert_eq!(passed, MAX_LISTENERS);
+    }
 
-    let mut bench = Bench::new(&format!("{REMOTE}\nmax_channels = 2"));
-    bench.ok(Leg::Client, &listen("localhost", 8080, false));
-    let passed = (0..5)
-        .filter(|id| {
-            let open = p::open_tcp("forwarded-tcpip", *id, "localhost", 8080);
-            !is_refusal(&bench.ok(Leg::Target, &open))
-        })
-        .count();
-    assert_eq!(passed, 2);
+    for (max_channels, wanted) in [(1, 1), (2, 2), (4, 3), (16, 12)] {
+        let mut bench = Bench::new(&format!("{REMOTE}\nmax_channels = {max_channels}"));
+        bench.ok(Leg::Client, &listen("localhost", 8080, true));
+        bench.ok(Leg::Target, &p::request_success());
+        let passed = (0..20)
+            .filter(|id| {
+                let open = p::open_tcp("forwarded-tcpip", *id, "localhost", 8080);
+                !is_refusal(&bench.ok(Leg::Target, &open))
+            })
+            .count();
+        assert_eq!(passed, wanted);
+        // The rest is the client's.
+        let sessions = (100..120)
+            .filter(|id| !is_refusal(&bench.ok(Leg::Client, &p::open("session", *id, 9999, b""))))
+            .count();
+        assert_eq!(sessions, max_channels - wanted);
+    }
+}
+
+#[test]
+fn a_listener_ends_that_was_called_off_before_the_target_answered() {
+    let mut bench = Bench::new(REMOTE);
+    let cancel = |want_reply| {
+        let data = p::host_port("localhost", 8080);
+        p::global_request("cancel-tcpip-forward", want_reply, &data)
+    };
+    assert!(is_refusal(&bench.ok(Leg::Client, &cancel(true))));
+    bench.ok(Leg::Client, &listen("localhost", 8080, true));
+    assert!(is_refusal(&bench.ok(Leg::Client, &cancel(false))));
+    assert!(!is_refusal(&bench.ok(Leg::Client, &cancel(true))));
+    let arrival = p::open_tcp("forwarded-tcpip", 3, "localhost", 8080);
+    bench.ok(Leg::Target, &p::request_success());
+    bench.ok(Leg::Target, &p::request_success());
+    assert!(is_refusal(&bench.ok(Leg::Target, &arrival)));
+}
+
+#[test]
+fn the_log_says_what_was_refused() {
+    let mut bench = Bench::new("");
+    for (packet, wanted) in [
+        (listen("0.0.0.0", 80, true), "\"tcpip-forward 0.0.0.0 80\""),
+        (
+            p::open_tcp("direct-tcpip", 1, "db-1", 5432),
+            "\"channel direct-tcpip to db-1 5432\"",
+        ),
+        (
+            p::global_request("tcpip-forward", true, b"\x1bx"),
+            r#""tcpip-forward \\x1bx""#,
+        ),
+        (
+            p::open("direct-tcpip", 1, 9999, &[b'y'; 5000]),
+            &format!("\"channel direct-tcpip {}\"", "y".repeat(256)),
+        ),
+        (p::open("x11", 1, 9999, b""), "\"channel x11\""),
+    ] {
+        let out = bench.ok(Leg::Client, &packet);
+        assert!(records(&out).contains(wanted), "{wanted}: {out:?}");
+    }
 }
 
 #[test]

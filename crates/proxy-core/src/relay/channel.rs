@@ -112,6 +112,10 @@ impl Channels {
         self.open.len()
     }
 
+    pub(crate) fn opened_by(&self, leg: Leg) -> usize {
+        self.open.values().filter(|it| it.opener == leg).count()
+    }
+
     /// The first moment at which something that waits is to wait no longer.
     pub(crate) fn poll_timeout(&self) -> Option<Duration> {
         self.open

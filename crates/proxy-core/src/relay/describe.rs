@@ -13,6 +13,9 @@ use crate::{ChannelEvent, Exit, Leg};
 /// How much of a refused command the log keeps, in bytes: enough to see what was tried.
 const MAX_REFUSED_COMMAND_BYTES: usize = 4 * 1024;
 
+/// Of what could not be read, as much as holds any name that makes sense, 256 bytes.
+const MAX_UNREAD_BYTES: usize = 256;
+
 /// The log's word for a request that passes.
 pub(super) fn describe<'a>(
     from: Leg,
@@ -118,4 +121,10 @@ pub(super) fn attempt<'a>(kind: &'a str, request: &ChannelRequest<'_>) -> Cow<'a
         ChannelRequest::Subsystem { name } => format!("{kind} {name}").into(),
         _ => kind.into(),
     }
+}
+
+/// What stands in the log for fields that could not be read.
+pub(super) fn unread(data: &[u8]) -> String {
+    let beginning = data.get(..MAX_UNREAD_BYTES).unwrap_or(data);
+    format!("{}", beginning.escape_ascii())
 }

@@ -129,6 +129,15 @@ impl GlobalRequests {
         Ok(())
     }
 
+    /// The listeners that the target was asked for and has not answered about.
+    pub(super) fn awaited_listeners(&self) -> impl Iterator<Item = &Listener> {
+        let answers = self.answers_to[Leg::Client].iter();
+        answers.filter_map(|it| match it {
+            Answer::AboutListener(Act::Begin, listener) => Some(listener),
+            _ => None,
+        })
+    }
+
     /// A refusal goes out in its turn.
     pub(super) fn refuse(&mut self, to: Leg, out: &mut impl Outlet) -> Result<(), RelayError> {
         self.answer(to, refusal(), out)

@@ -7,9 +7,10 @@ use alloc::vec::Vec;
 use policy::Constraints;
 use session_log::Record;
 
+use super::describe::unread;
 use super::forward::covers;
 use super::global::Answer;
-use super::refusal::write_refusal;
+use super::refusal::{refuse, write_refusal};
 use super::wire::forward::{Act, ListenRequest};
 use super::{Outlet, Relay, RelayError};
 use crate::{ChannelEvent, Leg};
@@ -56,10 +57,20 @@ impl Relay {
         (name, want_reply, data): (&str, bool, &[u8]),
         out: &mut impl Outlet,
     ) -> Result<(), RelayError> {
-        let request = match self.judge_listener(name, want_reply, data) {
+        let request = ListenRequest::parse(name, data);
+        let request = match self.judge_listener(request, want_reply) {
             Ok(request) => request,
             Err(why) => {
-                write_refusal(0, Leg::Client, name, why, out);
+                match request {
+                    Some(ListenRequest { host, port, .. }) => {
+                        let what = format!("{name} {host} {port}");
+                        write_refusal(0, Leg::Client, &what, why, out);
+                    }
+                    None => {
+                        let what = format!("{name} {}", unread(data));
+                        refuse(0, Leg::Client, (&what, name), why, out);
+                    }
+                }
                 return if want_reply {
                     self.global.refuse(Leg::Client, out)
                 } else {
@@ -100,28 +111,29 @@ impl Relay {
 
     fn judge_listener<'a>(
         &self,
-        name: &str,
+        request: Option<ListenRequest<'a>>,
         want_reply: bool,
-        data: &'a [u8],
     ) -> Result<ListenRequest<'a>, &'static str> {
         let not_granted = "remote forwarding is not granted";
-        let request = ListenRequest::parse(name, data).ok_or(not_granted)?;
-        let known = |listeners: &Listeners| {
-            listeners.0.iter().any(|it| match it {
-                Listener::Tcp { host, port } => {
-                    !request.is_socket && host == request.host && *port == request.port
-                }
-                Listener::Socket(path) => request.is_socket && path == request.host,
-            })
+        let request = request.ok_or(not_granted)?;
+        let is_meant = |it: &Listener| match it {
+            Listener::Tcp { host, port } => {
+                !request.is_socket && host == request.host && *port == request.port
+            }
+            Listener::Socket(path) => request.is_socket && path == request.host,
         };
+        let (held, awaited) = (&self.listeners.0, || self.global.awaited_listeners());
         match request.act {
-            Act::End if known(&self.listeners) => Ok(request),
+            Act::End if held.iter().any(is_meant) => Ok(request),
+            // The answers come in turn: it has begun by the time it ends.
+            Act::End if want_reply && awaited().any(is_meant) => Ok(request),
             Act::End => Err("there is no such listener"),
             Act::Begin if !may_listen(&self.constraints, &request) => Err(not_granted),
-            Act::Begin if self.listeners.0.len() >= MAX_LISTENERS => Err("too many listeners"),
-            Act::Begin if request.port == 0 && !request.is_socket && !want_reply => {
-                Err("nobody would learn the port")
+            Act::Begin if held.len().saturating_add(awaited().count()) >= MAX_LISTENERS => {
+                Err("too many listeners")
             }
+            // Without an answer, nobody here would know either.
+            Act::Begin if !want_reply => Err("nobody would learn whether it listens"),
             Act::Begin => Ok(request),
         }
     }
@@ -141,6 +153,9 @@ impl Relay {
         {
             let bytes = data.try_into().map_err(|_| RelayError::Malformed)?;
             *port = u32::from_be_bytes(bytes);
+            if u16::try_from(*port).map_or(true, |port| port == 0) {
+                return Err(RelayError::Malformed);
+            }
             let text = format!("the target listens at port {port}");
             out.record(0, &Record::Annotation { text: &text });
         } else if !data.is_empty() {

@@ -4,8 +4,9 @@ use alloc::format;
 
 use session_log::Record;
 
+use super::describe::unread;
 use super::forward::{Carried, allows};
-use super::refusal::write_refusal;
+use super::refusal::{refuse, write_refusal};
 use super::wire::forward::{
     Connection, DIRECT_SOCKET, DIRECT_TCP, FORWARDED_SOCKET, FORWARDED_TCP,
 };
@@ -14,6 +15,9 @@ use super::{NOTICE_CREDIT_BYTES, Outlet, Relay, RelayError};
 use crate::{ChannelEvent, Leg};
 
 const SESSION: &str = "session";
+
+/// One of so many channels is for the client alone, so that a target full of connections does not lock the person out.
+const KEPT_FOR_CLIENT: usize = 4;
 
 impl Relay {
     pub(super) fn open(
@@ -38,11 +42,17 @@ impl Relay {
         }
         let connection = Connection::parse(kind, data);
         if let Err((reason, why)) = self.judge_open(from, kind, connection.as_ref()) {
-            let what = match &connection {
-                Some(it) => format!("channel {kind} to {} {}", it.host, it.port),
-                None => format!("channel {kind}"),
-            };
-            write_refusal(0, from, &what, why, out);
+            match &connection {
+                Some(it) => {
+                    let what = format!("channel {kind} to {} {}", it.host, it.port);
+                    write_refusal(0, from, &what, why, out);
+                }
+                None => {
+                    let in_log = format!("channel {kind} {}", unread(data));
+                    let in_event = format!("channel {kind}");
+                    refuse(0, from, (in_log.trim_end(), &in_event), why, out);
+                }
+            }
             out.send(from, own::open_failure(sender, reason, why));
             return Ok(());
         }
@@ -101,8 +111,14 @@ impl Relay {
         if let Some(why) = why {
             return Err((own::ADMINISTRATIVELY_PROHIBITED, why));
         }
-        if self.channels.len() >= self.permissions.max_channels as usize {
+        let max_channels = self.permissions.max_channels as usize;
+        if self.channels.len() >= max_channels {
             return Err((own::RESOURCE_SHORTAGE, "too many channels are open"));
+        }
+        let for_target = max_channels.saturating_sub(max_channels / KEPT_FOR_CLIENT);
+        if from == Leg::Target && self.channels.opened_by(from) >= for_target {
+            let why = "the other channels are the client's";
+            return Err((own::RESOURCE_SHORTAGE, why));
         }
         Ok(())
     }
