@@ -162,11 +162,21 @@ fn ssh_inside_a_connection_is_cut_however_it_is_split() {
             assert!(cut.contains(&Out::Send(Leg::Client, p::eof(1))), "{cut:?}");
             assert!(cut.contains(&Out::Send(Leg::Target, p::eof(9))), "{cut:?}");
             // Nothing goes on, and both close the channel as they do after an end.
-            assert!(is_refusal(&bench.ok(Leg::Client, &p::data(9, b"x"))));
-            assert!(is_refusal(&bench.ok(Leg::Target, &p::data(1, b"x"))));
+            let told = bench.events.len();
+            for _ in 0..100 {
+                assert_eq!(bench.ok(Leg::Client, &p::data(9, b"x")), []);
+                assert_eq!(bench.ok(Leg::Target, &p::data(1, b"x")), []);
+                assert_eq!(bench.ok(Leg::Target, &p::extended_data(1, 1, b"x")), []);
+            }
+            assert_eq!(bench.events.len(), told, "it was told once");
             assert_eq!(bench.ok(Leg::Client, &p::eof(9)), []);
             assert!(!is_refusal(&bench.ok(Leg::Client, &p::close(9))));
-            assert!(!is_refusal(&bench.ok(Leg::Target, &p::close(1))));
+            let end = bench.ok(Leg::Target, &p::close(1));
+            assert!(!is_refusal(&end));
+            assert!(
+                records(&end).contains("300 bytes came after it was cut"),
+                "{end:?}"
+            );
             assert!(matches!(
                 bench.events.last(),
                 Some(ChannelEvent::Close { .. })
@@ -176,7 +186,7 @@ fn ssh_inside_a_connection_is_cut_however_it_is_split() {
     for other in [
         "ssh-2.0",
         "SSH 2.0",
-        "GET / HTTP/1.1\r\nSSH-2.0-x\r\n",
+        "GET / HTTP/1.1\r\nX: SSH-2.0-x\r\n",
         "SS",
     ] {
         let mut bench = connected();
@@ -200,6 +210,36 @@ fn what_is_cut_gets_no_end_behind_a_close() {
             bench.packets(closer.other(), &ssh),
             [Out::Send(closer, end)]
         );
+    }
+}
+
+#[test]
+fn ssh_behind_a_banner_is_cut_and_far_into_a_stream_it_is_no_beginning() {
+    for (before, is_cut) in [
+        ("Welcome\r\n".to_owned(), true),
+        ("Welcome\n\n\n".to_owned(), true),
+        ("SSSH-\nSSH\n".to_owned(), true),
+        ("Welcome\r\n".repeat(50), true),
+        ("Welcome\r\n".repeat(51), false),
+        (format!("{}\n", "x".repeat(16 * 1024 - 5)), true),
+        (format!("{}\n", "x".repeat(16 * 1024 - 4)), false),
+        ("Welcome".to_owned(), false),
+    ] {
+        for (from, id) in [(Leg::Client, 9), (Leg::Target, 1)] {
+            for whole in [true, false] {
+                let mut bench = connected();
+                let text = format!("{before}SSH-2.0-x\r\n");
+                let outs: Vec<_> = if whole {
+                    vec![bench.ok(from, &p::data(id, text.as_bytes()))]
+                } else {
+                    text.bytes()
+                        .map(|byte| bench.ok(from, &p::data(id, &[byte])))
+                        .collect()
+                };
+                let last = outs.iter().rev().find(|out| !out.is_empty()).unwrap();
+                assert_eq!(is_refusal(last), is_cut, "{} bytes before", before.len());
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What flows on open channels, and how they end (RFC 4254 sections 5.2 and 5.3).
 
+use alloc::format;
 use core::time::Duration;
 
 use session_log::Record;
@@ -28,6 +29,10 @@ impl Relay {
     ) -> Result<(), RelayError> {
         let channel = self.channels.addressed(from, recipient)?;
         let number = channel.number;
+        let len = data.len() as u64;
+        if is_after_cut(channel, len) {
+            return Ok(());
+        }
         if let Some(why) = unwanted(channel, from) {
             write_refusal(number, from, "data", why, out);
             return Ok(());
@@ -39,7 +44,6 @@ impl Relay {
             cut(channel, from, out);
             return Ok(());
         }
-        let len = data.len() as u64;
         channel.bytes_from[from] = channel.bytes_from[from].saturating_add(len);
         self.bytes_from[from] = self.bytes_from[from].saturating_add(len);
         let record = match (stream, from) {
@@ -66,6 +70,9 @@ impl Relay {
         out: &mut impl Outlet,
     ) -> Result<(), RelayError> {
         let channel = self.channels.addressed(from, recipient)?;
+        if is_after_cut(channel, data.len() as u64) {
+            return Ok(());
+        }
         if from == Leg::Client || code != own::STDERR || channel.carried.is_some() {
             let number = channel.number;
             let why = "only a target's stderr is known";
@@ -131,7 +138,13 @@ impl Relay {
         if from == Leg::Target {
             release_eof(channel, out);
         }
-        if channel.carried.is_some() && channel.closed_by[from.other()] {
+        if let Some(carried) = &channel.carried
+            && channel.closed_by[from.other()]
+        {
+            if carried.bytes_after_cut > 0 {
+                let text = format!("{} bytes came after it was cut", carried.bytes_after_cut);
+                out.record(number, &Record::Annotation { text: &text });
+            }
             let record = Record::ForwardClose {
                 client_bytes: channel.bytes_from.client,
                 target_bytes: channel.bytes_from.target,
@@ -151,6 +164,15 @@ impl Relay {
         }
         Ok(())
     }
+}
+
+/// Whether it comes on a connection that was cut. That was told; the rest is counted, and stands in the log when it closes.
+fn is_after_cut(channel: &mut Channel, bytes: u64) -> bool {
+    let cut = channel.carried.as_mut().filter(|it| it.is_cut);
+    cut.is_some_and(|it| {
+        it.bytes_after_cut = it.bytes_after_cut.saturating_add(bytes);
+        true
+    })
 }
 
 /// Why data from this side goes nowhere.

@@ -8,9 +8,15 @@ use super::wire::forward::{
 };
 use crate::{Leg, PerLeg};
 
-/// With what SSH begins on either side (RFC 4253 section 4.2). A client has no other way to begin, so that a server which
-/// says something before is found out by its client.
+/// With what SSH begins on either side (RFC 4253 section 4.2).
 const SSH: &[u8] = b"SSH-";
+
+/// Lines that a side may say before it begins, 50. RFC 4253 section 4.2 has servers say some, and no limit; those that do
+/// say a banner of a few.
+const MAX_LINES_BEFORE: u8 = 50;
+
+/// How far into a stream SSH may begin: 16 KiB, room for as many lines of any length that a terminal shows.
+const MAX_BYTES_BEFORE: usize = 16 * 1024;
 
 /// A forwarded connection that is carried.
 #[derive(Debug, Default)]
@@ -18,6 +24,8 @@ pub(crate) struct Carried {
     heads: PerLeg<Head>,
     /// It turned out to be what nobody would see into, and ends.
     pub(crate) is_cut: bool,
+    /// What came after that, and went nowhere.
+    pub(crate) bytes_after_cut: u64,
 }
 
 impl Carried {
@@ -27,15 +35,23 @@ impl Carried {
     }
 }
 
-/// How a stream begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Head {
-    /// Like SSH, for so many bytes.
+/// How far a stream was looked at.
+#[derive(Debug, Default)]
+struct Head {
+    bytes: usize,
+    lines: u8,
+    at: InLine,
+}
+
+/// Where in a line it is.
+#[derive(Debug, Clone, Copy)]
+enum InLine {
+    /// Like SSH, for so many bytes from its beginning.
     LikeSsh(usize),
     Other,
 }
 
-impl Default for Head {
+impl Default for InLine {
     fn default() -> Self {
         Self::LikeSsh(0)
     }
@@ -43,16 +59,23 @@ impl Default for Head {
 
 impl Head {
     fn begins_as_ssh(&mut self, data: &[u8]) -> bool {
-        for byte in data {
-            let Self::LikeSsh(len) = *self else {
-                return false;
+        let left = MAX_BYTES_BEFORE.saturating_sub(self.bytes);
+        for byte in data.iter().take(left) {
+            if self.lines > MAX_LINES_BEFORE {
+                break;
+            }
+            self.bytes = self.bytes.saturating_add(1);
+            self.at = match self.at {
+                _ if *byte == b'\n' => {
+                    self.lines = self.lines.saturating_add(1);
+                    InLine::default()
+                }
+                InLine::LikeSsh(len) if SSH.get(len) == Some(byte) => {
+                    InLine::LikeSsh(len.saturating_add(1))
+                }
+                _ => InLine::Other,
             };
-            *self = if SSH.get(len) == Some(byte) {
-                Self::LikeSsh(len.saturating_add(1))
-            } else {
-                Self::Other
-            };
-            if *self == Self::LikeSsh(SSH.len()) {
+            if matches!(self.at, InLine::LikeSsh(len) if len == SSH.len()) {
                 return true;
             }
         }
