@@ -5,12 +5,11 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
 
 use e2e::house::{House, Plan, by_both_ways_with, through_the_proxy_with};
 use e2e::live::Live;
 use e2e::need;
-use e2e::process::wait_until;
+use e2e::process::{PATIENCE, wait_until};
 use e2e::proxy::ProxyPlan;
 use e2e::records::Record;
 use e2e::room::free_port;
@@ -19,6 +18,19 @@ const ANYWHERE_HERE: &str = "local_forward = [{ ip = \"127.0.0.0/8\", port = \"a
 
 fn granting(lines: &str) -> impl Fn(&mut Plan) {
     move |plan| plan.proxy.policy = ProxyPlan::policy_granting(lines)
+}
+
+/// A client that forwards a port of this machine to the one `there`, and that port. Somebody else may take a free port in between:
+/// then it is another.
+fn forwarding_to(there: u16, start: impl Fn(&str) -> Live) -> (Live, u16) {
+    for _ in 0..5 {
+        let here = free_port();
+        let ssh = start(&format!("{here}:127.0.0.1:{there}"));
+        if !ssh.heard().contains("cannot listen to port") {
+            return (ssh, here);
+        }
+    }
+    panic!("every port is taken")
 }
 
 /// Says everything back to whoever comes; its port.
@@ -74,9 +86,7 @@ fn expect_echo(
 
 fn expect_tcp_echo(port: u16) {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the forwarded port");
-    stream
-        .set_read_timeout(Some(Duration::from_secs(60)))
-        .expect("a timeout");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let (to, from) = (
         stream.try_clone().expect("a handle"),
         stream.try_clone().expect("a handle"),
@@ -90,9 +100,7 @@ fn expect_tcp_echo(port: u16) {
 
 fn expect_socket_echo(path: &Path) {
     let stream = UnixStream::connect(path).expect("the forwarded socket");
-    stream
-        .set_read_timeout(Some(Duration::from_secs(60)))
-        .expect("a timeout");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let (to, from) = (
         stream.try_clone().expect("a handle"),
         stream.try_clone().expect("a handle"),
@@ -111,7 +119,7 @@ fn expect_carried(house: &House, mut ssh: Live, kind: &str) {
         proxy.wait_for("channel.close");
     }
     ssh.signal(rustix::process::Signal::TERM);
-    ssh.end(Duration::from_secs(10));
+    ssh.end(PATIENCE);
     let Some(proxy) = &house.proxy else { return };
     let records = proxy.records_of(proxy.wait_for("session.end").session());
     let one = |kind: &str| -> &Record {
@@ -143,10 +151,11 @@ fn a_local_forwarding_carries_both_ways_and_is_recorded() {
     need!("ssh", "sshd");
     let there = echo();
     by_both_ways_with(granting(ANYWHERE_HERE), |house| {
-        let here = free_port();
-        let forward = format!("{here}:127.0.0.1:{there}");
-        let ssh = house.ssh().args(&["-v", "-N", "-L", &forward]).live("");
-        ssh.hear("Entering interactive session");
+        let (ssh, here) = forwarding_to(there, |forward| {
+            let ssh = house.ssh().args(&["-v", "-N", "-L", forward]).live("");
+            ssh.hear("Entering interactive session");
+            ssh
+        });
         expect_tcp_echo(here);
         expect_carried(house, ssh, "direct-tcpip");
     });
@@ -224,13 +233,18 @@ fn sockets_are_carried_in_both_directions() {
         ("-L", "direct-streamlocal@openssh.com"),
         ("-R", "forwarded-streamlocal@openssh.com"),
     ] {
-        by_both_ways_with(granting("stream_local = [\"/tmp\"]"), |house| {
+        let in_the_room = |plan: &mut Plan| {
+            let room = plan.room.path("");
+            let lines = format!("stream_local = [{room:?}]");
+            plan.proxy.policy = ProxyPlan::policy_granting(&lines);
+        };
+        by_both_ways_with(in_the_room, |house| {
             let (near, far) = (house.path("near.sock"), house.path("far.sock"));
             echo_at(&far);
             let forward = format!("{}:{}", near.display(), far.display());
             let ssh = house.ssh().args(&["-v", "-N", option, &forward]).live("");
             ssh.hear("Entering interactive session");
-            wait_until("the listener", Duration::from_secs(15), || near.exists());
+            wait_until("the listener", PATIENCE, || near.exists());
             expect_socket_echo(&near);
             expect_carried(house, ssh, kind);
         });
@@ -256,15 +270,14 @@ fn ssh_inside_a_granted_forwarding_is_cut_and_recorded_and_the_session_goes_on()
             .proxy()
             .expect_refusal("SSH in a forwarded connection");
 
-        let here = free_port();
-        let forward = format!("{here}:127.0.0.1:{port}");
-        let mut ssh = house.ssh().args(&["-L", &forward]).live("echo up; cat");
-        ssh.hear("up");
+        let (mut ssh, here) = forwarding_to(house.sshd.port, |forward| {
+            let ssh = house.ssh().args(&["-L", forward]).live("echo up; cat");
+            ssh.hear("up");
+            ssh
+        });
         let mut inner =
             TcpStream::connect((Ipv4Addr::LOCALHOST, here)).expect("the forwarded port");
-        inner
-            .set_read_timeout(Some(Duration::from_secs(30)))
-            .expect("a timeout");
+        inner.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         inner
             .write_all(b"SSH-2.0-hidden\r\n")
             .expect("a connection");
