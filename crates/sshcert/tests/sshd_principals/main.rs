@@ -9,20 +9,23 @@
     clippy::panic
 )]
 
+#[path = "../common/mod.rs"]
 mod common;
-
-#[path = "common/present.rs"]
+#[path = "../common/present.rs"]
 mod present;
-#[path = "common/raw.rs"]
+#[path = "../common/raw.rs"]
 mod raw;
-#[path = "common/sshd.rs"]
+#[path = "../common/sshd.rs"]
 mod server;
+
+mod files;
 
 use std::fs;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use common::{ca, put};
+use files::FILES;
 use present::{Attempt, Holder, TOUCHED, VERIFIED, is_paramiko_there, present};
 use raw::{Raw, option};
 use server::Sshd;
@@ -66,265 +69,6 @@ fn login(
         .enforcing(&ENFORCED);
     check_login(certificate, &[ca(1).public().clone()], rule, &context)
 }
-
-/// The content of the file, and whether that lets in the holder of a certificate for `jdoe@example.com` and `ops`.
-const FILES: [(&str, &str, bool); 99] = [
-    ("empty", "", false),
-    ("one", "jdoe@example.com\n", true),
-    ("without a line end", "jdoe@example.com", true),
-    ("the second", "root\nops\n", true),
-    ("another", "asmith@example.com\n", false),
-    ("the user", "root\n", false),
-    ("upper case", "JDOE@example.com\n", false),
-    ("a pattern", "*@example.com\n", false),
-    ("blanks around", " \t jdoe@example.com \t \n", true),
-    ("carriage return", "jdoe@example.com\r\n", false),
-    ("commented out", "# jdoe@example.com\n", false),
-    ("comment behind", "jdoe@example.com # the boss\n", true),
-    ("NUL behind it", "jdoe@example.com\0 root\n", true),
-    ("NUL before it", "\0 jdoe@example.com\n", false),
-    ("NUL behind its options", "no-pty\0 ops\n", false),
-    ("comment glued to it", "jdoe@example.com#boss\n", true),
-    (
-        "two on a line",
-        "asmith@example.com jdoe@example.com\n",
-        false,
-    ),
-    ("commas", "asmith@example.com,jdoe@example.com\n", false),
-    ("quoted", "\"jdoe@example.com\"\n", false),
-    ("restricted", "restrict jdoe@example.com\n", true),
-    (
-        "restricted but a terminal",
-        "restrict,pty jdoe@example.com\n",
-        true,
-    ),
-    (
-        "every flag",
-        "no-pty,no-port-forwarding,no-agent-forwarding,no-x11-forwarding,no-user-rc ops\n",
-        true,
-    ),
-    ("flags in capitals", "NO-PTY,Restrict ops\n", true),
-    ("tab before it", "no-pty\tops\n", true),
-    ("many blanks before it", "no-pty   ops\n", true),
-    ("unknown option", "no-such-thing ops\n", false),
-    ("option with more behind", "no-ptyx ops\n", false),
-    ("negated restrict", "no-restrict ops\n", false),
-    ("comma at the end", "no-pty, ops\n", true),
-    ("blank after a comma", "no-pty, no-such-thing ops\n", true),
-    ("bad line then good line", "no-such-thing ops\nops\n", true),
-    ("command", "command=\"true\" ops\n", true),
-    (
-        "command with quotes",
-        "command=\"echo \\\"a b\\\"\" ops\n",
-        true,
-    ),
-    ("command unquoted", "command=true ops\n", false),
-    ("command unclosed", "command=\"true ops\n", false),
-    (
-        "command twice",
-        "command=\"true\",command=\"true\" ops\n",
-        false,
-    ),
-    ("from here", "from=\"127.0.0.1\" ops\n", true),
-    ("from this network", "from=\"127.0.0.0/8\" ops\n", true),
-    ("from elsewhere", "from=\"192.0.2.0/24\" ops\n", false),
-    ("from a pattern", "from=\"127.*\" ops\n", true),
-    ("from all but here", "from=\"*,!127.0.0.1\" ops\n", false),
-    ("from host bits", "from=\"127.0.0.1/8\" ops\n", false),
-    (
-        "from elsewhere, then anywhere",
-        "from=\"192.0.2.1\" ops\nops\n",
-        false,
-    ),
-    (
-        "from twice",
-        "from=\"127.0.0.1\",from=\"127.0.0.1\" ops\n",
-        false,
-    ),
-    ("expired", "expiry-time=\"20200101\" ops\n", false),
-    ("expires later", "expiry-time=\"20990101\" ops\n", true),
-    ("expires at no time", "expiry-time=\"soon\" ops\n", false),
-    ("environment", "environment=\"A=b\" ops\n", true),
-    ("permitopen", "permitopen=\"127.0.0.1:80\" ops\n", true),
-    ("cert-authority", "cert-authority ops\n", false),
-    ("principals", "principals=\"ops\" ops\n", false),
-    (
-        "principals twice",
-        "principals=\"a\",principals=\"a\" ops\nops\n",
-        true,
-    ),
-    (
-        "from a list with a comma behind",
-        "from=\"127.0.0.1,\" ops\n",
-        false,
-    ),
-    (
-        "from a list with a comma before",
-        "from=\",127.0.0.1\" ops\n",
-        false,
-    ),
-    (
-        "from a lone exclamation mark",
-        "from=\"127.0.0.1,!\" ops\n",
-        false,
-    ),
-    (
-        "from a mask too long behind",
-        "from=\"127.0.0.1,10.0.0.0/33\" ops\n",
-        false,
-    ),
-    (
-        "from host bits behind",
-        "from=\"127.0.0.1,10.0.0.1/8\" ops\n",
-        false,
-    ),
-    (
-        "from host bits before",
-        "from=\"10.0.0.1/8,127.0.0.1\" ops\n",
-        false,
-    ),
-    (
-        "from all but a short address",
-        "from=\"*,!127.1\" ops\n",
-        false,
-    ),
-    ("from nowhere", "from=\"\" ops\n", false),
-    (
-        "expires later, in UTC",
-        "expiry-time=\"20990101UTC\" ops\n",
-        true,
-    ),
-    (
-        "expires later, in Z",
-        "expiry-time=\"209901010000z\" ops\n",
-        true,
-    ),
-    (
-        "expired, then expires later",
-        "expiry-time=\"20990101\",expiry-time=\"20200101\" ops\n",
-        false,
-    ),
-    (
-        "expires at the first second, then not",
-        "expiry-time=\"19700101Z\" ops\nops\n",
-        true,
-    ),
-    (
-        "environment without a value",
-        "environment=\"A=\" ops\n",
-        true,
-    ),
-    (
-        "environment without an equals sign",
-        "environment=\"A\" ops\n",
-        false,
-    ),
-    (
-        "environment without a name",
-        "environment=\"=b\" ops\n",
-        false,
-    ),
-    (
-        "environment with a dash",
-        "environment=\"A-B=c\" ops\n",
-        false,
-    ),
-    (
-        "environment with an underscore",
-        "environment=\"_A1=c d\" ops\n",
-        true,
-    ),
-    (
-        "environment twice",
-        "environment=\"A=b\",environment=\"A=c\" ops\n",
-        true,
-    ),
-    (
-        "environment, bad behind good",
-        "environment=\"A=b\",environment=\"\" ops\n",
-        false,
-    ),
-    ("permitopen of any port", "permitopen=\"db:*\" ops\n", true),
-    (
-        "permitopen without a port",
-        "permitopen=\"db\" ops\n",
-        false,
-    ),
-    (
-        "permitopen with an empty port",
-        "permitopen=\"db:\" ops\n",
-        false,
-    ),
-    ("permitopen of port 0", "permitopen=\"db:0\" ops\n", false),
-    (
-        "permitopen of port 65535",
-        "permitopen=\"db:65535\" ops\n",
-        true,
-    ),
-    (
-        "permitopen of port 65536",
-        "permitopen=\"db:65536\" ops\n",
-        false,
-    ),
-    (
-        "permitopen of no port",
-        "permitopen=\"db:x1y2z3\" ops\n",
-        false,
-    ),
-    (
-        "permitopen in brackets",
-        "permitopen=\"[::1]:80\" ops\n",
-        true,
-    ),
-    (
-        "permitopen in brackets without a port",
-        "permitopen=\"[::1]\" ops\n",
-        false,
-    ),
-    (
-        "permitopen in an open bracket",
-        "permitopen=\"[::1:80\" ops\n",
-        false,
-    ),
-    (
-        "permitopen with a slash",
-        "permitopen=\"db/80\" ops\n",
-        true,
-    ),
-    ("permitopen of any host", "permitopen=\":80\" ops\n", true),
-    (
-        "permitopen of a bare port",
-        "permitopen=\"80\" ops\n",
-        false,
-    ),
-    (
-        "permitopen of two hosts",
-        "permitopen=\"a:80,b:80\" ops\n",
-        false,
-    ),
-    ("permitlisten", "permitlisten=\"localhost:80\" ops\n", true),
-    (
-        "permitlisten of a bare port",
-        "permitlisten=\"8080\" ops\n",
-        true,
-    ),
-    ("permitlisten of any port", "permitlisten=\"*\" ops\n", true),
-    ("permitlisten of port 0", "permitlisten=\"0\" ops\n", false),
-    ("permitlisten of nothing", "permitlisten=\"\" ops\n", false),
-    ("tunnel", "tunnel=\"3\" ops\n", true),
-    ("tunnel of any number", "tunnel=\"ANY\" ops\n", true),
-    ("tunnel of no number", "tunnel=\"tun0\" ops\n", false),
-    (
-        "tunnel of the last number",
-        "tunnel=\"2147483645\" ops\n",
-        true,
-    ),
-    ("tunnel of one more", "tunnel=\"2147483646\" ops\n", false),
-    ("tunnel of nothing", "tunnel=\"\" ops\n", false),
-    ("tunnel without a value", "tunnel ops\n", false),
-    ("verify-required off", "no-verify-required ops\n", true),
-    ("touch-required off", "no-touch-required ops\n", true),
-];
 
 #[test]
 fn sshd_reads_files_of_principals_as_the_rule_does() {

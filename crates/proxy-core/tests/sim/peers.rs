@@ -1,0 +1,202 @@
+//! The two peers: real `ssh-transport` machines.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ssh_transport::{
+    AuthMethod, Client, ClientAuth, ClientEvent, Ed25519Key, HostKey, HostKeyAlgorithm, KeyProof,
+    Server, ServerConfig, ServerEvent,
+};
+
+use super::*;
+
+/// The person's `ssh`.
+pub struct Person {
+    pub ssh: Client,
+    pub(super) user: String,
+    pub host_keys: Vec<Vec<u8>>,
+    pub banners: Vec<String>,
+    pub is_in: bool,
+    pub was_refused: bool,
+    pub goodbye: Option<String>,
+    pub packets: Vec<Vec<u8>>,
+    /// What it was told of host keys, apart from all else.
+    pub announcements: Vec<Vec<u8>>,
+    pub session_id: Vec<u8>,
+    pub(super) exchanges: usize,
+    pub(super) data: Vec<u8>,
+    pub(super) incoming: Vec<u8>,
+}
+
+/// The target's `sshd`.
+pub struct TargetHost {
+    pub ssh: Server,
+    pub(super) key: Ed25519Key,
+    pub(super) trusts_ca: bool,
+    pub(super) banner: Option<&'static str>,
+    pub(super) sent_at_login: Vec<Vec<u8>>,
+    pub session_id: Vec<u8>,
+    pub attempts: Vec<(String, AuthMethod)>,
+    pub goodbye: Option<String>,
+    pub packets: Vec<Vec<u8>>,
+    pub(super) exchanges: usize,
+    pub(super) data: Vec<u8>,
+    pub(super) incoming: Vec<u8>,
+}
+
+impl Person {
+    pub(super) fn act(&mut self, now: Duration) -> bool {
+        let mut any = false;
+        loop {
+            let mut incoming = std::mem::take(&mut self.incoming);
+            let progress = match self.ssh.handle_input(&mut incoming, now) {
+                Ok(progress) => progress,
+                // A session that ends may cut its peer off in the middle.
+                Err(_) => return any,
+            };
+            if let Some(payload) = progress.payload {
+                self.data
+                    .extend_from_slice(channel_data(&incoming[payload.clone()]));
+                let packet = incoming[payload].to_vec();
+                if ssh_transport::hostkeys::parse_announcement(&packet).is_ok() {
+                    self.announcements.push(packet);
+                } else {
+                    self.packets.push(packet);
+                }
+            }
+            incoming.drain(..progress.consumed);
+            self.incoming = incoming;
+            let mut told = false;
+            while let Some(event) = self.ssh.poll_event() {
+                told = true;
+                self.react(event, now);
+            }
+            if progress.consumed == 0 && !told {
+                return any;
+            }
+            any = true;
+        }
+    }
+
+    pub(super) fn react(&mut self, event: ClientEvent, now: Duration) {
+        match event {
+            ClientEvent::HostKey(question) => {
+                self.host_keys.push(question.public_key);
+                self.ssh.accept_host_key(question.id, now).unwrap();
+            }
+            ClientEvent::KeyExchanged(exchange) => {
+                self.exchanges += 1;
+                if !exchange.first {
+                    return;
+                }
+                self.session_id = exchange.session_id;
+                self.ssh
+                    .authenticate(&self.user, ClientAuth::None, now)
+                    .unwrap();
+            }
+            ClientEvent::Banner(text) => self.banners.push(text),
+            ClientEvent::Authenticated => self.is_in = true,
+            ClientEvent::AuthFailed { .. } => self.was_refused = true,
+            ClientEvent::Disconnected { text, .. } => self.goodbye = Some(text),
+            _ => {}
+        }
+    }
+}
+
+impl TargetHost {
+    pub(super) fn new(setup: &Setup, now: Duration) -> Self {
+        let key = ed25519(setup.target_key);
+        let mut ssh = Server::new(Arc::new(ServerConfig::default()), [13; 32], now);
+        let host_key = match &setup.target_certificate {
+            Some(certificate) => HostKey {
+                algorithm: HostKeyAlgorithm::Ed25519Cert,
+                public_key: certificate.clone(),
+            },
+            None => HostKey {
+                algorithm: HostKeyAlgorithm::Ed25519,
+                public_key: key.public_key_blob(),
+            },
+        };
+        ssh.start(&[host_key], now).unwrap();
+        Self {
+            ssh,
+            key,
+            trusts_ca: setup.target_trusts_ca,
+            banner: setup.banner,
+            sent_at_login: setup.sent_at_login.clone(),
+            session_id: Vec::new(),
+            attempts: Vec::new(),
+            goodbye: None,
+            packets: Vec::new(),
+            exchanges: 0,
+            data: Vec::new(),
+            incoming: Vec::new(),
+        }
+    }
+
+    pub(super) fn act(&mut self, now: Duration) -> bool {
+        let mut any = false;
+        loop {
+            let mut incoming = std::mem::take(&mut self.incoming);
+            let progress = match self.ssh.handle_input(&mut incoming, now) {
+                Ok(progress) => progress,
+                Err(_) => return any,
+            };
+            if let Some(payload) = progress.payload {
+                self.data
+                    .extend_from_slice(channel_data(&incoming[payload.clone()]));
+                self.packets.push(incoming[payload].to_vec());
+            }
+            incoming.drain(..progress.consumed);
+            self.incoming = incoming;
+            let mut told = false;
+            while let Some(event) = self.ssh.poll_event() {
+                told = true;
+                self.react(event, now);
+            }
+            if progress.consumed == 0 && !told {
+                return any;
+            }
+            any = true;
+        }
+    }
+
+    pub(super) fn react(&mut self, event: ServerEvent, now: Duration) {
+        match event {
+            ServerEvent::KeyExchanged(exchange) => {
+                self.exchanges += 1;
+                self.session_id = exchange.session_id;
+            }
+            ServerEvent::SignExchangeHash(request) => {
+                let signature = self.key.sign(&request.data);
+                self.ssh.signed(request.id, &signature, now).unwrap();
+            }
+            ServerEvent::AuthAttempt(attempt) => {
+                let proven = matches!(
+                    attempt.method,
+                    AuthMethod::PublicKey {
+                        proof: KeyProof::Query | KeyProof::Verified,
+                        ..
+                    }
+                );
+                self.attempts.push((attempt.user, attempt.method));
+                if let Some(banner) = self.banner.take() {
+                    self.ssh.banner(banner);
+                }
+                if proven && self.trusts_ca {
+                    self.ssh.accept(attempt.id, now).unwrap();
+                    for packet in std::mem::take(&mut self.sent_at_login) {
+                        // A mere question about the key is no login yet.
+                        if self.ssh.send_packet(&packet, now).is_err() {
+                            self.sent_at_login.push(packet);
+                        }
+                    }
+                } else {
+                    self.ssh.reject(attempt.id, &["publickey"], now);
+                }
+            }
+            ServerEvent::Disconnected { text, .. } => self.goodbye = Some(text),
+            _ => {}
+        }
+    }
+}
