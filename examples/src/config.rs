@@ -3,6 +3,7 @@
 //! Everything that can be wrong with it is told at once, with the file, the line and what to write
 //! instead. Relative paths start at the folder of the file. Unknown fields are errors.
 //! `policy` and `revocations` may change while the proxy runs; everything else is read once.
+//! Identities are what the file says, so nobody tells when a person logged in: a policy with `max_login_age` is refused.
 //!
 //! ```toml
 //! policy = "policy.toml"                # who may be whom where

@@ -269,6 +269,21 @@ fn all_problems_are_told_at_once_in_the_order_of_the_lines() {
 }
 
 #[test]
+fn a_policy_that_asks_for_what_nobody_here_can_tell_is_refused_by_name() {
+    let Some(folder) = Folder::new() else { return };
+    for (name, asked) in [
+        ("max_login_age", "max_login_age = \"1h\""),
+        ("agent_forwarding", "permit = [\"agent_forwarding\"]"),
+    ] {
+        folder.write("policy.toml", &format!("{POLICY}{asked}\n"), 0o644);
+        let said = folder.refused(GOOD);
+        let expected = format!("it asks for `{name}`, which cannot be enforced here");
+        assert!(said.contains(&expected), "{said}");
+        assert!(said.starts_with("policy.toml: line 10:"), "{said}");
+    }
+}
+
+#[test]
 fn names_and_tokens_must_be_told_apart() {
     let Some(folder) = Folder::new() else { return };
     let (_, identity) = GOOD.split_once("[[identity]]").unwrap();
