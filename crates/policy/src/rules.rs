@@ -145,7 +145,11 @@ impl Rules {
     /// Whether any rule of `include` holds.
     pub(crate) fn includes(&self, groups: &[RuleGroup], facts: &Facts<'_>, stance: Stance) -> bool {
         let holds = |rule: &Rule| rule.holds(groups, facts, List::Include, stance);
-        let index = self.include_index.as_ref();
+        // Where a missing attribute counts as a match, rules are met that the request has no key for.
+        let index = self
+            .include_index
+            .as_ref()
+            .filter(|_| !stance.counts(RuleOutcome::Missing));
         match index.and_then(|index| index.pick(&self.include, facts)) {
             Some(picked) => {
                 let mut rules = picked.as_slice().iter();

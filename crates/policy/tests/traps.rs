@@ -256,6 +256,24 @@ fn an_exclude_of_what_was_not_supplied_opens_no_door_unless_the_policy_says_so()
 }
 
 #[test]
+fn a_missing_attribute_is_met_by_an_excluded_group_of_any_length() {
+    for length in [1, 8, 9, 300] {
+        let rules: Vec<_> = (0..length)
+            .map(|number| format!("{{ country = \"A{}\" }}", number % 10))
+            .collect();
+        let group = format!(
+            "[[rule_group]]\nname = \"g\"\ninclude = [{}]",
+            rules.join(", ")
+        );
+        let lines = format!("{STAFF}\nexclude = [{{ rule_group = \"g\" }}]\n{group}");
+        assert!(!Asked::by("ann@example.com").is_let_in(&lines), "{length}");
+        let mut elsewhere = Asked::by("ann@example.com");
+        elsewhere.network.country = Some("PT".into());
+        assert!(elsewhere.is_let_in(&lines), "{length}");
+    }
+}
+
+#[test]
 fn a_stale_posture_result_is_none() {
     let lines = format!(
         "{STAFF}\nrequire = [{{ device_posture = {{ check = \"disk\", max_age = \"10m\" }} }}]"

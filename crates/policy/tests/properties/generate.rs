@@ -1,5 +1,7 @@
 //! Random documents and requests over small alphabets, so that they meet.
 
+use std::ops::Range;
+
 use std::time::Duration;
 
 use policy::{Device, Group, Identity, IdentityKind, Network, PostureResult, Request, Target};
@@ -47,8 +49,13 @@ pub(crate) fn rule(groups: usize) -> BoxedStrategy<Rule> {
 }
 
 fn lists(groups: usize) -> impl Strategy<Value = Lists> {
+    lists_of(groups, 1..4)
+}
+
+/// Lists with this many rules to include.
+fn lists_of(groups: usize, includes: Range<usize>) -> impl Strategy<Value = Lists> {
     (
-        vec(rule(groups), 1..4),
+        vec(rule(groups), includes),
         vec(rule(groups), 0..2),
         vec(rule(groups), 0..2),
     )
@@ -88,10 +95,7 @@ pub(crate) fn policy(groups: usize) -> impl Strategy<Value = Policy> {
         })
 }
 
-fn application(
-    groups: usize,
-    policies: std::ops::Range<usize>,
-) -> impl Strategy<Value = Application> {
+fn application(groups: usize, policies: Range<usize>) -> impl Strategy<Value = Application> {
     let ports = subsequence(PORTS, 1..=PORTS.len());
     let (include, exclude) = (
         subsequence(ENVS, 1..=ENVS.len()),
@@ -116,11 +120,11 @@ fn application(
 }
 
 pub(crate) fn document() -> impl Strategy<Value = Document> {
-    with_groups(vec(application(3, 0..5), 0..4).boxed())
+    with_groups(vec(application(3, 0..5), 0..4).boxed(), 1..4)
 }
 
-/// A document that is looked at through an index: many policies of one application, many rules of one `include`, or more
-/// applications for one target than an index gathers.
+/// A document that is looked at through an index: many policies of one application, many rules of one `include` of a policy
+/// or a rule group, or more applications for one target than an index gathers.
 pub(crate) fn long_document() -> impl Strategy<Value = Document> {
     let policies = vec(application(3, 9..40), 1..3);
     let applications = vec(application(3, 0..2), 60..90);
@@ -134,11 +138,25 @@ pub(crate) fn long_document() -> impl Strategy<Value = Document> {
             applications
         })
     });
-    with_groups(prop_oneof![policies, applications, rules].boxed())
+    let long = prop_oneof![policies, applications, rules].boxed();
+    // What a group leaves out when it is excluded shows only where the rest lets somebody in.
+    let short = vec(application(3, 1..5), 1..4).prop_map(|mut applications| {
+        for policy in applications.iter_mut().flat_map(|it| &mut it.policies) {
+            policy.lists.exclude = vec![Rule::Groups(vec![2])];
+        }
+        applications
+    });
+    let short = short.boxed();
+    prop_oneof![3 => with_groups(long, 1..4), 1 => with_groups(short, 9..20)]
 }
 
-fn with_groups(applications: BoxedStrategy<Vec<Application>>) -> impl Strategy<Value = Document> {
-    (lists(0), lists(1), lists(2), applications).prop_map(|(a, b, c, applications)| Document {
+/// With rule groups that have this many rules to include.
+fn with_groups(
+    applications: BoxedStrategy<Vec<Application>>,
+    includes: Range<usize>,
+) -> impl Strategy<Value = Document> {
+    let group = |index| lists_of(index, includes.clone());
+    (group(0), group(1), group(2), applications).prop_map(|(a, b, c, applications)| Document {
         groups: vec![a, b, c],
         applications,
     })
