@@ -251,7 +251,7 @@ fn show(file: &Path, out: &mut dyn Write) -> Result<(), ToolError> {
                 writeln!(out, "hash: {}", ssh_key::Fingerprint::Sha256(hash))?;
             }
             KeyHash::Sha1(hash) => {
-                let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+                let hex = tool::hex(hash.as_ref());
                 writeln!(out, "hash: SHA1:{hex}")?;
             }
         }

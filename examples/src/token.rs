@@ -36,7 +36,7 @@ impl TokenHash {
 
     /// The 64 hexadecimal digits that [`from_hex`](Self::from_hex) reads.
     pub fn to_hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        crate::tool::hex(&self.0)
     }
 }
 

@@ -11,6 +11,7 @@ use super::ConfigError;
 use super::files;
 use super::keys::{public_file, resolve};
 use super::reader::{Reader, Table};
+use crate::tool::hex;
 
 /// Hex digits of a document's SHA-256 in the version of the rules.
 const VERSION_DIGITS: usize = 16;
@@ -118,7 +119,7 @@ fn parse(
 
 fn digest(text: &str) -> String {
     let hash = Sha256::digest(text);
-    let digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = hex(&hash);
     digits.chars().take(VERSION_DIGITS).collect()
 }
 

@@ -6,16 +6,15 @@ use std::time::Duration;
 
 use clap::Args;
 use session_log::{
-    CloudflareEvent, CloudflareExit, CloudflareMetadata, CloudflareReader, CloudflareSource,
-    Identity, LogId, Now, Recipient, Record, Suite, Writer, WriterConfig, WriterPolicy,
+    CloudflareEvent, CloudflareExit, CloudflareMetadata, CloudflareReader, CloudflareSource, LogId,
+    Now, Recipient, Record, Suite, Writer, WriterConfig, WriterPolicy,
 };
-use zeroize::Zeroizing;
 
 use super::afterwards::{now, read_recipients};
 use super::export::ERROR_ALERT;
 use super::output::{NewFile, PRIVATE};
 use super::progress::Prints;
-use super::read::{read_pieces, read_text};
+use super::read::{read_identity, read_pieces};
 use super::signing::{Signer, Signing};
 use super::{SshlogError, seed};
 
@@ -52,14 +51,7 @@ pub(super) fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<bool, SshlogError> {
-    let text = Zeroizing::new(read_text(&arguments.identity)?);
-    let identity = Identity::from_cloudflare(&text)
-        .or_else(|_| Identity::from_text(&text))
-        .map_err(|error| SshlogError::Key {
-            file: arguments.identity.clone(),
-            error,
-        })?;
-    let mut reader = CloudflareReader::new(identity)?;
+    let mut reader = CloudflareReader::new(read_identity(&arguments.identity)?)?;
     let mut import = Import {
         recipients: read_recipients(&arguments.recipient)?,
         signer: arguments.signing.signer()?,

@@ -8,10 +8,12 @@ use session_log::{
     SegmentInfo,
 };
 
+use super::moment::since_1970;
 use super::progress::Prints;
-use super::read::{print_verdict, read_log, read_signers};
+use super::read::{print_verdict, read_log, read_signers, say_if_unchecked};
 use super::signatures::Signatures;
 use super::{InspectArguments, SshlogError, VerifyArguments, is_accepted};
+use crate::tool::hex;
 
 pub(super) fn verify(
     arguments: &VerifyArguments,
@@ -75,17 +77,9 @@ pub(super) fn inspect(
     }
     let verdict = &judged.verdict;
     print_verdict(verdict, out)?;
-    if arguments.signers.is_none() {
-        writeln!(
-            err,
-            "sshlog: the signer was not checked; name the trusted ones with --signers FILE"
-        )?;
-    }
-    Ok(is_accepted(
-        verdict,
-        arguments.signers.is_some(),
-        &arguments.allow,
-    ))
+    let is_checked = arguments.signers.is_some();
+    say_if_unchecked(is_checked, err)?;
+    Ok(is_accepted(verdict, is_checked, &arguments.allow))
 }
 
 fn print_segment(segment: &SegmentInfo, out: &mut dyn Write) -> Result<(), SshlogError> {
@@ -96,19 +90,10 @@ fn print_segment(segment: &SegmentInfo, out: &mut dyn Write) -> Result<(), Sshlo
         segment.suite.id(),
         segment.suite.name()
     )?;
-    writeln!(
-        out,
-        "  created {}.{:03} s since 1970",
-        segment.created_unix_ms / 1_000,
-        segment.created_unix_ms % 1_000
-    )?;
+    writeln!(out, "  created {}", since_1970(segment.created_unix_ms))?;
     for recipient in &segment.recipients {
         let kem = Kem::from_id(recipient.kem_id).map_or("unknown", Kem::name);
-        let id: String = recipient
-            .key_id
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let id = hex(&recipient.key_id);
         writeln!(
             out,
             "  recipient {kem} {}",
@@ -143,18 +128,13 @@ fn print_checkpoint(checkpoint: &CheckpointInfo, out: &mut dyn Write) -> Result<
 
 /// What whoever recovered the log says of what was found.
 fn print_attestation(found: &Attestation, out: &mut dyn Write) -> Result<(), SshlogError> {
-    let digest: String = found
-        .found_sha256
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
     writeln!(
         out,
-        "recovered     {} of {} bytes kept of a log with SHA-256 {digest}, found at {}.{:03} s since 1970",
+        "recovered     {} of {} bytes kept of a log with SHA-256 {}, found at {}",
         found.kept_bytes,
         found.found_bytes,
-        found.unix_ms / 1_000,
-        found.unix_ms % 1_000
+        hex(&found.found_sha256),
+        since_1970(found.unix_ms)
     )?;
     Ok(())
 }

@@ -40,6 +40,11 @@ impl Moment {
     }
 }
 
+/// A stamp as it stands in a log, to the millisecond.
+pub(super) fn since_1970(unix_ms: u64) -> String {
+    format!("{}.{:03} s since 1970", unix_ms / 1_000, unix_ms % 1_000)
+}
+
 /// When, by the calendar, the log's clock stood at 0: as far as it is known from what was read.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Calendar {

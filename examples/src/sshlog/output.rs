@@ -27,13 +27,7 @@ impl NewFile {
             .create_new(true)
             .mode(mode)
             .open(name);
-        let file = opened.map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => SshlogError::Exists { file: name.into() },
-            _ => SshlogError::Write {
-                file: name.into(),
-                error,
-            },
-        })?;
+        let file = opened.map_err(not_made(name))?;
         Ok(NewFile {
             name: name.into(),
             file: BufWriter::new(file),
@@ -83,4 +77,13 @@ pub(super) fn write_new(name: &Path, mode: u32, contents: &[u8]) -> Result<(), S
             error,
         })?;
     file.keep()
+}
+
+/// Why what must not exist yet could not be made.
+pub(super) fn not_made(name: &Path) -> impl FnOnce(io::Error) -> SshlogError {
+    let file = name.to_path_buf();
+    |error| match error.kind() {
+        io::ErrorKind::AlreadyExists => SshlogError::Exists { file },
+        _ => SshlogError::Write { file, error },
+    }
 }

@@ -7,9 +7,10 @@ use clap::Args;
 use session_log::{ProofError, Prover, ReadMode, check_proof};
 
 use super::json::line;
+use super::moment::since_1970;
 use super::output::{PRIVATE, write_new};
 use super::progress::Prints;
-use super::read::{opening_config, read_bytes, read_pieces, read_signers};
+use super::read::{opening_config, read_bytes, read_pieces, read_signers, say_if_unchecked};
 use super::{Allow, Opening, SshlogError};
 
 #[derive(Debug, Args)]
@@ -67,14 +68,11 @@ pub(super) fn prove(
         Ok(!prover.is_covered() && !prover.is_stopped())
     })?;
     let proof = prover.finish()?;
-    match &signers {
+    if let Some(signers) = &signers {
         // Whoever gets the proof will check it like this.
-        Some(signers) => check_proof(&proof, signers).map(|_| ())?,
-        None => writeln!(
-            err,
-            "sshlog: the signer was not checked; name the trusted ones with --signers FILE"
-        )?,
+        check_proof(&proof, signers)?;
     }
+    say_if_unchecked(signers.is_some(), err)?;
     write_new(&arguments.out, PRIVATE, &proof)?;
     writeln!(
         out,
@@ -112,14 +110,13 @@ pub(super) fn check(
     }
     writeln!(
         err,
-        "proven: frame {} of segment {} of log {}, opened by {}; signed with the first {} frames at {}.{:03} s since 1970",
+        "proven: frame {} of segment {} of log {}, opened by {}; signed with the first {} frames at {}",
         proven.seq,
         proven.segment,
         proven.log_id,
         proven.signer,
         proven.covered_frames,
-        proven.signed_unix_ms / 1_000,
-        proven.signed_unix_ms % 1_000
+        since_1970(proven.signed_unix_ms)
     )?;
     Ok(true)
 }

@@ -11,6 +11,7 @@ use session_log::{
 use zeroize::Zeroizing;
 
 use super::input::Input;
+use super::moment::since_1970;
 use super::progress::{Prints, Progress};
 use super::{Allow, Allowance, Keys, Opening, SshlogError};
 
@@ -168,13 +169,11 @@ fn judge_granter(
             }
         },
     };
-    let unix_ms = sidecar.granted_unix_ms();
+    let when = since_1970(sidecar.granted_unix_ms());
     writeln!(
         err,
-        "sshlog: {}: granted by {who}, at {}.{:03} s since 1970",
-        file.display(),
-        unix_ms / 1_000,
-        unix_ms % 1_000
+        "sshlog: {}: granted by {who}, at {when}",
+        file.display()
     )?;
     Ok(())
 }
@@ -312,13 +311,23 @@ pub(super) fn conclude(
     out.flush()?;
     print_verdict(verdict, err)?;
     strays.tell(err)?;
+    say_if_unchecked(keys.opening.signers.is_some(), err)?;
+    Ok(is_good(verdict, keys))
+}
+
+/// Whether the log was read, and is what was asked for.
+pub(super) fn is_good(verdict: &Verdict, keys: &Keys) -> bool {
     let is_checked = keys.opening.signers.is_some();
-    if !is_checked {
-        writeln!(
-            err,
-            "sshlog: the signer was not checked; name the trusted ones with --signers FILE"
-        )?;
+    verdict.decryption == Decryption::Ok && super::is_accepted(verdict, is_checked, &keys.allow)
+}
+
+/// Nothing but `--signers` says whose signatures count.
+pub(super) fn say_if_unchecked(is_checked: bool, err: &mut dyn Write) -> io::Result<()> {
+    if is_checked {
+        return Ok(());
     }
-    let readable = verdict.decryption == Decryption::Ok;
-    Ok(readable && super::is_accepted(verdict, is_checked, &keys.allow))
+    writeln!(
+        err,
+        "sshlog: the signer was not checked; name the trusted ones with --signers FILE"
+    )
 }

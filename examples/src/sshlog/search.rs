@@ -12,8 +12,8 @@ use session_log::{Event, Record, RecordView, Sanitizer, Style, Value, kind_name}
 use super::input::logs_of;
 use super::moment::Calendar;
 use super::progress::Prints;
-use super::read::{print_verdict, read_log, reader_config};
-use super::{Keys, SshlogError, is_accepted};
+use super::read::{is_good, print_verdict, read_log, reader_config, say_if_unchecked};
+use super::{Keys, SshlogError};
 use lines::{Line, Lines, Stream};
 
 #[derive(Debug, Args)]
@@ -88,12 +88,7 @@ pub(super) fn run(
         found += search.found;
     }
     out.flush()?;
-    if arguments.keys.opening.signers.is_none() {
-        writeln!(
-            err,
-            "sshlog: the signer was not checked; name the trusted ones with --signers FILE"
-        )?;
-    }
+    say_if_unchecked(arguments.keys.opening.signers.is_some(), err)?;
     match bad.len() {
         0 => Ok(found > 0),
         count => Err(SshlogError::NotGood { count }),
@@ -131,8 +126,7 @@ impl Search<'_> {
             writeln!(self.out, "{}", self.found)?;
         }
         let verdict = &judged.verdict;
-        let good = verdict.decryption == session_log::Decryption::Ok
-            && is_accepted(verdict, keys.opening.signers.is_some(), &keys.allow);
+        let good = is_good(verdict, keys);
         if !good {
             self.out.flush()?;
             writeln!(err, "sshlog: {}:", log.display())?;

@@ -1,14 +1,14 @@
 //! What is signed in a log, and the signatures, as files for `ssh-keygen -Y verify`.
 
 use std::fs::DirBuilder;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use session_log::{Event, Statement};
 
 use super::SshlogError;
-use super::output::{NewFile, PUBLIC, write_new};
+use super::output::{NewFile, PUBLIC, not_made, write_new};
 
 /// A folder that is filled while a log is read. Of segment N it holds
 ///
@@ -29,15 +29,7 @@ impl Signatures {
         DirBuilder::new()
             .mode(0o700)
             .create(folder)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::AlreadyExists => SshlogError::Exists {
-                    file: folder.into(),
-                },
-                _ => SshlogError::Write {
-                    file: folder.into(),
-                    error,
-                },
-            })?;
+            .map_err(not_made(folder))?;
         Ok(Signatures {
             folder: folder.into(),
             segment: 0,

@@ -240,7 +240,7 @@ impl Relay {
             Err(why) => {
                 write_refusal(0, from, name, why, out);
                 if want_reply {
-                    self.global.answer(from, refusal(), out)?;
+                    self.global.refuse(from, out)?;
                 }
             }
         }
@@ -297,7 +297,7 @@ impl Relay {
     ) -> Result<(), RelayError> {
         record_request(Leg::Target, ANNOUNCEMENT, want_reply, out);
         if want_reply {
-            self.global.answer(Leg::Target, refusal(), out)?;
+            self.global.refuse(Leg::Target, out)?;
         }
         match out.host_keys().map(|keys| keys.announced(packet)) {
             Some(Ok(NextStep::Ask(request))) => {

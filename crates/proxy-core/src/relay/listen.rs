@@ -25,6 +25,18 @@ pub(super) enum Listener {
     Socket(String),
 }
 
+impl From<&ListenRequest<'_>> for Listener {
+    fn from(request: &ListenRequest<'_>) -> Self {
+        let host = request.host.into();
+        if request.is_socket {
+            Self::Socket(host)
+        } else {
+            let port = request.port;
+            Self::Tcp { host, port }
+        }
+    }
+}
+
 /// Where the target listens for the client.
 #[derive(Debug, Default)]
 pub(super) struct Listeners(Vec<Listener>);
@@ -91,14 +103,7 @@ impl Relay {
                 port: request.port,
             });
         }
-        let listener = if request.is_socket {
-            Listener::Socket(request.host.into())
-        } else {
-            Listener::Tcp {
-                host: request.host.into(),
-                port: request.port,
-            }
-        };
+        let listener = Listener::from(&request);
         if want_reply {
             let answer = Answer::AboutListener(request.act, listener);
             self.global.push(Leg::Client, answer)?;
@@ -116,12 +121,8 @@ impl Relay {
     ) -> Result<ListenRequest<'a>, &'static str> {
         let not_granted = "remote forwarding is not granted";
         let request = request.ok_or(not_granted)?;
-        let is_meant = |it: &Listener| match it {
-            Listener::Tcp { host, port } => {
-                !request.is_socket && host == request.host && *port == request.port
-            }
-            Listener::Socket(path) => request.is_socket && path == request.host,
-        };
+        let meant = Listener::from(&request);
+        let is_meant = |it: &Listener| *it == meant;
         let (held, awaited) = (&self.listeners.0, || self.global.awaited_listeners());
         match request.act {
             Act::End if held.iter().any(is_meant) => Ok(request),
