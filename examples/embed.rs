@@ -57,9 +57,9 @@ fn main() -> Result<(), Box<dyn Error>> {
                     target = Some(TargetHost::new("Linux\n")?);
                     session.handle(Input::TargetConnected, NOW);
                 }
-                Output::Log(page) => {
-                    println!("log     {} sealed bytes", page.len());
-                    session.handle(Input::LogWritten, NOW);
+                Output::Log(id, page) => {
+                    println!("log     {} sealed bytes for {id}", page.len());
+                    session.handle(Input::LogWritten(id), NOW);
                 }
                 Output::Send(leg, bytes) => {
                     match (leg, &mut target) {

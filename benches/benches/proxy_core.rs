@@ -142,7 +142,7 @@ impl World {
                     self.target = Some(ServerEnd::new(self.kex));
                     self.session.handle(Input::TargetConnected, NOW);
                 }
-                Output::Log(_) => self.session.handle(Input::LogWritten, NOW),
+                Output::Log(id, _) => self.session.handle(Input::LogWritten(id), NOW),
                 Output::Send(leg, bytes) => {
                     match leg {
                         Leg::Client => self.person.hear(&bytes),
@@ -176,9 +176,9 @@ impl World {
             bytes = &bytes[taken..];
             while let Some(output) = self.session.poll_output() {
                 match output {
-                    Output::Log(page) => {
+                    Output::Log(id, page) => {
                         black_box(&page);
-                        self.session.handle(Input::LogWritten, NOW);
+                        self.session.handle(Input::LogWritten(id), NOW);
                     }
                     Output::Send(leg, bytes) => self
                         .session

@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::{Buf, Bytes};
 use proxy_core::{
-    ConnectFailure, ConnectionInfo, Current, EventKind, Gateway, Input, Leg, Now, Output, Rules,
-    Session,
+    AccessEvent, ConnectFailure, ConnectionInfo, Current, EventKind, Gateway, Input, Leg, Now,
+    Output, Rules, Session, SessionId,
 };
 use rustix::net::sockopt;
 use tokio::io::{AsyncWriteExt, Interest, Ready};
@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 
 use crate::events::Events;
 use crate::in_force::InForce;
-use crate::log_store::{LogStore, Pages};
+use crate::log_store::{LogStore, Logs};
 
 /// How long a closing connection may take to accept some of what was still to be said.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
@@ -89,7 +89,6 @@ pub async fn run(
     };
     let id = session.id();
     tracing::debug!(session = %id, "accepted");
-    let log = Pages::new(&deps.logs, id.to_string());
     let mut driver = Driver {
         deps,
         session,
@@ -101,7 +100,7 @@ pub async fn run(
         target: None,
         connecting: None,
         route: (host, port),
-        log,
+        logs: Logs::new(&deps.logs),
         stopping: false,
         has_begun: false,
         is_cut_off: false,
@@ -240,7 +239,7 @@ struct Driver<'a> {
     target: Option<Connection>,
     connecting: Option<Connecting>,
     route: (String, u16),
-    log: Pages,
+    logs: Logs,
     stopping: bool,
     /// The client was let in.
     has_begun: bool,
@@ -252,7 +251,7 @@ enum Woken {
     Ready(Leg, Ready),
     Connected(Result<TcpStream, ConnectFailure>),
     Timeout,
-    LogWritten(io::Result<()>),
+    LogWritten(SessionId, io::Result<()>),
     RulesChanged,
     Shutdown,
 }
@@ -301,7 +300,7 @@ impl Driver<'_> {
             Woken::Timeout => return self.session.handle_timeout(self.clock.now()),
             // They were looked at before.
             Woken::RulesChanged => return,
-            Woken::LogWritten(written) => return self.log_answered(&written),
+            Woken::LogWritten(session, written) => return self.log_answered(session, &written),
             Woken::Connected(connected) => {
                 self.connecting = None;
                 match connected {
@@ -358,7 +357,7 @@ impl Driver<'_> {
             ready = ready(self.target.as_ref(), target_interest) => Woken::Ready(Leg::Target, ready),
             connected = connecting => Woken::Connected(connected),
             () = timer => Woken::Timeout,
-            written = self.log.written() => Woken::LogWritten(written),
+            (session, written) = self.logs.written() => Woken::LogWritten(session, written),
             Ok(()) = self.changes.changed() => Woken::RulesChanged,
             () = asked_to_stop, if !self.stopping => Woken::Shutdown,
         }
@@ -417,7 +416,7 @@ impl Driver<'_> {
 
     /// Nothing overtakes a page of the log that is being written, unless the session has given it up.
     fn next_output(&mut self) -> Option<Output> {
-        let waits = self.log.is_writing() && !self.session.is_over();
+        let waits = self.logs.is_writing() && self.session.awaits_log();
         if waits {
             return None;
         }
@@ -427,32 +426,26 @@ impl Driver<'_> {
     fn perform(&mut self, output: Output) {
         match output {
             Output::Event(event) => {
-                match &event.kind {
-                    EventKind::SessionStart { .. } => self.has_begun = true,
-                    EventKind::SessionEnd { reason, .. } => {
-                        self.is_cut_off = reason.is_loss_of_access();
-                    }
-                    _ => {}
-                }
+                self.note(&event);
                 self.deps.events.write(&event);
             }
             Output::Reevaluate => self.reevaluate(),
             Output::ConnectTarget => self.connecting = Some(Box::pin(connect(self.route.clone()))),
-            Output::Log(page) => {
+            Output::Log(session, page) => {
                 let written = if self.has_begun {
-                    self.log.write(page)
+                    self.logs.write(session, page)
                 } else {
                     // The rules are held, and nobody waits for a disk while they are.
-                    self.log.write_aside(page)
+                    self.logs.write_aside(session, page)
                 };
                 if let Some(written) = written {
-                    self.log_answered(&written);
+                    self.log_answered(session, &written);
                 }
             }
             // The examples keep the authority's key in memory; nobody else is there to sign.
-            Output::SignCertificate(_) => {
-                self.session.handle(Input::SigningFailed, self.clock.now())
-            }
+            Output::SignCertificate(request) => self
+                .session
+                .handle(Input::SigningFailed(request.session), self.clock.now()),
             Output::Send(leg, bytes) => {
                 if let Some(connection) = connection(&mut self.client, &mut self.target, leg) {
                     connection.queue.push_back(bytes);
@@ -468,12 +461,27 @@ impl Driver<'_> {
         }
     }
 
-    fn log_answered(&mut self, written: &io::Result<()>) {
+    fn note(&mut self, event: &AccessEvent) {
+        let session = event.subject.session;
+        let is_own = session == self.session.id();
+        match &event.kind {
+            EventKind::SessionStart { .. } if is_own => self.has_begun = true,
+            EventKind::SessionEnd { reason, .. } if is_own => {
+                self.is_cut_off = reason.is_loss_of_access();
+            }
+            _ => {}
+        }
+        if event.kind.is_last() {
+            self.logs.end(session);
+        }
+    }
+
+    fn log_answered(&mut self, session: SessionId, written: &io::Result<()>) {
         let answer = match written {
-            Ok(()) => Input::LogWritten,
+            Ok(()) => Input::LogWritten(session),
             Err(error) => {
-                tracing::error!(session = %self.session.id(), %error, "the log cannot be written");
-                Input::LogFailed
+                tracing::error!(%session, %error, "the log cannot be written");
+                Input::LogFailed(session)
             }
         };
         self.session.handle(answer, self.clock.now());
@@ -482,7 +490,7 @@ impl Driver<'_> {
     /// Gives both peers a bounded time to take what was said last.
     async fn finish(&mut self) {
         let at_most = if self.is_cut_off { CUT_OFF } else { DRAIN_CAP };
-        let (client, target, log) = (&mut self.client, self.target.as_mut(), &mut self.log);
+        let (client, target, logs) = (&mut self.client, self.target.as_mut(), &mut self.logs);
         let goodbye = async {
             let target = async {
                 if let Some(target) = target {
@@ -493,12 +501,10 @@ impl Driver<'_> {
             linger(&mut client.stream).await;
         };
         // What a session that is over has still to say to its log is on the way; a disk that is stuck is not waited for.
-        let log = async {
-            if log.is_writing() {
-                let _ = timeout(CUT_OFF, log.written()).await;
-            }
-        };
-        let _ = tokio::join!(timeout(at_most, goodbye), log);
+        let _ = tokio::join!(
+            timeout(at_most, goodbye),
+            timeout(CUT_OFF, logs.all_written())
+        );
     }
 }
 

@@ -1,7 +1,9 @@
 //! Where session logs are kept: a folder with one file a session.
 
+mod logs;
 mod pages;
 
+pub use logs::Logs;
 pub use pages::Pages;
 
 use std::fs::{File, OpenOptions};

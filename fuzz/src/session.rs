@@ -256,7 +256,7 @@ impl World {
                 2 => self.change_rules(true),
                 3 => self.change_rules(false),
                 // Words of the driver that nobody asked for change nothing.
-                _ => self.session.handle(In::Signed(b""), self.now),
+                _ => self.session.handle(In::Signed(self.session.id(), b""), self.now),
             },
             _ => self.session.handle(In::TargetConnected, self.now),
         }
@@ -313,13 +313,13 @@ impl World {
             match output {
                 Output::Event(event) => self.note(&event.kind),
                 Output::ConnectTarget => self.connect(),
-                Output::Log(page) if self.is_log_slow => {
+                Output::Log(_, page) if self.is_log_slow => {
                     self.is_log_slow = false;
                     self.unwritten_page.get_or_insert(page.to_vec());
                 }
                 // What follows a page that a session that is over did not wait for.
-                Output::Log(_) if self.unwritten_page.is_some() => self.fail(),
-                Output::Log(page) => self.write(&page),
+                Output::Log(..) if self.unwritten_page.is_some() => self.fail(),
+                Output::Log(_, page) => self.write(&page),
                 Output::Send(leg, bytes) => self.deliver(leg, &bytes),
                 Output::SignCertificate(_) => unreachable!("the authority is local"),
                 Output::Reevaluate => unreachable!("the policy has no times"),
@@ -411,14 +411,14 @@ impl World {
                 }
             }
         }
-        self.session.handle(In::LogWritten, self.now);
+        self.session.handle(In::LogWritten(self.session.id()), self.now);
     }
 
     fn fail(&mut self) {
         self.log_failed = true;
         self.arrived_at_failure
             .get_or_insert([self.arrived.client, self.arrived.target]);
-        self.session.handle(In::LogFailed, self.now);
+        self.session.handle(In::LogFailed(self.session.id()), self.now);
     }
 
     fn deliver(&mut self, leg: Leg, bytes: &[u8]) {

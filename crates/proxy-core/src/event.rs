@@ -142,6 +142,14 @@ pub enum EventKind {
     Channel(ChannelEvent),
 }
 
+impl EventKind {
+    /// Whether nothing of this session follows: no event, and no page of its log.
+    #[must_use]
+    pub const fn is_last(&self) -> bool {
+        matches!(self, Self::AccessDenied { .. } | Self::SessionEnd { .. })
+    }
+}
+
 /// What happened on a channel. Channel numbers are those of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "event")]

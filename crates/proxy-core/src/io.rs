@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 
 use bytes::Bytes;
 
-use crate::{AccessEvent, Current, Leg};
+use crate::{AccessEvent, Current, Leg, SessionId};
 
 /// What the driver tells a session, with [`crate::Session::handle`].
 #[derive(Debug)]
@@ -19,14 +19,14 @@ pub enum Input<'a> {
     TargetConnected,
     /// [`Output::ConnectTarget`] did not succeed.
     TargetUnreachable(ConnectFailure),
-    /// The oldest unanswered [`Output::Log`] stands where logs are kept.
-    LogWritten,
-    /// The oldest unanswered [`Output::Log`] could not be written, wholly or in part.
-    LogFailed,
-    /// The answer to [`Output::SignCertificate`]: an SSH signature blob (`string algorithm, string signature`).
-    Signed(&'a [u8]),
-    /// The signer refused or cannot be reached.
-    SigningFailed,
+    /// The oldest unanswered [`Output::Log`] of this session stands where logs are kept.
+    LogWritten(SessionId),
+    /// The oldest unanswered [`Output::Log`] of this session could not be written, wholly or in part.
+    LogFailed(SessionId),
+    /// The answer to [`Output::SignCertificate`] of this session: an SSH signature blob (`string algorithm, string signature`).
+    Signed(SessionId, &'a [u8]),
+    /// The signer refused, or cannot be reached.
+    SigningFailed(SessionId),
     /// The rules or the facts have changed, or [`Output::Reevaluate`] asked for them. The session is decided about again, at whatever
     /// stage it is: nothing begins under rules older than the last that were brought, and what is no longer allowed ends with a message to the person.
     Reevaluate(Box<Current>),
@@ -63,11 +63,13 @@ pub enum Output {
     /// Open a connection to the target of [`crate::ConnectionInfo`]; answer [`Input::TargetConnected`] or
     /// [`Input::TargetUnreachable`].
     ConnectTarget,
-    /// Append to the session's log; answer [`Input::LogWritten`] or [`Input::LogFailed`]. Nothing passes before; deadlines, new rules
-    /// and a shutdown may be brought meanwhile, and what then comes out waits for the page too, unless the session is over by then.
-    Log(Bytes),
+    /// Append to the log of this session, which is the connection's own or one inside it; answer [`Input::LogWritten`] or
+    /// [`Input::LogFailed`]. Nothing passes before; deadlines, new rules and a shutdown may be brought meanwhile, and what then comes
+    /// out waits for the page too, for as long as [`awaits_log`](crate::Session::awaits_log) says. The first page of a session makes its
+    /// log; after the event that [is its last](crate::EventKind::is_last) none follows, and none that was given before is answered any more.
+    Log(SessionId, Bytes),
     /// Have this signed by the certificate authority that it names; answer [`Input::Signed`] or [`Input::SigningFailed`].
-    /// Only with [`crate::Ca::Remote`]; one question is open at a time.
+    /// Only with [`crate::Ca::Remote`]; one question of a session is open at a time.
     SignCertificate(SigningRequest),
     /// It is time to decide again: answer [`Input::Reevaluate`] with the rules and facts as they are now. Without an answer within a second
     /// the session decides with those that it has.
@@ -81,6 +83,8 @@ pub enum Output {
 /// What the certificate authority is asked to sign: exactly one certificate of one session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SigningRequest {
+    /// The session that asks: the connection's own or one inside it.
+    pub session: SessionId,
     /// The bytes to sign.
     pub to_be_signed: Bytes,
     /// The SSH public key blob of the authority that must sign.

@@ -230,6 +230,12 @@ impl Session {
         matches!(self.stage, Stage::Over)
     }
 
+    /// True while a page of the log holds everything up: it was given out, and neither answered nor given up.
+    #[must_use]
+    pub const fn awaits_log(&self) -> bool {
+        self.unanswered_logs > 0
+    }
+
     /// Where the next bytes of a leg's peer go; `None` while that leg is not to be read. That is the back-pressure:
     /// the peer's own TCP window fills up. Follow with [`Input::Received`].
     pub fn read_buffer(&mut self, leg: Leg) -> Option<&mut [u8]> {
@@ -277,13 +283,18 @@ impl Session {
             }
             Input::TargetConnected => self.target_connected(now),
             Input::TargetUnreachable(failure) => self.target_unreachable(failure, now),
-            Input::LogWritten => self.log_answered(true, now),
-            Input::LogFailed => self.log_answered(false, now),
-            Input::Signed(signature) => match &self.stage {
+            Input::LogWritten(id) if id == self.id => self.log_answered(true, now),
+            Input::LogFailed(id) if id == self.id => self.log_answered(false, now),
+            Input::Signed(id, signature) if id == self.id => match &self.stage {
                 Stage::HostCertificates { .. } => self.host_certificate_signed(signature, now),
                 _ => self.certificate_signed(signature, now),
             },
-            Input::SigningFailed => self.signing_failed(now),
+            Input::SigningFailed(id) if id == self.id => self.signing_failed(now),
+            // Of a session that is not here any more.
+            Input::LogWritten(_)
+            | Input::LogFailed(_)
+            | Input::Signed(..)
+            | Input::SigningFailed(_) => {}
             Input::Reevaluate(current) => self.reevaluate(*current, now),
             Input::Shutdown => self.shut_down(now),
         }
@@ -541,7 +552,7 @@ impl Session {
         self.unanswered_logs += 1;
         self.log_deadline
             .get_or_insert(now.mono.saturating_add(self.gateway.timeouts.log));
-        self.outputs.push_back(Output::Log(sealed));
+        self.outputs.push_back(Output::Log(self.id, sealed));
     }
 
     fn collect_output(&mut self) {

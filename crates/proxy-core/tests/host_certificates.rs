@@ -142,7 +142,9 @@ fn who_leaves_while_the_host_authority_is_asked_is_not_waited_for() {
         let mut world = waiting_for_the_authority();
         world.peer_closes(leg);
         // The answer comes too late for anybody.
-        world.session.handle(Input::Signed(&[7; 83]), world.now);
+        world
+            .session
+            .handle(Input::Signed(world.session.id(), &[7; 83]), world.now);
         world.pass(Duration::from_secs(60));
         assert!(world.person.host_keys.is_empty(), "a bare key was shown");
         assert!(world.session.is_over(), "{leg:?} left");

@@ -456,10 +456,13 @@ fn act(world: &mut World, op: Op) {
         Op::Pass(millis) => world.pass(Duration::from_millis(u64::from(millis) * 10)),
         Op::StrayAnswers => {
             world.session.handle(Input::TargetConnected, world.now);
+            world.session.handle(
+                Input::Signed(world.session.id(), b"nobody asked"),
+                world.now,
+            );
             world
                 .session
-                .handle(Input::Signed(b"nobody asked"), world.now);
-            world.session.handle(Input::SigningFailed, world.now);
+                .handle(Input::SigningFailed(world.session.id()), world.now);
             world.run();
         }
     }

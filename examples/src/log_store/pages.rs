@@ -37,6 +37,13 @@ impl Pages {
         self.aside.is_some()
     }
 
+    /// Whether a thread is still at work.
+    pub fn is_busy(&self) -> bool {
+        self.aside
+            .as_ref()
+            .is_some_and(|aside| !aside.is_finished())
+    }
+
     /// Writes a page here and now, where the disk has been quick so far: a thread costs about four times what such a write does.
     /// Otherwise as [`write_aside`](Self::write_aside).
     pub fn write(&mut self, page: Bytes) -> Option<io::Result<()>> {

@@ -36,6 +36,7 @@ impl Session {
             Ca::Remote(_) => {
                 self.outputs
                     .push_back(Output::SignCertificate(SigningRequest {
+                        session: self.id,
                         to_be_signed: Bytes::copy_from_slice(prepared.to_be_signed()),
                         authority: Bytes::copy_from_slice(prepared.authority().blob()),
                     }));

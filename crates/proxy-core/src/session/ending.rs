@@ -43,8 +43,8 @@ impl Session {
 
     /// Answers a login with the reason, as text that every client shows.
     pub(super) fn refuse_login(&mut self, attempt: AuthId, denied: Denied, now: Now) {
-        self.tell_denied(&denied, now);
         self.close_log("refused", &denied.detail, now);
+        self.tell_denied(&denied, now);
         self.client
             .banner(&format!("{}\r\n", self.message(&denied)));
         self.client.reject(attempt, &[LOGIN_METHOD], now.mono);

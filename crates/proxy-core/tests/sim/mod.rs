@@ -353,7 +353,7 @@ impl World {
                             .handle(Input::TargetUnreachable(failure), self.now),
                     }
                 }
-                Output::Log(page) => {
+                Output::Log(_, page) => {
                     self.steps.push(Step::Log(page.to_vec()));
                     if self.log_is_silent {
                         self.unanswered.push(page.to_vec());
@@ -367,7 +367,8 @@ impl World {
                         continue;
                     }
                     if self.setup.signer_fails {
-                        self.session.handle(Input::SigningFailed, self.now);
+                        self.session
+                            .handle(Input::SigningFailed(request.session), self.now);
                         continue;
                     }
                     let seed = [CA_SEED, HOST_CA_SEED]
@@ -375,7 +376,8 @@ impl World {
                         .find(|seed| ed25519(*seed).public_key_blob() == *request.authority)
                         .unwrap();
                     let signature = ed25519(seed).sign(&request.to_be_signed);
-                    self.session.handle(Input::Signed(&signature), self.now);
+                    self.session
+                        .handle(Input::Signed(request.session, &signature), self.now);
                 }
                 Output::Reevaluate => {
                     self.steps.push(Step::Reevaluate);
@@ -424,11 +426,13 @@ impl World {
         let fails = self.setup.log_fails_at.is_some_and(|at| at <= self.pages);
         self.pages += 1;
         if fails {
-            self.session.handle(Input::LogFailed, self.now);
+            self.session
+                .handle(Input::LogFailed(self.session.id()), self.now);
         } else {
             self.log.extend_from_slice(page);
             self.read_log(page);
-            self.session.handle(Input::LogWritten, self.now);
+            self.session
+                .handle(Input::LogWritten(self.session.id()), self.now);
         }
     }
 
