@@ -338,26 +338,22 @@ impl Session {
 
     /// Acts on every deadline that has passed; early calls do nothing.
     pub fn handle_timeout(&mut self, now: Now) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.set_now(now);
+        }
+        if self.unanswered_logs > 0 && self.log_deadline.is_some_and(|at| at <= now.mono) {
+            // What waited for the answer, deadlines included, waits no longer.
+            self.recorder_failed(now);
+        }
         if self.unanswered_logs > 0 {
-            if let Some(recorder) = &mut self.recorder {
-                recorder.set_now(now);
-            }
-            if self
-                .log_deadline
-                .is_some_and(|deadline| deadline <= now.mono)
-            {
-                self.recorder_failed(now);
-            } else {
-                self.recheck_timeout(now);
-            }
+            self.recheck_timeout(now);
             self.advance(now);
             return;
         }
-        if let Some(recorder) = &mut self.recorder {
-            recorder.set_now(now);
-            if recorder.poll_timeout().is_some_and(|at| at <= now.mono) {
-                recorder.handle_timeout();
-            }
+        if let Some(recorder) = &mut self.recorder
+            && recorder.poll_timeout().is_some_and(|at| at <= now.mono)
+        {
+            recorder.handle_timeout();
         }
         if let Err(error) = self.client.handle_timeout(now.mono) {
             self.leg_failed(Leg::Client, &error, now);
