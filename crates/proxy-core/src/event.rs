@@ -189,6 +189,18 @@ pub enum ChannelEvent {
         /// Its name.
         name: String,
     },
+    /// The use of the client's agent was asked for.
+    #[serde(rename = "channel.agent")]
+    Agent {
+        /// The channel.
+        channel: u32,
+    },
+    /// Windows at the client were asked for.
+    #[serde(rename = "channel.x11")]
+    X11 {
+        /// The channel.
+        channel: u32,
+    },
     /// A connection was asked for at the other side.
     #[serde(rename = "channel.forward")]
     Forward {
@@ -198,9 +210,9 @@ pub enum ChannelEvent {
         from: Leg,
         /// The channel type.
         kind: String,
-        /// The host, or the path of a socket.
+        /// The host, or the path of a socket; empty of X11.
         host: String,
-        /// The port, 0 of a socket.
+        /// The port, 0 of a socket and of X11.
         port: u32,
     },
     /// The target was asked to listen for the client.
@@ -209,6 +221,14 @@ pub enum ChannelEvent {
         /// The address, or the path of a socket.
         host: String,
         /// The port; 0 of a socket, and where the target chooses.
+        port: u32,
+    },
+    /// The target listens for the client, as it was asked to.
+    #[serde(rename = "forward.listening")]
+    Listening {
+        /// The address, or the path of a socket.
+        host: String,
+        /// The port, where it was for the target to choose the one that it chose; 0 of a socket.
         port: u32,
     },
     /// Something was refused; channel 0 is the connection itself.

@@ -22,7 +22,9 @@ mod listen;
 mod open;
 mod refusal;
 mod request;
+mod tally;
 mod wire;
+mod x11;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -32,7 +34,7 @@ use policy::{Constraints, Grant, Permissions};
 use session_log::Record;
 
 use self::channel::Channels;
-use self::data::{Stream, release_eof};
+use self::data::{Stream, record_end, release_eof};
 use self::global::GlobalRequests;
 pub use self::global::{Announcement, HostKeys, NextStep, Proofs};
 use self::listen::Listeners;
@@ -217,6 +219,13 @@ impl Relay {
             if channel.held_eof_until.is_some_and(|until| until <= now) {
                 release_eof(channel, out);
             }
+        }
+    }
+
+    /// Nothing passes any more: writes down how far every forwarded connection came.
+    pub fn end(&mut self, out: &mut impl Outlet) {
+        for channel in self.channels.values_mut() {
+            record_end(channel, out);
         }
     }
 

@@ -11,6 +11,7 @@ pub const ENFORCED: Features = Features::NONE
     .with(Feature::LocalForward)
     .with(Feature::RemoteForward)
     .with(Feature::StreamLocal)
+    .with(Feature::X11Forwarding)
     .with(Feature::Reevaluation)
     .with(Feature::LoginAge);
 

@@ -13,7 +13,7 @@ mod bench;
 #[allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 mod p;
 
-use bench::{Bench, Out, is_refusal};
+use bench::{Bench, Out, is_refusal, records};
 use proxy_core::relay::MAX_LISTENERS;
 use proxy_core::{ChannelEvent, Leg, RelayError};
 
@@ -21,14 +21,6 @@ const LOCAL: &str =
     "local_forward = [{ host = \"db-1\", port = 5432 }, { ip = \"10.0.0.0/8\", port = \"any\" }]";
 const REMOTE: &str = "remote_forward = [{ host = \"localhost\", port = \"any\" }]";
 const SOCKETS: &str = "stream_local = [\"/run/app\"]";
-
-fn records(out: &[Out]) -> String {
-    let texts = out.iter().filter_map(|out| match out {
-        Out::Record(text) => Some(text.as_str()),
-        _ => None,
-    });
-    texts.collect::<Vec<_>>().join("\n")
-}
 
 /// With a connection to `db-1`: channel 1 of the client, number 9 at the target.
 fn connected() -> Bench {
@@ -288,6 +280,11 @@ fn a_port_that_the_target_chooses_reaches_the_client_and_is_the_one_it_may_use()
     let out = bench.ok(Leg::Target, &reply);
     assert!(records(&out).contains("listens at port 40404"), "{out:?}");
     assert_eq!(out.last(), Some(&Out::Pass(Leg::Client, reply)));
+    let told = ChannelEvent::Listening {
+        host: "localhost".into(),
+        port: 40_404,
+    };
+    assert_eq!(bench.events.last(), Some(&told));
     assert!(is_refusal(&bench.ok(Leg::Target, &arrival(40_405))));
     let out = bench.ok(Leg::Target, &arrival(40_404));
     assert!(records(&out).contains("ForwardOpen"), "{out:?}");

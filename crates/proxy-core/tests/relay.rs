@@ -89,7 +89,10 @@ fn every_forwarding_is_refused_and_recorded() {
             Leg::Target,
             p::global_request("no-more-sessions@openssh.com", false, b"x"),
         ),
-        (Leg::Client, p::request(7, "x11-req", true, b"x")),
+        (
+            Leg::Client,
+            p::request(7, "x11-req", true, &p::x11(false, "c00c1e")),
+        ),
         (
             Leg::Client,
             p::request(7, "auth-agent-req@openssh.com", false, b""),
@@ -156,7 +159,10 @@ fn a_refusal_is_answered_after_everything_asked_before_it() {
     // Refused, but the exec before it has no answer yet.
     assert!(
         bench
-            .packets(Leg::Client, &p::request(7, "x11-req", true, b"x"))
+            .packets(
+                Leg::Client,
+                &p::request(7, "signal", true, b"\0\0\0\x01\xff")
+            )
             .is_empty()
     );
     assert!(
@@ -265,6 +271,19 @@ fn nothing_follows_the_end_of_a_direction() {
     assert!(is_refusal(&bench.ok(Leg::Client, &p::data(7, b"late"))));
     assert!(is_refusal(&bench.ok(Leg::Client, &p::eof(7))));
     assert!(!is_refusal(&bench.ok(Leg::Target, &p::data(0, b"still"))));
+}
+
+#[test]
+fn no_reply_follows_the_end_of_a_channel() {
+    let mut bench = Bench::with_channel("");
+    bench.ok(Leg::Client, &p::request(7, "shell", true, b""));
+    bench.ok(Leg::Client, &p::request(7, "no@example.com", true, b""));
+    bench.ok(Leg::Target, &p::close(0));
+    for late in [p::success(0), p::failure(0)] {
+        let out = bench.ok(Leg::Target, &late);
+        assert!(is_refusal(&out), "{out:?}");
+        assert!(out.iter().all(|it| matches!(it, Out::Record(_))), "{out:?}");
+    }
 }
 
 #[test]

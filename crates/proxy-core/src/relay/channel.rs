@@ -4,6 +4,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use core::time::Duration;
 
 use super::forward::Carried;
+use super::x11::Displays;
 use crate::{Exit, Leg, PerLeg, RelayError};
 
 /// Most requests of one direction of one channel that may wait for their reply; no client sends more
@@ -88,6 +89,8 @@ pub(crate) struct Channel {
     pub(crate) program: Program,
     /// Of a forwarded connection; nothing of a session.
     pub(crate) carried: Option<Carried>,
+    /// What its program may show at the client.
+    pub(crate) displays: Displays,
     /// The target's EOF waits until then for the exit status.
     pub(crate) held_eof_until: Option<Duration>,
     /// Refusals wait until then for the client to have heard why.
@@ -129,6 +132,10 @@ impl Channels {
         self.open.get_mut(&number)
     }
 
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Channel> {
+        self.open.values()
+    }
+
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut Channel> {
         self.open.values_mut()
     }
@@ -156,6 +163,7 @@ impl Channels {
             replies_to: PerLeg::default(),
             program: Program::default(),
             carried: None,
+            displays: Displays::default(),
             held_eof_until: None,
             words_until: None,
             notice_credit,

@@ -46,17 +46,12 @@ impl Relay {
         }
         channel.bytes_from[from] = channel.bytes_from[from].saturating_add(len);
         self.bytes_from[from] = self.bytes_from[from].saturating_add(len);
-        let record = match (stream, from) {
-            _ if channel.carried.is_some() => Record::ForwardData {
-                from: from.side(),
-                bytes: len,
-                data,
-            },
-            (Stream::Error, _) => Record::Stderr(data),
-            (Stream::Plain, Leg::Client) => Record::Input(data),
-            (Stream::Plain, Leg::Target) => Record::Output(data),
-        };
-        out.record(number, &record);
+        match (&mut channel.carried, stream, from) {
+            (Some(carried), ..) => carried.tally.record(number, from, data, out),
+            (None, Stream::Error, _) => out.record(number, &Record::Stderr(data)),
+            (None, Stream::Plain, Leg::Client) => out.record(number, &Record::Input(data)),
+            (None, Stream::Plain, Leg::Target) => out.record(number, &Record::Output(data)),
+        }
         out.pass();
         Ok(())
     }
@@ -138,18 +133,8 @@ impl Relay {
         if from == Leg::Target {
             release_eof(channel, out);
         }
-        if let Some(carried) = &channel.carried
-            && channel.closed_by[from.other()]
-        {
-            if carried.bytes_after_cut > 0 {
-                let text = format!("{} bytes came after it was cut", carried.bytes_after_cut);
-                out.record(number, &Record::Annotation { text: &text });
-            }
-            let record = Record::ForwardClose {
-                client_bytes: channel.bytes_from.client,
-                target_bytes: channel.bytes_from.target,
-            };
-            out.record(number, &record);
+        if channel.closed_by[from.other()] {
+            record_end(channel, out);
         }
         out.pass();
         if channel.closed_by[from.other()]
@@ -164,6 +149,18 @@ impl Relay {
         }
         Ok(())
     }
+}
+
+/// The log's last word on a forwarded connection.
+pub(super) fn record_end(channel: &mut Channel, out: &mut impl Outlet) {
+    let Some(carried) = channel.carried.take() else {
+        return;
+    };
+    if carried.bytes_after_cut > 0 {
+        let text = format!("{} bytes came after it was cut", carried.bytes_after_cut);
+        out.record(channel.number, &Record::Annotation { text: &text });
+    }
+    carried.tally.end(channel.number, channel.bytes_from, out);
 }
 
 /// Whether it comes on a connection that was cut. That was told; the rest is counted, and stands in the log when it closes.

@@ -67,8 +67,11 @@ pub(super) fn decide(
             or_told(permissions.allows_subsystem(name), "this subsystem")
         }
         (Leg::Client, R::Signal { .. } | R::Break { .. }) => Ok(()),
-        (Leg::Client, R::AgentForwarding) => granted(false, Some("agent forwarding")),
-        (Leg::Client, R::X11Forwarding) => granted(false, None),
+        (Leg::Client, R::AgentForwarding) => {
+            or_told(constraints.agent_forwarding, "agent forwarding")
+        }
+        // `ssh -X` says so itself, and `ForwardX11` is switched on for good in many configurations.
+        (Leg::Client, R::X11Forwarding { .. }) => granted(constraints.x11_forwarding, None),
         (Leg::Target, R::ExitStatus { .. } | R::ExitSignal { .. } | R::XonXoff) => Ok(()),
         _ => Err(Denied::ByRule("not a request of this direction")),
     }
@@ -86,7 +89,11 @@ fn granted(yes: bool, told: Option<&'static str>) -> Result<(), Denied> {
 /// an effect.
 const fn comes_late(program: Program, request: &ChannelRequest<'_>) -> bool {
     use ChannelRequest as R;
-    let before_it = request.starts_a_program() || matches!(request, R::Pty { .. } | R::Env { .. });
+    let before_it = request.starts_a_program()
+        || matches!(
+            request,
+            R::Pty { .. } | R::Env { .. } | R::AgentForwarding | R::X11Forwarding { .. }
+        );
     matches!(program, Program::Started) && before_it
 }
 

@@ -69,6 +69,16 @@ pub(super) fn describe<'a>(
             message,
             language,
         },
+        R::AgentForwarding => Record::Agent { want_reply },
+        R::X11Forwarding {
+            single_connection,
+            protocol,
+            screen,
+        } => Record::X11 {
+            single_connection,
+            auth_protocol: protocol,
+            screen,
+        },
         _ => Record::Request {
             from: from.side(),
             kind,
@@ -91,6 +101,8 @@ pub(super) fn told(channel: &mut Channel, request: &ChannelRequest<'_>) -> Optio
                 name: (*name).into(),
             },
         ),
+        ChannelRequest::AgentForwarding => (16, ChannelEvent::Agent { channel: number }),
+        ChannelRequest::X11Forwarding { .. } => (32, ChannelEvent::X11 { channel: number }),
         _ => return None,
     };
     let is_new = channel.told & bit == 0;

@@ -3,6 +3,7 @@
 use policy::{Constraints, Destinations};
 
 use super::listen::Listeners;
+use super::tally::Tally;
 use super::wire::forward::{
     Connection, DIRECT_SOCKET, DIRECT_TCP, FORWARDED_SOCKET, FORWARDED_TCP,
 };
@@ -22,6 +23,8 @@ const MAX_BYTES_BEFORE: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Carried {
     heads: PerLeg<Head>,
+    /// How it is written down.
+    pub(crate) tally: Tally,
     /// It turned out to be what nobody would see into, and ends.
     pub(crate) is_cut: bool,
     /// What came after that, and went nowhere.
@@ -29,6 +32,14 @@ pub(crate) struct Carried {
 }
 
 impl Carried {
+    /// On a channel of this type.
+    pub(super) fn of(kind: &str) -> Self {
+        Self {
+            tally: Tally::of(kind),
+            ..Self::default()
+        }
+    }
+
     /// Takes note of what `from` sends; true once one side has begun as SSH does.
     pub(crate) fn begins_as_ssh(&mut self, from: Leg, data: &[u8]) -> bool {
         self.heads[from].begins_as_ssh(data)

@@ -163,9 +163,23 @@ impl Relay {
             return Err(RelayError::Malformed);
         }
         if ok {
+            if act == Act::Begin {
+                out.event(listening(&listener));
+            }
             self.listeners.change(act, listener);
         }
         Ok(())
+    }
+}
+
+fn listening(listener: &Listener) -> ChannelEvent {
+    let (host, port) = match listener {
+        Listener::Tcp { host, port } => (host, *port),
+        Listener::Socket(path) => (path, 0),
+    };
+    ChannelEvent::Listening {
+        host: host.clone(),
+        port,
     }
 }
 

@@ -8,7 +8,7 @@ use super::describe::unread;
 use super::forward::{Carried, allows};
 use super::refusal::{refuse, write_refusal};
 use super::wire::forward::{
-    Connection, DIRECT_SOCKET, DIRECT_TCP, FORWARDED_SOCKET, FORWARDED_TCP,
+    Connection, DIRECT_SOCKET, DIRECT_TCP, FORWARDED_SOCKET, FORWARDED_TCP, X11,
 };
 use super::wire::{Message, own};
 use super::{NOTICE_CREDIT_BYTES, Outlet, Relay, RelayError};
@@ -59,8 +59,11 @@ impl Relay {
         match connection {
             Some(connection) => {
                 let number = self.channels.open(from, sender, 0)?;
+                if kind == X11 {
+                    self.use_display();
+                }
                 if let Some(channel) = self.channels.numbered(number) {
-                    channel.carried = Some(Carried::default());
+                    channel.carried = Some(Carried::of(kind));
                 }
                 tell_of_connection(number, from, kind, &connection, out);
                 out.pass();
@@ -103,9 +106,11 @@ impl Relay {
                 (!allowed).then_some("port forwarding is not granted")
             }
             (_, "tun@openssh.com") => Some("tunnel forwarding is never granted"),
-            (Leg::Target, "x11" | "auth-agent@openssh.com") => {
-                Some("agent and X11 forwarding are not granted")
+            (Leg::Target, X11) if connection.is_none() => Some("it says not where it comes from"),
+            (Leg::Target, X11) => {
+                (!self.has_display()).then_some("no program may show anything at the client")
             }
+            (Leg::Target, "auth-agent@openssh.com") => Some("agent forwarding is not granted"),
             _ => Some("not a known channel type"),
         };
         if let Some(why) = why {

@@ -64,6 +64,7 @@ impl Relay {
             self.last_exit = Some(exit);
             release_eof(channel, out);
         }
+        channel.displays.asked_for(&request);
         let asked = if request.starts_a_program() {
             channel.program = Program::Started;
             Asked::ToStart
@@ -85,8 +86,14 @@ impl Relay {
         out: &mut impl Outlet,
     ) -> Result<(), RelayError> {
         let channel = self.channels.addressed(from, recipient)?;
-        let Some(asked) = channel.replies_to[from.other()].peer_answered() else {
-            write_refusal(channel.number, from, "channel reply", "nobody asked", out);
+        let why = if channel.closed_by[from] {
+            "it comes after the end of the channel"
+        } else {
+            "nobody asked"
+        };
+        let asked = channel.replies_to[from.other()].peer_answered();
+        let Some(asked) = asked.filter(|_| !channel.closed_by[from]) else {
+            write_refusal(channel.number, from, "channel reply", why, out);
             return Ok(());
         };
         if asked == Asked::ToStart && !ok {

@@ -223,7 +223,12 @@ pub(crate) enum ChannelRequest<'a> {
     EndOfWrite,
     Keepalive,
     AgentForwarding,
-    X11Forwarding,
+    /// The cookie was read and is not kept (RFC 4254 section 6.3.1).
+    X11Forwarding {
+        single_connection: bool,
+        protocol: &'a str,
+        screen: u32,
+    },
     /// A name in it is no text.
     Unprintable,
     Unknown,
@@ -284,8 +289,16 @@ impl<'a> ChannelRequest<'a> {
             }
             "eow@openssh.com" => Self::EndOfWrite,
             "keepalive@openssh.com" => Self::Keepalive,
-            "auth-agent-req@openssh.com" | "auth-agent-req" => return Ok(Self::AgentForwarding),
-            "x11-req" => return Ok(Self::X11Forwarding),
+            "auth-agent-req@openssh.com" | "agent-req" => Self::AgentForwarding,
+            "x11-req" => {
+                let (single_connection, protocol) = (r.bool()?, r.text()?);
+                let _cookie = r.text()?;
+                Self::X11Forwarding {
+                    single_connection,
+                    protocol,
+                    screen: r.u32()?,
+                }
+            }
             _ => return Ok(Self::Unknown),
         };
         r.end()?;

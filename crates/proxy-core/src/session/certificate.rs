@@ -70,6 +70,12 @@ impl Session {
         if login.grant.permissions.pty {
             certificate = certificate.extension(Extension::PermitPty);
         }
+        if login.grant.constraints.agent_forwarding {
+            certificate = certificate.extension(Extension::PermitAgentForwarding);
+        }
+        if login.grant.constraints.x11_forwarding {
+            certificate = certificate.extension(Extension::PermitX11Forwarding);
+        }
         let asks_for = login.grant.asks_for();
         let forwards = [
             Feature::LocalForward,

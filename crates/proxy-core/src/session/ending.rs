@@ -113,6 +113,7 @@ impl Session {
             }
             // Nothing will follow that anything could wait for. Clients forget what comes after a refusal or an EOF.
             relaying.relay.handle_timeout(Duration::MAX, &mut outlet);
+            relaying.relay.end(&mut outlet);
         }
         match core::mem::replace(&mut self.stage, Stage::Over) {
             Stage::End(relaying) => {

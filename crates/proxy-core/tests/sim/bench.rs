@@ -157,3 +157,12 @@ pub fn told(out: &[Out]) -> String {
     });
     texts.map(String::from_utf8_lossy).collect()
 }
+
+/// What was written down, a record a line.
+pub fn records(out: &[Out]) -> String {
+    let texts = out.iter().filter_map(|out| match out {
+        Out::Record(text) => Some(text.as_str()),
+        _ => None,
+    });
+    texts.collect::<Vec<_>>().join("\n")
+}

@@ -116,3 +116,19 @@ pub fn open_tcp(kind: &str, sender: u32, host: &str, port: u32) -> Vec<u8> {
     let data = [host_port(host, port), host_port("127.0.0.1", 50_000)].concat();
     open(kind, sender, 100_000, &data)
 }
+
+/// What `x11-req` says.
+pub fn x11(single_connection: bool, cookie: &str) -> Vec<u8> {
+    [
+        vec![u8::from(single_connection)],
+        string(b"MIT-MAGIC-COOKIE-1"),
+        string(cookie.as_bytes()),
+        vec![0; 4],
+    ]
+    .concat()
+}
+
+/// An `x11` channel.
+pub fn open_x11(sender: u32) -> Vec<u8> {
+    open("x11", sender, 100_000, &host_port("127.0.0.1", 6010))
+}

@@ -7,6 +7,7 @@ pub(crate) const DIRECT_TCP: &str = "direct-tcpip";
 pub(crate) const DIRECT_SOCKET: &str = "direct-streamlocal@openssh.com";
 pub(crate) const FORWARDED_TCP: &str = "forwarded-tcpip";
 pub(crate) const FORWARDED_SOCKET: &str = "forwarded-streamlocal@openssh.com";
+pub(crate) const X11: &str = "x11";
 
 const LISTEN_TCP: &str = "tcpip-forward";
 const LISTEN_SOCKET: &str = "streamlocal-forward@openssh.com";
@@ -16,9 +17,9 @@ const CANCEL_SOCKET: &str = "cancel-streamlocal-forward@openssh.com";
 /// A connection that one side wants carried by the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Connection<'a> {
-    /// A path for a socket.
+    /// A path for a socket, empty for X11.
     pub(crate) host: &'a str,
-    /// 0 for a socket.
+    /// 0 for a socket and for X11.
     pub(crate) port: u32,
     pub(crate) origin_host: &'a str,
     pub(crate) origin_port: u32,
@@ -28,7 +29,13 @@ impl<'a> Connection<'a> {
     /// What stands behind the common fields of a `CHANNEL_OPEN` of this kind; `None` of other kinds, where it is not what it
     /// should be, and where a name in it is not printable.
     pub(crate) fn parse(kind: &str, data: &'a [u8]) -> Option<Self> {
-        let known = [DIRECT_TCP, DIRECT_SOCKET, FORWARDED_TCP, FORWARDED_SOCKET];
+        let known = [
+            DIRECT_TCP,
+            DIRECT_SOCKET,
+            FORWARDED_TCP,
+            FORWARDED_SOCKET,
+            X11,
+        ];
         if !known.contains(&kind) {
             return None;
         }
@@ -38,9 +45,9 @@ impl<'a> Connection<'a> {
     }
 
     fn read(kind: &str, r: &mut Fields<'a>) -> Result<Self, RelayError> {
-        let is_socket = matches!(kind, DIRECT_SOCKET | FORWARDED_SOCKET);
-        let host = r.text()?;
-        let port = if is_socket { 0 } else { r.u32()? };
+        let has_port = matches!(kind, DIRECT_TCP | FORWARDED_TCP);
+        let host = if kind == X11 { "" } else { r.text()? };
+        let port = if has_port { r.u32()? } else { 0 };
         // Of a socket, this is reserved.
         let origin_host = r.text()?;
         let origin_port = if kind == FORWARDED_SOCKET {
