@@ -16,7 +16,7 @@ mod p;
 use bench::{Bench, Out, is_refusal, records};
 use proxy_core::{ChannelEvent, Leg};
 
-const GRANTED: &str = "x11_forwarding = true";
+const GRANTED: &str = "permit = [\"shell\", \"x11_forwarding\"]";
 const COOKIE: &str = "0123456789abcdef0123456789abcdef";
 
 fn ask(single_connection: bool) -> Vec<u8> {
@@ -48,7 +48,7 @@ fn windows_are_shown_only_where_granted_and_asked_for() {
         ("", true, false),
         (GRANTED, false, false),
         (GRANTED, true, true),
-        ("agent_forwarding = true", true, false),
+        ("permit = [\"shell\", \"agent_forwarding\"]", true, false),
     ] {
         let mut bench = Bench::with_channel(body);
         if asks {
