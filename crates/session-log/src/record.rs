@@ -295,6 +295,38 @@ pub enum Record<'a> {
         /// The port; 0 lets the other side choose, and for a socket.
         port: u32,
     },
+    /// The connection that this channel carries turned out to be SSH, and went on as a session with a log of its own.
+    InnerSession {
+        /// The inner session's id, hexadecimal.
+        session: &'a str,
+        /// The host that it goes to, as the client named it.
+        host: &'a str,
+        /// Its port.
+        port: u32,
+    },
+    /// This session came through a channel of another one. Right after the session's facts.
+    ParentSession {
+        /// The outer session's id, hexadecimal.
+        session: &'a str,
+        /// The channel in the outer session's log.
+        channel: u32,
+    },
+    /// What went through a forwarded connection, where not its bytes but their digests are recorded. Before its end.
+    ForwardDigest {
+        /// SHA-256 of all bytes from the client, 32 bytes.
+        client_sha256: &'a [u8],
+        /// SHA-256 of all bytes from the target, 32 bytes.
+        target_sha256: &'a [u8],
+    },
+    /// Something was asked of the client's agent.
+    AgentRequest {
+        /// The number of the agent protocol's message.
+        message: u32,
+        /// Fingerprint of the key that it names, or nothing.
+        key_fingerprint: &'a str,
+        /// Whether it was passed on to the agent.
+        allowed: bool,
+    },
     /// An operation of the SFTP protocol, with its answer.
     SftpOp {
         /// The operation, as `OPEN` or `RENAME`.

@@ -71,7 +71,7 @@ pub(crate) fn has_variant(kind: u16) -> bool {
         k::INPUT..=k::OUTPUT_ELIDED
             | k::EOF_CLOSE..=k::OPEN_REPLY
             | k::SESSION_META..=k::EXIT_SIGNAL
-            | k::FORWARD_OPEN..=k::FORWARD_REQUEST
+            | k::FORWARD_OPEN..=k::AGENT_REQUEST
             | k::SFTP_OP..=k::RSYNC
             | k::COMMAND..=k::PASTE
             | k::POLICY_DECISION..=k::REFUSED
@@ -261,6 +261,24 @@ impl<'a> RawRecord<'a> {
                 kind: f.text(2)?,
                 host: f.text(3)?,
                 port: f.u32(4)?,
+            },
+            k::INNER_SESSION => Record::InnerSession {
+                session: f.text(1)?,
+                host: f.text(2)?,
+                port: f.u32(3)?,
+            },
+            k::PARENT_SESSION => Record::ParentSession {
+                session: f.text(1)?,
+                channel: f.u32(2)?,
+            },
+            k::FORWARD_DIGEST => Record::ForwardDigest {
+                client_sha256: f.bytes(1)?,
+                target_sha256: f.bytes(2)?,
+            },
+            k::AGENT_REQUEST => Record::AgentRequest {
+                message: f.u32(1)?,
+                key_fingerprint: f.text(2)?,
+                allowed: f.bool(3)?,
             },
             k::SFTP_OP => Record::SftpOp {
                 op: f.text(1)?,

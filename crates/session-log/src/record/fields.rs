@@ -105,6 +105,10 @@ impl Record<'_> {
             Record::ForwardData { .. } => k::FORWARD_DATA,
             Record::ForwardClose { .. } => k::FORWARD_CLOSE,
             Record::ForwardRequest { .. } => k::FORWARD_REQUEST,
+            Record::InnerSession { .. } => k::INNER_SESSION,
+            Record::ParentSession { .. } => k::PARENT_SESSION,
+            Record::ForwardDigest { .. } => k::FORWARD_DIGEST,
+            Record::AgentRequest { .. } => k::AGENT_REQUEST,
             Record::SftpOp { .. } => k::SFTP_OP,
             Record::FileTransfer { .. } => k::FILE_TRANSFER,
             Record::Scp { .. } => k::SCP,
@@ -340,6 +344,35 @@ impl Record<'_> {
                 each(3, "host", Text(host));
                 each(4, "port", Uint(u64::from(*port)));
             }
+            Record::InnerSession {
+                session,
+                host,
+                port,
+            } => {
+                each(1, "session", Text(session));
+                each(2, "host", Text(host));
+                each(3, "port", Uint(u64::from(*port)));
+            }
+            Record::ParentSession { session, channel } => {
+                each(1, "session", Text(session));
+                each(2, "channel", Uint(u64::from(*channel)));
+            }
+            Record::ForwardDigest {
+                client_sha256,
+                target_sha256,
+            } => {
+                each(1, "client_sha256", Bytes(client_sha256));
+                each(2, "target_sha256", Bytes(target_sha256));
+            }
+            Record::AgentRequest {
+                message,
+                key_fingerprint,
+                allowed,
+            } => {
+                each(1, "message", Uint(u64::from(*message)));
+                each(2, "key_fingerprint", Text(key_fingerprint));
+                each(3, "allowed", Bool(*allowed));
+            }
             Record::SftpOp {
                 op,
                 path,
@@ -429,6 +462,9 @@ impl Record<'_> {
                 | k::EXEC
                 | k::SHELL
                 | k::SUBSYSTEM
+                | k::INNER_SESSION
+                | k::PARENT_SESSION
+                | k::AGENT_REQUEST
                 | k::COMMAND
                 | k::EXIT_STATUS
                 | k::EXIT_SIGNAL

@@ -27,6 +27,10 @@ pub(crate) const FORWARD_OPEN: u16 = 0x20;
 pub(crate) const FORWARD_DATA: u16 = 0x21;
 pub(crate) const FORWARD_CLOSE: u16 = 0x22;
 pub(crate) const FORWARD_REQUEST: u16 = 0x23;
+pub(crate) const INNER_SESSION: u16 = 0x24;
+pub(crate) const PARENT_SESSION: u16 = 0x25;
+pub(crate) const FORWARD_DIGEST: u16 = 0x26;
+pub(crate) const AGENT_REQUEST: u16 = 0x27;
 pub(crate) const SFTP_OP: u16 = 0x30;
 pub(crate) const FILE_TRANSFER: u16 = 0x31;
 pub(crate) const SCP: u16 = 0x32;
@@ -50,7 +54,7 @@ pub(crate) const END: u16 = 0x65;
 pub(crate) const CRITICAL: u16 = 0x8000;
 
 /// Every kind that has a name: those with a [`crate::Record`] variant, and those that [`crate::Record::Other`] carries.
-const NAMES: [(u16, &str); 46] = [
+const NAMES: [(u16, &str); 50] = [
     (INPUT, "input"),
     (OUTPUT, "output"),
     (STDERR, "stderr"),
@@ -78,6 +82,10 @@ const NAMES: [(u16, &str); 46] = [
     (FORWARD_DATA, "forward_data"),
     (FORWARD_CLOSE, "forward_close"),
     (FORWARD_REQUEST, "forward_request"),
+    (INNER_SESSION, "inner_session"),
+    (PARENT_SESSION, "parent_session"),
+    (FORWARD_DIGEST, "forward_digest"),
+    (AGENT_REQUEST, "agent_request"),
     (SFTP_OP, "sftp_op"),
     (FILE_TRANSFER, "file_transfer"),
     (SCP, "scp"),

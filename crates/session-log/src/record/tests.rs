@@ -138,6 +138,24 @@ pub(crate) fn one_of_each() -> Vec<Record<'static>> {
             host: "t",
             port: 7,
         },
+        Record::InnerSession {
+            session: "t",
+            host: "t",
+            port: 7,
+        },
+        Record::ParentSession {
+            session: "t",
+            channel: u32::MAX,
+        },
+        Record::ForwardDigest {
+            client_sha256: &[1; 32],
+            target_sha256: &[2; 32],
+        },
+        Record::AgentRequest {
+            message: 13,
+            key_fingerprint: "t",
+            allowed: true,
+        },
         Record::SftpOp {
             op: "t",
             path: b"b",
@@ -221,7 +239,7 @@ fn every_kind_round_trips_measures_right_and_has_a_name() {
         }
         kinds.insert(record.kind());
     }
-    assert_eq!(kinds.len(), 47, "one of each");
+    assert_eq!(kinds.len(), 51, "one of each");
     assert_eq!(kind_name(0x7fff), "unknown");
 }
 

@@ -245,7 +245,11 @@ pub(super) fn add(kit: &mut Kit) {
     kit.add("good-zstd", compressed, Good);
     add_segments(kit);
     kit.add("good-empty-session", Session::new().log(&[]), Good);
+    // A file of the kit stays as it is once readers are tested with it: kinds that came later have one of their own.
     let each = crate::record::tests::one_of_each();
+    let came_later = |record: &Record<'_>| (0x24..=0x27).contains(&record.kind());
+    let (later, each): (Vec<_>, Vec<_>) = each.into_iter().partition(came_later);
+    kit.add("good-kinds-24-to-27", Session::new().log(&later), Good);
     let every = with(&|s| s.policy.checkpoint_frames = 1_000);
     kit.add("good-every-kind", every.log(&each), Good);
     let bytes = core::array::from_fn::<u8, 256, _>(|i| i as u8);
