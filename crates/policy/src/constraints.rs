@@ -20,10 +20,15 @@ pub struct Constraints {
     pub x11_forwarding: bool,
     /// Where the client may connect to through the target.
     pub local_forward: Destinations,
+    /// SSH servers that the client may reach through the target. A session there is one of its own, decided about and recorded as such;
+    /// nothing but SSH passes, also where `local_forward` names the same destination.
+    pub jump: Destinations,
     /// Where the target may listen for the client.
     pub remote_forward: Destinations,
     /// Unix sockets of the target that the client may connect to or listen at.
     pub stream_local: PathRules,
+    /// How what passes through forwarded connections is recorded.
+    pub forward_recording: ForwardRecording,
     /// Which commands; nothing where all that `exec` allows are.
     pub commands: Option<CommandRules>,
     /// Which files; nothing where all that sftp, scp and rsync reach are.
@@ -36,6 +41,19 @@ pub struct Constraints {
     pub step_up: Vec<StepUp>,
     /// When to decide again while the session runs.
     pub reevaluation: Option<Reevaluation>,
+}
+
+/// How the bytes of forwarded connections are recorded. How many passed always is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ForwardRecording {
+    /// All of them.
+    #[default]
+    Full,
+    /// A digest of each direction.
+    Digest,
+    /// None.
+    None,
 }
 
 /// How what is typed without an echo is recorded.
@@ -90,8 +108,13 @@ impl Constraints {
             (Feature::AgentForwarding, self.agent_forwarding),
             (Feature::X11Forwarding, self.x11_forwarding),
             (Feature::LocalForward, !self.local_forward.0.is_empty()),
+            (Feature::Jump, !self.jump.0.is_empty()),
             (Feature::RemoteForward, !self.remote_forward.0.is_empty()),
             (Feature::StreamLocal, !self.stream_local.0.is_empty()),
+            (
+                Feature::ForwardRecording,
+                self.forward_recording != ForwardRecording::Full,
+            ),
             (Feature::Commands, self.commands.is_some()),
             (Feature::Files, self.files.is_some()),
             (Feature::Recipients, self.recipients.iter().next().is_some()),
@@ -113,8 +136,10 @@ impl Constraints {
             agent_forwarding,
             x11_forwarding,
             local_forward,
+            jump,
             remote_forward,
             stream_local,
+            forward_recording,
             commands,
             files,
             recipients,
@@ -125,8 +150,12 @@ impl Constraints {
         *agent_forwarding >= other.agent_forwarding
             && *x11_forwarding >= other.x11_forwarding
             && local_forward.cover_all(&other.local_forward)
+            && jump.cover_all(&other.jump)
+            // Where more than SSH could pass, a further destination of `jump` takes away.
+            && (other.local_forward.0.is_empty() || other.jump.cover_all(jump))
             && remote_forward.cover_all(&other.remote_forward)
             && stream_local.cover_all(&other.stream_local)
+            && *forward_recording == other.forward_recording
             && (commands.is_none() || *commands == other.commands)
             && (files.is_none() || *files == other.files)
             && *recipients == other.recipients

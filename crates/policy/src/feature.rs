@@ -16,10 +16,14 @@ pub enum Feature {
     X11Forwarding,
     /// Connections from the client through the target, RFC 4254 section 7.2.
     LocalForward,
+    /// SSH servers that are reached through the target, as sessions of their own.
+    Jump,
     /// Ports of the target that lead to the client, RFC 4254 section 7.1.
     RemoteForward,
     /// Unix sockets of the target, OpenSSH's PROTOCOL section 2.4.
     StreamLocal,
+    /// A recording of forwarded connections other than whole.
+    ForwardRecording,
     /// Limits on commands.
     Commands,
     /// Limits on files.
@@ -39,12 +43,14 @@ pub enum Feature {
 }
 
 impl Feature {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 15] = [
         Self::AgentForwarding,
         Self::X11Forwarding,
         Self::LocalForward,
+        Self::Jump,
         Self::RemoteForward,
         Self::StreamLocal,
+        Self::ForwardRecording,
         Self::Commands,
         Self::Files,
         Self::Recording,
@@ -62,8 +68,10 @@ impl Feature {
             Self::AgentForwarding => "agent_forwarding",
             Self::X11Forwarding => "x11_forwarding",
             Self::LocalForward => "local_forward",
+            Self::Jump => "jump",
             Self::RemoteForward => "remote_forward",
             Self::StreamLocal => "stream_local",
+            Self::ForwardRecording => "forward_recording",
             Self::Commands => "commands",
             Self::Files => "files",
             Self::Recording => "recording",

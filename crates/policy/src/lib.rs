@@ -20,6 +20,7 @@ mod index;
 pub mod limits;
 mod lint;
 mod load;
+mod operator;
 mod permissions;
 mod ranges;
 mod reach;
@@ -37,8 +38,8 @@ mod window;
 pub use change::next_change;
 pub use closest::{Closest, Unmet};
 pub use constraints::{
-    CommandRules, Constraints, Destinations, Direction, FileRule, HiddenInput, OnLoss, PathRules,
-    Reevaluation, StepUp,
+    CommandRules, Constraints, Destinations, Direction, FileRule, ForwardRecording, HiddenInput,
+    OnLoss, PathRules, Reevaluation, StepUp,
 };
 pub use decide::decide;
 pub use decision::{Advice, Decision, Denial, DenialReason, Grant, Recording};
@@ -47,6 +48,10 @@ pub use explain::{ApplicationTrace, Explanation, PolicyOutcome, PolicyTrace, Rul
 pub use feature::{Feature, Features};
 pub use lint::{Finding, Lint, lint};
 pub use load::{Imported, Strictness};
+pub use operator::{
+    OperatorAction, OperatorChange, OperatorDecision, OperatorRequest, OperatorSay,
+    decide_operator, operator_changes, who_operates,
+};
 pub use permissions::{NamePatterns, NameSet, Permissions};
 pub use reach::{Access, Change, Person, Say, access, changes, sample_targets, users, who_can};
 pub use request::{Device, Group, Identity, IdentityKind, Network, PostureResult, Request, Target};

@@ -6,6 +6,7 @@ mod constraints;
 mod contradictions;
 mod env;
 mod groups;
+mod operators;
 mod permissions;
 mod policies;
 mod reader;
@@ -34,6 +35,7 @@ pub(crate) const DOCUMENT_FIELDS: &[&str] = &[
     "idle_timeout",
     "max_login_age",
     "max_session",
+    "operator",
     "policy",
     "rule_group",
 ];
@@ -51,6 +53,7 @@ pub(crate) mod fields {
     pub(crate) use super::DOCUMENT_FIELDS;
     pub(crate) use super::applications::APPLICATION_FIELDS;
     pub(crate) use super::groups::GROUP_FIELDS;
+    pub(crate) use super::operators::OPERATOR_FIELDS;
     pub(crate) use super::permissions::GRANTABLE;
     pub(crate) use super::policies::POLICY_FIELDS;
     pub(crate) use super::rules::SELECTORS;
@@ -170,6 +173,7 @@ fn read(
     let groups = names.load(reader, &document);
     let durations = policies::durations(reader, &document);
     let mut policies = policies::load_reusable(reader, &document, &mut names);
+    let operators = operators::load(reader, &document, &mut names);
     let mut loader = applications::Loader {
         names: &mut names,
         reusable: &mut policies,
@@ -177,7 +181,10 @@ fn read(
     };
     let applications = loader.load(reader, &document, source)?;
     if let Some(groups) = &groups {
-        groups::check_steps(reader, &document, &groups.steps, &applications);
+        let own = applications.iter().flat_map(|it| &it.policies);
+        let own = own.map(|attached| &attached.policy.rules);
+        let all = own.chain(operators.iter().map(|operator| &operator.rules));
+        groups::check_steps(reader, &document, &groups.steps, all);
     }
     names.warn_unused(reader, &document);
     policies.warn_unused(reader, &document);
@@ -191,6 +198,7 @@ fn read(
     Ok(groups.map(|Groups { groups, .. }| PolicySet {
         index: Index::new(&applications, &groups),
         applications,
+        operators,
         groups,
         warnings: Vec::new(),
         demands: Vec::new(),

@@ -214,7 +214,11 @@ pub fn changes(
 pub fn sample_targets(sets: &[&PolicySet]) -> Vec<Target> {
     let mut samples: Vec<Target> = Vec::new();
     let applications = sets.iter().flat_map(|set| &set.applications);
-    for criterion in applications.flat_map(|application| &application.criteria) {
+    let operators = sets.iter().flat_map(|set| &set.operators);
+    let criteria = applications
+        .flat_map(|application| &application.criteria)
+        .chain(operators.flat_map(|operator| &operator.criteria));
+    for criterion in criteria {
         for selector in &criterion.include {
             for value in 0..selector.values() {
                 let sample = sample(criterion, selector, value);

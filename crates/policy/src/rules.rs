@@ -57,11 +57,11 @@ pub(crate) enum MissingInExclude {
 }
 
 impl Stance {
-    pub(crate) fn new(toward: Toward, missing: MissingInExclude) -> Self {
+    pub(crate) const fn new(toward: Toward, missing: MissingInExclude) -> Self {
         Self {
             toward,
             under_exclude: false,
-            lets_in: toward == Toward::Access,
+            lets_in: matches!(toward, Toward::Access),
             missing,
         }
     }

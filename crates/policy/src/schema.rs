@@ -4,9 +4,10 @@ use alloc::format;
 use alloc::string::String;
 
 use crate::load::fields::{
-    APPLICATION_FIELDS, CRITERION_FIELDS, DOCUMENT_FIELDS, GRANTABLE, GROUP_FIELDS, POLICY_FIELDS,
-    SELECTORS, TARGET_SELECTORS,
+    APPLICATION_FIELDS, CRITERION_FIELDS, DOCUMENT_FIELDS, GRANTABLE, GROUP_FIELDS,
+    OPERATOR_FIELDS, POLICY_FIELDS, SELECTORS, TARGET_SELECTORS,
 };
+use crate::operator::OperatorAction;
 use crate::window::DAYS;
 
 /// The JSON Schema (draft 2020-12) of a policy document in JSON, and of one in TOML once it is parsed.
@@ -36,6 +37,14 @@ pub fn schema() -> String {
         (
             "rule_group",
             object(GROUP_FIELDS, &["include", "name"], policy),
+        ),
+        (
+            "operator",
+            object(
+                OPERATOR_FIELDS,
+                &["include", "may", "name", "target"],
+                operator,
+            ),
         ),
         ("rule", one_of(SELECTORS, rule)),
         (
@@ -126,6 +135,7 @@ fn one_of(fields: &[&str], shape: fn(&str) -> String) -> String {
 fn document(field: &str) -> String {
     match field {
         "application" => list(&reference("application")),
+        "operator" => list(&reference("operator")),
         "policy" => list(&reference("policy")),
         "rule_group" => list(&reference("rule_group")),
         _ => reference("duration"),
@@ -145,6 +155,16 @@ fn application(field: &str) -> String {
         }
         "target" => format!("{{ {} }}", several(&reference("criterion"))),
         _ => reference("duration"),
+    }
+}
+
+fn operator(field: &str) -> String {
+    match field {
+        "name" => reference("name"),
+        "may" => filled(&words(&OperatorAction::ALL.map(OperatorAction::name))),
+        "target" => format!("{{ {} }}", several(&reference("criterion"))),
+        "include" => filled(&reference("rule")),
+        _ => list(&reference("rule")),
     }
 }
 
@@ -181,11 +201,12 @@ fn policy(field: &str) -> String {
         "permit" => list(&words(GRANTABLE)),
         "max_channels" => "{ \"type\": \"integer\", \"minimum\": 1, \"maximum\": 1024 }".into(),
         "recording" => words(&["strict", "bounded", "metadata_only"]),
+        "forward_recording" => words(&["full", "digest", "none"]),
         "hidden_input" => words(&["never", "sealed", "always"]),
         "step_up" => list(&words(&["security_key", "reason", "approval"])),
         "approvers" | "recipients" => reference("names"),
         "when_lost" => words(&["end", "report"]),
-        "local_forward" | "remote_forward" => list(&reference("destination")),
+        "jump" | "local_forward" | "remote_forward" => list(&reference("destination")),
         "stream_local" => list(&reference("path")),
         "commands" => {
             let patterns =

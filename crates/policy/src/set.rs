@@ -13,6 +13,7 @@ use crate::facts::Facts;
 use crate::feature::{Feature, Features};
 use crate::index::Index;
 use crate::limits::MAX_PROBLEMS;
+use crate::operator::Operator;
 use crate::permissions::Permissions;
 use crate::request::Target;
 use crate::rules::{MissingInExclude, RuleGroup, Rules, Stance};
@@ -24,6 +25,7 @@ use crate::unix_user::Users;
 #[derive(Debug)]
 pub struct PolicySet {
     pub(crate) applications: Box<[Application]>,
+    pub(crate) operators: Box<[Operator]>,
     pub(crate) groups: Vec<RuleGroup>,
     pub(crate) index: Index,
     pub(crate) warnings: Vec<Problem>,

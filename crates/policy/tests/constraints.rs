@@ -9,8 +9,8 @@
 use std::time::Duration;
 
 use policy::{
-    Decision, Device, Direction, Feature, Features, Grant, HiddenInput, Identity, Network, OnLoss,
-    PolicySet, Recording, Request, StepUp, Target, decide,
+    Decision, Device, Direction, Feature, Features, ForwardRecording, Grant, HiddenInput, Identity,
+    Network, OnLoss, PolicySet, Recording, Request, StepUp, Target, decide,
 };
 use proptest::prelude::*;
 
@@ -269,6 +269,7 @@ fn a_policy_that_asks_for_more_than_can_be_enforced_is_refused_by_name() {
             "local_forward = [{ host = \"db-1\", port = 5432 }]",
             "local_forward",
         ),
+        ("jump", "jump = [{ host = \"db-1\", port = 22 }]", "jump"),
         (
             "remote_forward",
             "remote_forward = [{ host = \"localhost\", port = 80 }]",
@@ -307,6 +308,62 @@ fn a_policy_that_asks_for_more_than_can_be_enforced_is_refused_by_name() {
         assert!(set.refuse_beyond(asked).is_ok(), "{name}");
     }
     assert!(load("").unwrap().refuse_beyond(Features::NONE).is_ok());
+}
+
+#[test]
+fn a_recording_of_forwarded_connections_other_than_whole_is_asked_for() {
+    let forward = "local_forward = [{ host = \"db-1\", port = 5432 }]\nforward_recording = ";
+    for (word, recording) in [
+        ("full", ForwardRecording::Full),
+        ("digest", ForwardRecording::Digest),
+        ("none", ForwardRecording::None),
+    ] {
+        let text = format!("{forward}\"{word}\"");
+        let grant = grant(&text);
+        assert_eq!(grant.constraints.forward_recording, recording);
+        let is_less = recording != ForwardRecording::Full;
+        assert_eq!(
+            grant.asks_for().contains(Feature::ForwardRecording),
+            is_less
+        );
+        let enforced = Features::NONE.with(Feature::LocalForward);
+        assert_eq!(
+            load(&text).unwrap().refuse_beyond(enforced).is_err(),
+            is_less
+        );
+    }
+    assert_eq!(
+        grant("").constraints.forward_recording,
+        ForwardRecording::Full
+    );
+    let what = "it grants no forwarding to record; add what may be forwarded, as in `local_forward`, or remove `forward_recording`; what `jump` reaches is recorded as sessions are";
+    refused(
+        "forward_recording = \"digest\"",
+        &format!("forward_recording: {what}"),
+    );
+    refused(
+        "jump = [{ host = \"a\", port = 22 }]\nforward_recording = \"none\"",
+        &format!("forward_recording: {what}"),
+    );
+    refused(
+        "permit = [\"x11_forwarding\"]\nforward_recording = \"hash\"",
+        "forward_recording: `hash` is none of three; write `full`, `digest` or `none`",
+    );
+}
+
+#[test]
+fn a_further_destination_of_jump_takes_away_where_more_than_ssh_could_pass() {
+    let db = "{ host = \"db\", port = 22 }";
+    let jump = |list: &str| grant(&format!("jump = [{list}]"));
+    let both = |list: &str| grant(&format!("local_forward = [{db}]\njump = [{list}]"));
+    let cover = |new: &Grant, old: &Grant| new.constraints.cover(&old.constraints);
+    let web = "{ host = \"web\", port = 22 }";
+    assert!(cover(&jump(&format!("{db}, {web}")), &jump(db)));
+    assert!(!cover(&jump(db), &jump(&format!("{db}, {web}"))));
+    assert!(cover(&both(db), &jump(db)), "nothing else passed before");
+    assert!(!cover(&both(db), &both("")), "other bytes would be cut now");
+    assert!(!cover(&both(""), &both(db)), "sessions there would end now");
+    assert!(cover(&both(db), &both(db)));
 }
 
 #[test]

@@ -222,17 +222,22 @@ fn what_is_no_permission_is_refused_by_name() {
             &format!("permit[0]: `{name}` is never granted; remove `{name}`"),
         );
     }
-    for (name, field) in [
-        ("local_forwarding", "local_forward"),
-        ("remote_forwarding", "remote_forward"),
-        ("port-forwarding", "local_forward"),
-        ("streamlocal", "stream_local"),
-        ("jump", "local_forward"),
+    let (destination, server) = (
+        "{ host = \"db-1\", port = 5432 }",
+        "{ host = \"bastion-2\", port = 22 }",
+    );
+    for (name, field, example) in [
+        ("local_forwarding", "local_forward", destination),
+        ("remote_forwarding", "remote_forward", destination),
+        ("port-forwarding", "local_forward", destination),
+        ("streamlocal", "stream_local", "\"/run/app.sock\""),
+        ("jump", "jump", server),
+        ("ProxyJump", "jump", server),
     ] {
         refused(
             &format!("permit = [\"{name}\"]"),
             &format!(
-                "permit[0]: `{name}` needs to know where to; write `{field} = [{{ host = \"db-1\", port = 5432 }}]` beside `permit`"
+                "permit[0]: `{name}` needs to know where to; write `{field} = [{example}]` beside `permit`"
             ),
         );
     }

@@ -178,6 +178,15 @@ fn documents_of_another_shape_have_not_the_shape() {
         ),
         ("usernames = [\"root\", \"deploy\"]", "usernames = \"root\""),
         ("may = [\"upload\", \"download\"]", "may = []"),
+        (
+            "may = [\"list\", \"show\", \"end\", \"watch\", \"approve\"]",
+            "may = []",
+        ),
+        ("may = [\"list\",", "may = [\"join\","),
+        (
+            "forward_recording = \"digest\"",
+            "forward_recording = \"sha256\"",
+        ),
     ] {
         let changed = good.replace(from, to);
         assert_ne!(changed, good);

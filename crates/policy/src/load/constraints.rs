@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use super::reader::{Fields, Node, Quoted, Reader};
 use super::{targets, values};
 use crate::constraints::{
-    CommandRules, Constraints, Destination, Destinations, Direction, FileRule, HiddenInput, Host,
-    OnLoss, PathRule, PathRules, Reevaluation, StepUp, is_plain_path,
+    CommandRules, Constraints, Destination, Destinations, Direction, FileRule, ForwardRecording,
+    HiddenInput, Host, OnLoss, PathRule, PathRules, Reevaluation, StepUp, is_plain_path,
 };
 use crate::feature::Feature;
 use crate::limits::MAX_PATTERN_BYTES;
@@ -22,6 +22,7 @@ pub(super) fn load(
 ) -> Arc<Constraints> {
     let mut constraints = Constraints::default();
     forwardings(reader, fields, &mut constraints);
+    constraints.forward_recording = forward_recording(reader, fields, &constraints);
     constraints.commands = asked(reader, fields, "commands", Feature::Commands, commands);
     constraints.files = asked(reader, fields, "files", Feature::Files, files);
     constraints.hidden_input = asked(
@@ -94,6 +95,7 @@ fn forwardings(reader: &mut Reader<'_>, fields: &Fields<'_>, constraints: &mut C
             Feature::LocalForward,
             &mut constraints.local_forward,
         ),
+        ("jump", Feature::Jump, &mut constraints.jump),
         (
             "remote_forward",
             Feature::RemoteForward,
@@ -106,6 +108,33 @@ fn forwardings(reader: &mut Reader<'_>, fields: &Fields<'_>, constraints: &mut C
     }
     let paths = asked(reader, fields, "stream_local", Feature::StreamLocal, paths);
     constraints.stream_local = paths.unwrap_or_default();
+}
+
+fn forward_recording(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    constraints: &Constraints,
+) -> ForwardRecording {
+    let Some(node) = fields.get("forward_recording") else {
+        return ForwardRecording::default();
+    };
+    let forwards = ["local_forward", "remote_forward", "stream_local"];
+    if !constraints.x11_forwarding && forwards.iter().all(|name| fields.get(name).is_none()) {
+        let help = "add what may be forwarded, as in `local_forward`, or remove `forward_recording`; what `jump` reaches is recorded as sessions are";
+        reader.problem(&node, "it grants no forwarding to record", help);
+    }
+    let recording = match reader.string(&node) {
+        Some("full") | None => return ForwardRecording::Full,
+        Some("digest") => ForwardRecording::Digest,
+        Some("none") => ForwardRecording::None,
+        Some(other) => {
+            let what = alloc::format!("{} is none of three", Quoted(other));
+            reader.problem(&node, what, "write `full`, `digest` or `none`");
+            return ForwardRecording::Full;
+        }
+    };
+    reader.demand(&node, Feature::ForwardRecording);
+    recording
 }
 
 fn destinations(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Destinations> {

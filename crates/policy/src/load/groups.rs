@@ -11,7 +11,6 @@ use super::reader::{Fields, Node, Quoted, Reader, nearest};
 use super::{rules, values};
 use crate::limits::{MAX_DECISION_STEPS, MAX_GROUP_DEPTH};
 use crate::rules::{Rule, RuleGroup, Rules};
-use crate::set::Application;
 
 pub(crate) const GROUP_FIELDS: &[&str] = &["exclude", "include", "name", "require"];
 
@@ -261,18 +260,13 @@ fn report_circle(
 }
 
 /// Refuses a document whose worst decision would cost too much.
-pub(super) fn check_steps(
+pub(super) fn check_steps<'r>(
     reader: &mut Reader<'_>,
     document: &Fields<'_>,
     steps: &[u64],
-    applications: &[Application],
+    all: impl Iterator<Item = &'r Rules>,
 ) {
-    let policies = applications
-        .iter()
-        .flat_map(|application| &application.policies);
-    let total = policies.fold(0, |sum: u64, attached| {
-        sum.saturating_add(cost(&attached.policy.rules, steps))
-    });
+    let total = all.fold(0, |sum: u64, rules| sum.saturating_add(cost(rules, steps)));
     if total > MAX_DECISION_STEPS {
         let what = format!(
             "one decision may have to look at {total} rules and values, more than {MAX_DECISION_STEPS}"

@@ -25,12 +25,13 @@ pub(crate) const GRANTABLE: &[&str] = &[
 ];
 
 /// What people will look for here, and the field that says it.
-const ELSEWHERE: [(&str, &str); 10] = [
+const ELSEWHERE: [(&str, &str); 11] = [
     ("forwarding", "local_forward"),
-    ("jump", "local_forward"),
+    ("jump", "jump"),
     ("local_forwarding", "local_forward"),
     ("port_forwarding", "local_forward"),
-    ("proxy_jump", "local_forward"),
+    ("proxy_jump", "jump"),
+    ("proxyjump", "jump"),
     ("remote_forwarding", "remote_forward"),
     ("streamlocal", "stream_local"),
     ("tcp_forwarding", "local_forward"),
@@ -108,8 +109,12 @@ fn permit<'p>(reader: &mut Reader<'_>, node: &Node<'p>) -> Option<&'p str> {
         reader.problem(node, what, format_args!("remove {}", Quoted(text)));
     } else if let Some((_, field)) = ELSEWHERE.iter().find(|(known, _)| *known == name) {
         let what = format!("{} needs to know where to", Quoted(text));
-        let help =
-            format!("write `{field} = [{{ host = \"db-1\", port = 5432 }}]` beside `permit`");
+        let example = match *field {
+            "jump" => "{ host = \"bastion-2\", port = 22 }",
+            "stream_local" => "\"/run/app.sock\"",
+            _ => "{ host = \"db-1\", port = 5432 }",
+        };
+        let help = format!("write `{field} = [{example}]` beside `permit`");
         reader.problem(node, what, help);
     } else {
         let what = format!("there is no permission {}", Quoted(text));

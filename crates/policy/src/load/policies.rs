@@ -27,9 +27,11 @@ pub(crate) const POLICY_FIELDS: &[&str] = &[
     "env",
     "exclude",
     "files",
+    "forward_recording",
     "hidden_input",
     "idle_timeout",
     "include",
+    "jump",
     "local_forward",
     "max_channels",
     "max_login_age",
@@ -50,14 +52,16 @@ pub(crate) const POLICY_FIELDS: &[&str] = &[
 ];
 
 /// Fields that say what is granted, which a Block has no use for.
-const GRANTING_FIELDS: [&str; 21] = [
+const GRANTING_FIELDS: [&str; 23] = [
     "allow_email_alias",
     "approvers",
     "commands",
     "env",
     "files",
+    "forward_recording",
     "hidden_input",
     "idle_timeout",
+    "jump",
     "local_forward",
     "max_channels",
     "max_login_age",

@@ -19,8 +19,8 @@ fn unknown_fields_are_problems_with_a_guess_at_what_was_meant() {
     refused_in_policy(
         "approval = true",
         "line 12: application[0].policy[0].approval: unknown field `approval`; remove it, or write one of `action`, \
-         `allow_email_alias`, `approvers`, `commands`, `env`, `exclude`, `files`, `hidden_input`, `idle_timeout`, `include`, \
-         `local_forward`, `max_channels`, `max_login_age`, `max_session`, `missing_in_exclude`, `name`, `permit`, `recipients`, `recording`, \
+         `allow_email_alias`, `approvers`, `commands`, `env`, `exclude`, `files`, `forward_recording`, `hidden_input`, `idle_timeout`, `include`, \
+         `jump`, `local_forward`, `max_channels`, `max_login_age`, `max_session`, `missing_in_exclude`, `name`, `permit`, `recipients`, `recording`, \
          `reevaluate`, `remote_forward`, `require`, `step_up`, `stream_local`, `subsystems`, `usernames`, `when_lost`",
     );
     refused(
@@ -47,6 +47,11 @@ fn names_used_twice_are_problems() {
     refused(
         &application.repeat(2),
         "line 5: application[1].name: there is another application `a`; write a name of its own",
+    );
+    let operator = "[[operator]]\nname = \"o\"\nmay = [\"list\"]\ninclude = [{ everyone = true }]\ntarget = { include = [{ any_target = true }] }\n";
+    refused(
+        &operator.repeat(2),
+        "line 7: operator[1].name: there is another operator `o`; write a name of its own",
     );
     let group = "[[rule_group]]\nname = \"g\"\ninclude = [{ everyone = true }]\n";
     refused(

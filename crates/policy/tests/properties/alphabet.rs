@@ -48,4 +48,5 @@ pub(crate) const CHECKS: &[(&str, u64)] = &[("disk", 60), ("disk", 600), ("firew
 pub(crate) const TOKENS: &[&str] = &["ci", "cd"];
 pub(crate) const USERS: &[&str] = &["root", "deploy", "ann", "kim"];
 pub(crate) const ENVS: &[&str] = &["prod", "lab"];
+pub(crate) const ACTIONS: &[&str] = &["list", "show", "end", "watch", "approve"];
 pub(crate) const PORTS: &[u16] = &[22, 2222];

@@ -4,16 +4,19 @@ use std::ops::Range;
 
 use std::time::Duration;
 
-use policy::{Device, Group, Identity, IdentityKind, Network, PostureResult, Request, Target};
+use policy::{
+    Device, Group, Identity, IdentityKind, Network, OperatorAction, OperatorRequest, PostureResult,
+    Request, Target,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use crate::alphabet::{
-    ADDRESSES, CHECKS, CLIENTS, COUNTRIES, DOMAINS, EMAILS, ENVS, GROUPS, METHODS, PORTS, RANGES,
-    TOKENS, USERS,
+    ACTIONS, ADDRESSES, CHECKS, CLIENTS, COUNTRIES, DOMAINS, EMAILS, ENVS, GROUPS, METHODS, PORTS,
+    RANGES, TOKENS, USERS,
 };
-use crate::slow::{Application, Document, Facts, Lists, Policy, Rule};
+use crate::slow::{Application, Document, Facts, Lists, Operator, Policy, Rule};
 
 const NOW: Duration = Duration::from_secs(1_800_000_000);
 
@@ -119,6 +122,21 @@ fn application(groups: usize, policies: Range<usize>) -> impl Strategy<Value = A
         )
 }
 
+fn operator(groups: usize) -> impl Strategy<Value = Operator> {
+    (
+        subsequence(ACTIONS, 1..=ACTIONS.len()),
+        subsequence(PORTS, 1..=PORTS.len()),
+        subsequence(ENVS, 1..=ENVS.len()),
+        lists(groups),
+    )
+        .prop_map(|(may, ports, include_env, lists)| Operator {
+            may,
+            ports,
+            include_env,
+            lists,
+        })
+}
+
 pub(crate) fn document() -> impl Strategy<Value = Document> {
     with_groups(vec(application(3, 0..5), 0..4).boxed(), 1..4)
 }
@@ -156,10 +174,14 @@ fn with_groups(
     includes: Range<usize>,
 ) -> impl Strategy<Value = Document> {
     let group = |index| lists_of(index, includes.clone());
-    (group(0), group(1), group(2), applications).prop_map(|(a, b, c, applications)| Document {
-        groups: vec![a, b, c],
-        applications,
-    })
+    let groups = (group(0), group(1), group(2));
+    (groups, applications, vec(operator(3), 0..4)).prop_map(
+        |((a, b, c), applications, operators)| Document {
+            groups: vec![a, b, c],
+            applications,
+            operators,
+        },
+    )
 }
 
 /// A request in both forms.
@@ -173,6 +195,17 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    pub(crate) fn operator_request(&self, action: OperatorAction) -> OperatorRequest<'_> {
+        OperatorRequest {
+            identity: &self.identity,
+            device: &self.device,
+            network: &self.network,
+            target: &self.target,
+            action,
+            now: NOW,
+        }
+    }
+
     pub(crate) fn request(&self) -> Request<'_> {
         Request {
             identity: &self.identity,

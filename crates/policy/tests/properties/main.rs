@@ -11,7 +11,9 @@ mod generate;
 mod slow;
 
 use generate::{Asked, asked, document, long_document, policy};
-use policy::{Decision, PolicySet, decide, explain};
+use policy::{
+    Decision, OperatorAction, OperatorDecision, PolicySet, decide, decide_operator, explain,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -54,6 +56,13 @@ fn answer(decision: &Decision) -> Answer {
     }
 }
 
+fn operator(set: &PolicySet, asked: &Asked, action: OperatorAction) -> Option<usize> {
+    match decide_operator(set, &asked.operator_request(action)) {
+        OperatorDecision::Allow { operator } => Some(operator[1..].parse().unwrap()),
+        OperatorDecision::Deny => None,
+    }
+}
+
 fn is_allowed(set: &PolicySet, asked: &Asked) -> bool {
     matches!(decide(set, &asked.request()), Decision::Allow(_))
 }
@@ -77,6 +86,16 @@ proptest! {
         for asked in requests {
             let decision = decide(&set, &asked.request());
             prop_assert_eq!(answer(&decision), slow::decide(&document, &asked.facts), "{}\n{:?}", slow::to_toml(&document), asked.facts);
+        }
+    }
+
+    #[test]
+    fn the_slow_evaluator_agrees_about_operators(document in document(), requests in vec(asked(), 8)) {
+        let Some(set) = load(&document) else { return Ok(()) };
+        for asked in requests {
+            for action in OperatorAction::ALL {
+                prop_assert_eq!(operator(&set, &asked, action), slow::operator(&document, &asked.facts, action.name()), "{}\n{:?}", slow::to_toml(&document), asked.facts);
+            }
         }
     }
 
@@ -201,6 +220,7 @@ proptest! {
 fn the_random_documents_and_requests_reach_every_kind_of_decision() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let (mut loaded, mut counts) = (0, std::collections::BTreeMap::new());
+    let mut operators = [0; 2];
     for _ in 0..200 {
         let Some(set) = load(&document().new_tree(&mut runner).unwrap().current()) else {
             continue;
@@ -213,8 +233,11 @@ fn the_random_documents_and_requests_reach_every_kind_of_decision() {
                 Answer::Deny(reason) => reason.to_owned(),
             };
             *counts.entry(kind).or_insert(0) += 1;
+            let may_watch = operator(&set, &asked, OperatorAction::Watch).is_some();
+            operators[usize::from(may_watch)] += 1;
         }
     }
+    assert!(operators.iter().all(|count| *count >= 20), "{operators:?}");
     assert!(loaded >= 100, "only {loaded} of 200 documents load");
     assert!(
         counts.len() == 6 && counts.values().all(|count| *count >= 20),

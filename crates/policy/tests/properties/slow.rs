@@ -7,6 +7,16 @@ use std::net::IpAddr;
 pub(crate) struct Document {
     pub(crate) groups: Vec<Lists>,
     pub(crate) applications: Vec<Application>,
+    pub(crate) operators: Vec<Operator>,
+}
+
+/// Who may do what about sessions on which targets.
+#[derive(Clone, Debug)]
+pub(crate) struct Operator {
+    pub(crate) may: Vec<&'static str>,
+    pub(crate) ports: Vec<u16>,
+    pub(crate) include_env: Vec<&'static str>,
+    pub(crate) lists: Lists,
 }
 
 #[derive(Clone, Debug)]
@@ -107,6 +117,25 @@ pub(crate) fn decide(document: &Document, facts: &Facts) -> Answer {
         }
     }
     Answer::Deny("no_policy_matched")
+}
+
+/// The first operator of the document who may do `action` about sessions on the target of the facts.
+pub(crate) fn operator(document: &Document, facts: &Facts, action: &str) -> Option<usize> {
+    let place = Place {
+        excludes: 0,
+        helps: true,
+        lets_in: true,
+        missing_ignored: false,
+    };
+    document.operators.iter().position(|operator| {
+        let is_there = facts
+            .env
+            .is_some_and(|env| operator.include_env.contains(&env));
+        operator.may.contains(&action)
+            && operator.ports.contains(&facts.port)
+            && is_there
+            && lists_hold(document, &operator.lists, facts, place)
+    })
 }
 
 fn governs(application: &Application, facts: &Facts) -> bool {
@@ -379,6 +408,17 @@ pub(crate) fn to_toml(document: &Document) -> String {
         for (index, policy) in application.policies.iter().enumerate() {
             policy_to_toml(&mut text, index, policy);
         }
+    }
+    for (index, operator) in document.operators.iter().enumerate() {
+        writeln!(
+            text,
+            "[[operator]]\nname = \"o{index}\"\nmay = {:?}\ntarget = {{ port = {:?}, include = [{{ tag = {{ env = {:?} }} }}] }}\n{}",
+            operator.may,
+            operator.ports,
+            operator.include_env,
+            lists_to_toml(&operator.lists),
+        )
+        .unwrap();
     }
     text
 }
