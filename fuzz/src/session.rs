@@ -12,9 +12,10 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use proxy_core::limits::{MAX_BACKLOG_BYTES, MAX_OWN_BACKLOG_BYTES};
 use proxy_core::{
-    Ca, ConnectFailure, ConnectionInfo, Current, EventKind, Gateway, Input as In, Leg,
-    MAX_BACKLOG_BYTES, MAX_OWN_BACKLOG_BYTES, Now, Output, PerLeg, Rules, Session, Target,
+    Ca, ConnectFailure, ConnectionInfo, Current, EventKind, Gateway, Input as In, Leg, Now, Output,
+    PerLeg, Rules, Session, Target,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;

@@ -11,6 +11,8 @@ use session_log::{Recipient, SigningIdentity, Suite, WriterConfig, WriterPolicy}
 use ssh_transport::{Algorithms, RekeyPolicy};
 use sshcert::{CaKey, CaPublicKey};
 
+use crate::Limits;
+
 /// The two clocks, as the driver reads them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Now {
@@ -46,6 +48,8 @@ pub struct Gateway {
     pub log_signer: SigningIdentity,
     /// How long each step may take.
     pub timeouts: Timeouts,
+    /// What the peers of a session may make it hold.
+    pub limits: Limits,
     /// When the proxy exchanges keys again, on each leg.
     pub rekey: RekeyPolicy,
     /// What clients are offered. Host keys are those derived from the target's.
@@ -70,7 +74,7 @@ impl Ca {
 }
 
 impl Gateway {
-    /// A gateway with the default timeouts, log settings and host key algorithms, and without a host authority.
+    /// A gateway with the default timeouts, limits, log settings and host key algorithms, and without a host authority.
     #[must_use]
     pub fn new(
         secrets: impl Into<SecretRing>,
@@ -90,6 +94,7 @@ impl Gateway {
             },
             log_signer,
             timeouts: Timeouts::default(),
+            limits: Limits::default(),
             rekey: RekeyPolicy::default(),
             client_algorithms: Algorithms::default(),
         }
@@ -107,6 +112,8 @@ pub struct Timeouts {
     pub target_login: Duration,
     /// For the driver to say that a page of the log is written. 30 s: a disk that takes longer has failed.
     pub log: Duration,
+    /// For whoever has the authority's key to sign. 30 s: an HSM that takes longer is gone.
+    pub signing: Duration,
     /// For a client that was refused to read why and go. 5 s.
     pub farewell: Duration,
 }
@@ -118,6 +125,7 @@ impl Default for Timeouts {
             connect: Duration::from_secs(10),
             target_login: Duration::from_secs(30),
             log: Duration::from_secs(30),
+            signing: Duration::from_secs(30),
             farewell: Duration::from_secs(5),
         }
     }

@@ -7,6 +7,7 @@ mod event;
 mod gateway;
 mod io;
 mod leg;
+pub mod limits;
 pub mod relay;
 mod rules;
 mod session;
@@ -17,9 +18,8 @@ pub use event::{
 pub use gateway::{Ca, ConnectionInfo, Gateway, Now, Target, Timeouts};
 pub use io::{ConnectFailure, Input, Output, SigningRequest};
 pub use leg::{Leg, PerLeg};
+pub use limits::{LimitError, Limits};
 pub use relay::RelayError;
 pub use rules::{Current, ENFORCED, Rules};
-pub use session::{
-    LAST_PAGES, MAX_BACKLOG_BYTES, MAX_OWN_BACKLOG_BYTES, MAX_REFUSAL_EVENTS, Session,
-};
+pub use session::{LAST_PAGES, Session};
 pub use ssh_transport::RekeyPolicy;

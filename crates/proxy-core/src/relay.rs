@@ -38,10 +38,9 @@ use self::data::{Stream, record_end, release_eof};
 use self::global::GlobalRequests;
 pub use self::global::{Announcement, HostKeys, NextStep, Proofs};
 use self::listen::Listeners;
-pub use self::listen::MAX_LISTENERS;
 use self::refusal::{flush_refusals, notify};
 use self::wire::Message;
-use crate::{ChannelEvent, Exit, Leg, PerLeg};
+use crate::{ChannelEvent, Exit, Leg, Limits, PerLeg};
 
 /// How long the target's EOF waits for the exit status.
 pub const EOF_HOLD: Duration = Duration::from_millis(50);
@@ -118,20 +117,29 @@ pub struct Relay {
     listeners: Listeners,
     bytes_from: PerLeg<u64>,
     last_exit: Option<Exit>,
+    limits: Limits,
 }
 
 impl Relay {
-    /// A relay that passes what `grant` names, and nothing else.
+    /// A relay that passes what `grant` names, and nothing else, within the default limits.
     #[must_use]
     pub fn new(grant: &Grant) -> Self {
+        Self::with_limits(grant, &Limits::default())
+    }
+
+    /// A relay that passes what `grant` names, and nothing else.
+    #[must_use]
+    pub fn with_limits(grant: &Grant, limits: &Limits) -> Self {
+        let limits = limits.within_bounds();
         Self {
             permissions: Arc::clone(&grant.permissions),
             constraints: Arc::clone(&grant.constraints),
-            channels: Channels::default(),
-            global: GlobalRequests::default(),
+            channels: Channels::new(limits.pending_replies),
+            global: GlobalRequests::new(&limits),
             listeners: Listeners::default(),
             bytes_from: PerLeg::default(),
             last_exit: None,
+            limits,
         }
     }
 

@@ -56,17 +56,9 @@ use self::stage::{Denied, Stage};
 use self::standing::Recheck;
 use crate::event::{EventKind, Subject, millis};
 use crate::{
-    AccessEvent, ConnectionInfo, Gateway, Input, Leg, Now, Output, PerLeg, Refusal, Rules,
+    AccessEvent, ConnectionInfo, Gateway, Input, Leg, Limits, Now, Output, PerLeg, Refusal, Rules,
     SessionId,
 };
-
-/// While more than this waits to be written to one leg, the other leg is not read.
-pub const MAX_BACKLOG_BYTES: usize = 1024 * 1024;
-/// While more than this waits to be written to a leg, that leg itself is not read either: its own requests
-/// made the rest.
-pub const MAX_OWN_BACKLOG_BYTES: usize = 4 * MAX_BACKLOG_BYTES;
-/// Refusals told as events one by one; the log has them all.
-pub const MAX_REFUSAL_EVENTS: u32 = 64;
 
 /// For the driver to say that the last pages of a session that is not allowed any more are written, 2 s: it ends all the same.
 pub const LAST_PAGES: Duration = Duration::from_secs(2);
@@ -86,6 +78,7 @@ const LOGIN_METHOD: &str = "connection-identity@portreeve";
 /// ask [`Self::poll_timeout`]. It never blocks, reads no clock and draws no randomness but from its seed.
 pub struct Session {
     gateway: Arc<Gateway>,
+    limits: Limits,
     rules: Arc<Rules>,
     recheck: Recheck,
     info: ConnectionInfo,
@@ -114,7 +107,7 @@ pub struct Session {
     tried_other_methods: bool,
     held: VecDeque<Held>,
     outputs: VecDeque<Output>,
-    refusal_events: u32,
+    refusal_events: usize,
 }
 
 /// A leg's connection as seen from here.
@@ -173,12 +166,14 @@ impl Session {
             hostname: info.target.facts.hostname.clone(),
             port: info.target.facts.port,
         });
+        let limits = gateway.limits.within_bounds();
         let config = ServerConfig {
             rekey: gateway.rekey.clone(),
             identification: IDENTIFICATION_OPENSSH.into(),
             login_grace: gateway.timeouts.login_grace,
             auth_methods: vec![LOGIN_METHOD.into()],
             algorithms: gateway.client_algorithms.clone(),
+            limits: limits.transport(),
             ..ServerConfig::default()
         };
         let client = Server::new(Arc::new(config), *seeds.client_leg, now.mono);
@@ -186,6 +181,7 @@ impl Session {
         let mut session = Self {
             connected: now.unix,
             gateway,
+            limits,
             rules,
             recheck: Recheck::default(),
             info,
@@ -246,8 +242,8 @@ impl Session {
             Leg::Target => self.target.as_ref().is_some_and(Client::is_peer_exchanging),
         };
         let leeway = if is_exchanging { 2 } else { 1 };
-        let behind = self.backlog_bytes(leg.other()) > leeway * MAX_BACKLOG_BYTES
-            || self.backlog_bytes(leg) > MAX_OWN_BACKLOG_BYTES;
+        let behind = self.backlog_bytes(leg.other()) > leeway * self.limits.backlog_bytes
+            || self.backlog_bytes(leg) > self.limits.own_backlog_bytes();
         let io = &mut self.io[leg];
         if not_started || behind || io.peer_closed || io.closed || self.unanswered_logs > 0 {
             return None;

@@ -14,7 +14,7 @@ mod bench;
 mod p;
 
 use bench::{Bench, Out, is_refusal, records};
-use proxy_core::relay::MAX_LISTENERS;
+use proxy_core::limits::MAX_LISTENERS;
 use proxy_core::{ChannelEvent, Leg, RelayError};
 
 const LOCAL: &str =

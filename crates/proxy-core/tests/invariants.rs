@@ -239,7 +239,7 @@ fn i7_a_client_that_does_not_read_stops_the_target_being_read() {
         world.target_sends(&chunk);
     }
     assert!(world.session.read_buffer(Leg::Target).is_none());
-    let ceiling = proxy_core::MAX_BACKLOG_BYTES + 2 * ssh_transport::RECEIVE_BUFFER_BYTES;
+    let ceiling = proxy_core::limits::MAX_BACKLOG_BYTES + 2 * ssh_transport::RECEIVE_BUFFER_BYTES;
     assert!(
         world.unwritten_bytes <= ceiling,
         "{} of {ceiling}",
@@ -277,7 +277,8 @@ fn i7_a_client_that_asks_and_never_reads_the_answers_is_not_read_without_end() {
         }
     }
     assert!(world.session.read_buffer(Leg::Client).is_none());
-    let ceiling = proxy_core::MAX_OWN_BACKLOG_BYTES + 3 * ssh_transport::RECEIVE_BUFFER_BYTES;
+    let ceiling =
+        proxy_core::limits::MAX_OWN_BACKLOG_BYTES + 3 * ssh_transport::RECEIVE_BUFFER_BYTES;
     assert!(
         world.unwritten_bytes <= ceiling,
         "{} of {ceiling}",

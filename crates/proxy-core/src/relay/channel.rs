@@ -7,10 +7,6 @@ use super::forward::Carried;
 use super::x11::Displays;
 use crate::{Exit, Leg, PerLeg, RelayError};
 
-/// Most requests of one direction of one channel that may wait for their reply; no client sends more
-/// than a handful ahead.
-pub(crate) const MAX_PENDING_REPLIES: usize = 256;
-
 /// What the next reply to a request will be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pending {
@@ -41,34 +37,42 @@ pub(crate) enum Program {
 }
 
 /// Replies owed to one leg, in the order of its requests.
-#[derive(Debug, Default)]
-pub(crate) struct Replies(VecDeque<Pending>);
+#[derive(Debug)]
+pub(crate) struct Replies {
+    owed: VecDeque<Pending>,
+    limit: usize,
+}
 
 impl Replies {
-    pub(crate) fn push(&mut self, pending: Pending) -> Result<(), RelayError> {
-        if self.0.len() >= MAX_PENDING_REPLIES {
-            return Err(RelayError::TooManyRequests {
-                limit: MAX_PENDING_REPLIES,
-            });
+    const fn at_most(limit: usize) -> Self {
+        Self {
+            owed: VecDeque::new(),
+            limit,
         }
-        self.0.push_back(pending);
+    }
+
+    pub(crate) fn push(&mut self, pending: Pending) -> Result<(), RelayError> {
+        if self.owed.len() >= self.limit {
+            return Err(RelayError::TooManyRequests { limit: self.limit });
+        }
+        self.owed.push_back(pending);
         Ok(())
     }
 
     /// The peer answered: to what, if it was asked.
     pub(crate) fn peer_answered(&mut self) -> Option<Asked> {
-        let Some(&Pending::FromPeer(asked)) = self.0.front() else {
+        let Some(&Pending::FromPeer(asked)) = self.owed.front() else {
             return None;
         };
-        self.0.pop_front();
+        self.owed.pop_front();
         Some(asked)
     }
 
     /// A refusal whose turn it is now.
     pub(crate) fn next_refusal(&mut self) -> bool {
-        let due = self.0.front() == Some(&Pending::Refusal);
+        let due = self.owed.front() == Some(&Pending::Refusal);
         if due {
-            self.0.pop_front();
+            self.owed.pop_front();
         }
         due
     }
@@ -103,14 +107,25 @@ pub(crate) struct Channel {
 }
 
 /// All channels of a session.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Channels {
+    pending_replies: usize,
     open: BTreeMap<u32, Channel>,
     by_id: PerLeg<BTreeMap<u32, u32>>,
     last_number: u32,
 }
 
 impl Channels {
+    /// None yet; on each, so many requests of a direction may wait for their reply.
+    pub(crate) fn new(pending_replies: usize) -> Self {
+        Self {
+            pending_replies,
+            open: BTreeMap::new(),
+            by_id: PerLeg::default(),
+            last_number: 0,
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.open.len()
     }
@@ -160,7 +175,10 @@ impl Channels {
             eof_from: PerLeg::default(),
             closed_by: PerLeg::default(),
             bytes_from: PerLeg::default(),
-            replies_to: PerLeg::default(),
+            replies_to: PerLeg {
+                client: Replies::at_most(self.pending_replies),
+                target: Replies::at_most(self.pending_replies),
+            },
             program: Program::default(),
             carried: None,
             displays: Displays::default(),

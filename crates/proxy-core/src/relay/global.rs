@@ -17,21 +17,16 @@ use alloc::vec::Vec;
 
 use session_log::Record;
 
-use super::channel::MAX_PENDING_REPLIES;
 use super::listen::Listener;
 use super::refusal::{flush_refusals, write_refusal};
 use super::wire::forward::{Act, ListenRequest};
 use super::wire::{self, Message, own};
 use super::{Outlet, Relay, RelayError};
-use crate::{ChannelEvent, Leg, PerLeg};
+use crate::{ChannelEvent, Leg, Limits, PerLeg};
 
 const ANNOUNCEMENT: &str = "hostkeys-00@openssh.com";
 const KEEPALIVE: &str = "keepalive@openssh.com";
 const PROVE: &str = "hostkeys-prove-00@openssh.com";
-
-/// Most questions of the proxy that a client may leave without an answer. Many more than the channels on which it is refused
-/// something at a time; beyond it, a refusal waits for its time alone.
-const MAX_UNHEARD: usize = 64;
 
 /// Who has the host keys of both sides. The relay carries its packets and keeps their turn.
 pub trait HostKeys {
@@ -102,8 +97,10 @@ pub(super) enum Answer {
 }
 
 /// The global requests of both legs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct GlobalRequests {
+    pending_replies: usize,
+    unheard: usize,
     answers_to: PerLeg<VecDeque<Answer>>,
     /// The target has sent its first packet, which is where OpenSSH announces its keys.
     target_has_begun: bool,
@@ -117,12 +114,24 @@ impl Answer {
 }
 
 impl GlobalRequests {
+    pub(super) const fn new(limits: &Limits) -> Self {
+        Self {
+            pending_replies: limits.pending_replies,
+            unheard: limits.unheard,
+            answers_to: PerLeg {
+                client: VecDeque::new(),
+                target: VecDeque::new(),
+            },
+            target_has_begun: false,
+        }
+    }
+
     pub(super) fn push(&mut self, to: Leg, answer: Answer) -> Result<(), RelayError> {
         let answers = &mut self.answers_to[to];
         let asked = answers.iter().filter(|it| !it.is_for_proxy()).count();
-        if asked >= MAX_PENDING_REPLIES {
+        if asked >= self.pending_replies {
             return Err(RelayError::TooManyRequests {
-                limit: MAX_PENDING_REPLIES,
+                limit: self.pending_replies,
             });
         }
         answers.push_back(answer);
@@ -165,7 +174,7 @@ impl GlobalRequests {
                 _ => None,
             })
         };
-        if unheard().count() >= MAX_UNHEARD || unheard().any(|it| it == channel) {
+        if unheard().count() >= self.unheard || unheard().any(|it| it == channel) {
             return;
         }
         answers.push_back(Answer::Heard { channel });

@@ -15,9 +15,6 @@ use super::wire::forward::{Act, ListenRequest};
 use super::{Outlet, Relay, RelayError};
 use crate::{ChannelEvent, Leg};
 
-/// Most listeners of one session: far more than a person names on a command line.
-pub const MAX_LISTENERS: usize = 64;
-
 /// Where the target listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Listener {
@@ -130,7 +127,7 @@ impl Relay {
             Act::End if want_reply && awaited().any(is_meant) => Ok(request),
             Act::End => Err("there is no such listener"),
             Act::Begin if !may_listen(&self.constraints, &request) => Err(not_granted),
-            Act::Begin if held.len().saturating_add(awaited().count()) >= MAX_LISTENERS => {
+            Act::Begin if held.len().saturating_add(awaited().count()) >= self.limits.listeners => {
                 Err("too many listeners")
             }
             // Without an answer, nobody here would know either.

@@ -116,7 +116,8 @@ impl Relay {
         if let Some(why) = why {
             return Err((own::ADMINISTRATIVELY_PROHIBITED, why));
         }
-        let max_channels = self.permissions.max_channels as usize;
+        let granted = self.permissions.max_channels as usize;
+        let max_channels = granted.min(self.limits.channels);
         if self.channels.len() >= max_channels {
             return Err((own::RESOURCE_SHORTAGE, "too many channels are open"));
         }

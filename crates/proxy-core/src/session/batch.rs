@@ -10,7 +10,7 @@ use session_log::Record;
 use super::identity::Identity;
 use super::recorder::Recorder;
 use super::stage::{Relaying, Stage};
-use super::{Held, MAX_REFUSAL_EVENTS, Session};
+use super::{Held, Session};
 use crate::event::{EventKind, Subject, millis};
 use crate::relay::{HostKeys, Outlet};
 use crate::{AccessEvent, ChannelEvent, EndReason, Leg, Now, Output};
@@ -124,6 +124,7 @@ impl Session {
             subject: &self.subject,
             user: self.user.as_ref(),
             refusal_events: &mut self.refusal_events,
+            max_refusal_events: self.limits.refusal_events,
             identity: self.identity.as_mut(),
             from,
             at: at.clone(),
@@ -140,7 +141,8 @@ pub(super) struct Batch<'a> {
     outputs: &'a mut VecDeque<Output>,
     subject: &'a Arc<Subject>,
     user: Option<&'a Arc<str>>,
-    refusal_events: &'a mut u32,
+    refusal_events: &'a mut usize,
+    max_refusal_events: usize,
     identity: Option<&'a mut Identity>,
     from: Leg,
     at: Range<usize>,
@@ -176,13 +178,13 @@ impl Outlet for Batch<'_> {
 
     fn event(&mut self, event: ChannelEvent) {
         if let ChannelEvent::Refused { .. } = event {
-            *self.refusal_events = self.refusal_events.saturating_add(1);
-            if *self.refusal_events == MAX_REFUSAL_EVENTS + 1 {
-                self.tell(ChannelEvent::RefusalsMuted {
-                    told: MAX_REFUSAL_EVENTS,
-                });
-            }
-            if *self.refusal_events > MAX_REFUSAL_EVENTS {
+            let told = *self.refusal_events;
+            *self.refusal_events = told.saturating_add(1);
+            if told >= self.max_refusal_events {
+                if told == self.max_refusal_events {
+                    let told = u32::try_from(told).unwrap_or(u32::MAX);
+                    self.tell(ChannelEvent::RefusalsMuted { told });
+                }
                 return;
             }
         }

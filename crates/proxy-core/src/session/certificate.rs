@@ -3,7 +3,6 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
-use core::time::Duration;
 
 use bytes::Bytes;
 use policy::Feature;
@@ -14,8 +13,6 @@ use super::Session;
 use super::stage::{Denied, Login, Stage};
 use crate::{Ca, Leg, Now, Output, Refusal, SigningRequest};
 
-/// How long a signer elsewhere may take.
-pub(super) const SIGNING_DEADLINE: Duration = Duration::from_secs(30);
 /// The certificate type of the session's key.
 const CERTIFICATE_ALGORITHM: &str = "ssh-ed25519-cert-v01@openssh.com";
 
@@ -40,7 +37,7 @@ impl Session {
                         to_be_signed: Bytes::copy_from_slice(prepared.to_be_signed()),
                         authority: Bytes::copy_from_slice(prepared.authority().blob()),
                     }));
-                let deadline = now.mono.saturating_add(SIGNING_DEADLINE);
+                let deadline = now.mono.saturating_add(self.gateway.timeouts.signing);
                 self.stage = Stage::Certificate {
                     login,
                     prepared,

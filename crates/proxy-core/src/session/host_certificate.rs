@@ -11,7 +11,6 @@ use ssh_transport::{HostKey, HostKeyAlgorithm};
 use sshcert::{Certificate, HostCertificate, HostValidity, KeyId, Prepared, Principals};
 
 use super::Session;
-use super::certificate::SIGNING_DEADLINE;
 use super::stage::{CertifyingHost, Denied, Stage};
 use crate::{Ca, Now, Output, Refusal, SigningRequest};
 
@@ -40,7 +39,7 @@ impl Session {
                         unsigned,
                         certificates: Vec::new(),
                     }),
-                    deadline: now.mono.saturating_add(SIGNING_DEADLINE),
+                    deadline: now.mono.saturating_add(self.gateway.timeouts.signing),
                 };
                 self.ask_for_host_certificate();
                 return Ok(());

@@ -12,9 +12,6 @@ use ssh_transport::{HostKeyAlgorithm, hostkeys};
 use crate::relay::{Announcement, HostKeys, NextStep, Proofs};
 use crate::{Gateway, PerLeg};
 
-/// Requests for proofs that a client may make: OpenSSH makes one. Each costs up to [`hostkeys::MAX_HOST_KEYS`] signatures.
-const MAX_PROVE_REQUESTS: u32 = 4;
-
 /// The host keys of both sides of one session.
 pub(super) struct Identity {
     gateway: Arc<Gateway>,
@@ -30,7 +27,7 @@ pub(super) struct Identity {
     /// What each leg's signatures are bound to.
     pub(super) session_ids: PerLeg<Vec<u8>>,
     state: State,
-    prove_requests: u32,
+    prove_requests: usize,
 }
 
 /// Which keys of a target are believed to be its own beside that of the key exchange, once it has proven to have them.
@@ -202,7 +199,7 @@ impl HostKeys for Identity {
         if asked.is_empty() {
             return Err("no host key is named");
         }
-        if self.prove_requests == MAX_PROVE_REQUESTS {
+        if self.prove_requests >= self.gateway.limits.within_bounds().proof_requests {
             return Err("proofs were given often enough");
         }
         let keys: Option<Vec<&DerivedHostKey>> = asked

@@ -70,6 +70,7 @@ impl Session {
         let mut config = ClientConfig {
             identification: identification.into(),
             algorithms: self.info.target.algorithms.clone(),
+            limits: self.limits.transport(),
             ..ClientConfig::default()
         };
         config.algorithms.host_keys = self.acceptable_host_keys();
@@ -271,7 +272,7 @@ impl Session {
         self.event(kind, now);
         let reevaluation = login.grant.constraints.reevaluation;
         self.stage = Stage::End(Box::new(Relaying {
-            relay: Relay::new(&login.grant),
+            relay: Relay::with_limits(&login.grant, &self.limits),
             grant: login.grant,
             standing: Standing::allowed_by(&self.rules.version),
             started: now,
