@@ -65,13 +65,13 @@ fn echo_at(path: &Path) {
 fn expect_echo(
     mut to: impl Write + Send + 'static,
     mut from: impl Read,
-    end: impl FnOnce() + Send + 'static,
+    end: impl FnOnce() -> std::io::Result<()> + Send + 'static,
 ) {
     let bytes: Vec<u8> = (0..1_000_000_u32).flat_map(|n| n.to_le_bytes()).collect();
     let sent = bytes.clone();
     let sender = thread::spawn(move || {
         to.write_all(&sent).expect("a reader");
-        end();
+        end().expect("an open connection");
     });
     let mut got = Vec::new();
     from.read_to_end(&mut got).expect("an echo");
@@ -87,29 +87,15 @@ fn expect_echo(
 fn expect_tcp_echo(port: u16) {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the forwarded port");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    let (to, from) = (
-        stream.try_clone().expect("a handle"),
-        stream.try_clone().expect("a handle"),
-    );
-    expect_echo(to, from, move || {
-        stream
-            .shutdown(Shutdown::Write)
-            .expect("an open connection")
-    });
+    let handle = || stream.try_clone().expect("a handle");
+    expect_echo(handle(), handle(), move || stream.shutdown(Shutdown::Write));
 }
 
 fn expect_socket_echo(path: &Path) {
     let stream = UnixStream::connect(path).expect("the forwarded socket");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    let (to, from) = (
-        stream.try_clone().expect("a handle"),
-        stream.try_clone().expect("a handle"),
-    );
-    expect_echo(to, from, move || {
-        stream
-            .shutdown(Shutdown::Write)
-            .expect("an open connection")
-    });
+    let handle = || stream.try_clone().expect("a handle");
+    expect_echo(handle(), handle(), move || stream.shutdown(Shutdown::Write));
 }
 
 /// Ends a client and, through the proxy, looks at what was recorded of the one connection that it carried.

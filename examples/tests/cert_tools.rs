@@ -13,12 +13,9 @@ mod lab;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixStream;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
-use common::{example, run, tool};
+use common::{Agent, example, run, tool};
 use lab::{Lab, outcome};
 
 #[test]
@@ -243,29 +240,6 @@ fn what_cannot_be_minted_is_refused_with_what_to_write_instead() {
     assert_eq!(status, 2);
 }
 
-struct Agent(Child);
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn start_agent(program: &Path, socket: &Path) -> Agent {
-    let mut command = Command::new(program);
-    command.arg("-D").arg("-a").arg(socket);
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    let agent = Agent(command.spawn().unwrap());
-    for _ in 0..500 {
-        if UnixStream::connect(socket).is_ok() {
-            return agent;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    panic!("ssh-agent did not open its socket");
-}
-
 #[test]
 fn key_that_is_only_in_an_agent_signs() {
     let (Some(lab), Some(agent), Some(add)) = (Lab::new(), tool("ssh-agent"), tool("ssh-add"))
@@ -276,7 +250,7 @@ fn key_that_is_only_in_an_agent_signs() {
         .args(["-q", "-t", "rsa", "-b", "2048", "-N", "", "-f"])
         .arg(lab.path("rsa")));
     let socket = lab.path("agent");
-    let _agent = start_agent(&agent, &socket);
+    let _agent = Agent::start(&agent, &socket);
     let mint = |ca: &str| {
         let arguments = [
             "--ca",

@@ -3,8 +3,10 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::io::Write as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 /// Finds a program on `PATH` or where servers are kept. Without it the test says so and is left,
 /// or fails when nothing may be skipped.
@@ -107,4 +109,31 @@ pub(crate) fn ignores(signal: rustix::process::Signal) -> bool {
         .find_map(|line| line.strip_prefix("SigIgn:"))
         .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     ignored.is_some_and(|mask| mask >> (signal.as_raw() - 1) & 1 == 1)
+}
+
+/// An ssh-agent, until it is dropped.
+pub(crate) struct Agent(Child);
+
+impl Agent {
+    /// One that listens at `socket`.
+    pub(crate) fn start(program: &Path, socket: &Path) -> Agent {
+        let mut command = Command::new(program);
+        command.arg("-D").arg("-a").arg(socket);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let agent = Agent(command.spawn().unwrap());
+        for _ in 0..3_000 {
+            if UnixStream::connect(socket).is_ok() {
+                return agent;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("ssh-agent did not open its socket");
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 use session_log::{CloudflareMetadata, CloudflareSource, CloudflareWriter, Recipient, Record};
 
 use crate::common;
-use crate::lab::Lab;
+use crate::lab::{Lab, REWRAP};
 
 #[test]
 fn asciinema_plays_a_cast_and_nothing_of_it_reaches_the_clipboard() {
@@ -257,18 +257,7 @@ fn a_broken_log_is_recovered_and_a_late_reader_let_in() {
 
     let late = ["records", "-i", "@late", "--signers", "@signers", "@log"];
     assert_eq!(lab.sshlog(&late).0, 1);
-    lab.good(&[
-        "rewrap",
-        "-i",
-        "@key",
-        "--recipient",
-        "@late.pub",
-        "--sign-with",
-        "@signer",
-        "--out",
-        "@wraps",
-        "@log",
-    ]);
+    lab.good(&[&REWRAP[..], &["@log"]].concat());
     let out = lab.good(&[
         "records",
         "-i",

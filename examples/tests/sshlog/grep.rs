@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use session_log::{Record, Side, WriterPolicy};
+use session_log::{Record, Side};
 
 use crate::lab::Lab;
 
@@ -87,14 +87,7 @@ fn folders_are_looked_through_log_by_log_and_each_is_named() {
     let lab = lab();
     fs::create_dir_all(lab.path("logs/0202")).unwrap();
     fs::rename(lab.path("session.sslg"), lab.path("logs/a\u{1b}[31m.sslg")).unwrap();
-    let policy = WriterPolicy {
-        rotate_bytes: 4_096,
-        ..WriterPolicy::default()
-    };
-    let many: Vec<_> = (0..200)
-        .map(|n| (n * 10, 1, Record::Output(b"line of sudo\r\n")))
-        .collect();
-    let log = lab.write(&many, policy);
+    let log = lab.in_segments(200, b"line of sudo\r\n", 4_096);
     let segments = lab.split(&log);
     assert!(segments.len() > 10, "{}", segments.len());
     for (number, segment) in segments.iter().enumerate() {

@@ -15,6 +15,19 @@ pub(crate) struct Lab {
     dir: tempfile::TempDir,
 }
 
+/// Grants the log of the lab to a late recipient, in sidecars.
+pub(crate) const REWRAP: [&str; 9] = [
+    "rewrap",
+    "-i",
+    "@key",
+    "--recipient",
+    "@late.pub",
+    "--sign-with",
+    "@signer",
+    "--out",
+    "@wraps",
+];
+
 impl Lab {
     /// A reader's key, a signer's key from ssh-keygen, and a log.
     pub(crate) fn new() -> Lab {
@@ -123,6 +136,18 @@ impl Lab {
         writer.finish(at(last + 100)).unwrap();
         drain(&mut writer, &mut log);
         log
+    }
+
+    /// A log of so many lines on channel 1, ten milliseconds apart, in segments of this many bytes.
+    pub(crate) fn in_segments(&self, lines: u64, line: &[u8], rotate_bytes: u64) -> Vec<u8> {
+        let policy = WriterPolicy {
+            rotate_bytes,
+            ..WriterPolicy::default()
+        };
+        let lines: Vec<_> = (0..lines)
+            .map(|n| (n * 10, 1, Record::Output(line)))
+            .collect();
+        self.write(&lines, policy)
     }
 
     /// The segments of a log, as the objects that it may be stored as.

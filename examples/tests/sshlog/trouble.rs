@@ -171,14 +171,7 @@ fn each_way_to_end_is_allowed_by_its_own_name() {
 #[test]
 fn a_folder_has_the_segments_whose_names_are_numbers_and_any_many_of_them() {
     let lab = Lab::new();
-    let policy = WriterPolicy {
-        rotate_bytes: 4_096,
-        ..WriterPolicy::default()
-    };
-    let many: Vec<_> = (0..100)
-        .map(|n| (n * 10, 1, Record::Output(b"line\r\n")))
-        .collect();
-    let segments = lab.split(&lab.write(&many, policy));
+    let segments = lab.split(&lab.in_segments(100, b"line\r\n", 4_096));
     assert!(segments.len() > 15, "{}", segments.len());
     fs::create_dir(lab.path("logs")).unwrap();
     for (number, segment) in segments.iter().enumerate() {

@@ -2,40 +2,19 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Command, Output, Stdio};
 
-use session_log::{Record, WriterPolicy};
+use session_log::WriterPolicy;
 use sha2::{Digest as _, Sha256};
 
 use crate::common;
-use crate::lab::Lab;
-
-const REWRAP: [&str; 9] = [
-    "rewrap",
-    "-i",
-    "@key",
-    "--recipient",
-    "@late.pub",
-    "--sign-with",
-    "@signer",
-    "--out",
-    "@wraps",
-];
+use crate::lab::{Lab, REWRAP};
 
 #[test]
 fn nothing_is_granted_of_a_log_that_is_not_intact() {
     let lab = Lab::new();
-    let policy = WriterPolicy {
-        rotate_bytes: 4_096,
-        ..WriterPolicy::default()
-    };
-    let many: Vec<_> = (0..60)
-        .map(|n| (n * 10, 1, Record::Output(b"line\r\n")))
-        .collect();
-    let mut log = lab.write(&many, policy);
+    let mut log = lab.in_segments(60, b"line\r\n", 4_096);
     let second = lab.split(&log)[0].len();
     log[second + 200] ^= 1;
     fs::write(lab.path("log"), &log).unwrap();
@@ -197,14 +176,7 @@ fn keygen_verifies(keygen: &Path, lab: &Lab, signers: &str, name: &str, statemen
 #[test]
 fn ssh_keygen_verifies_the_signatures_that_inspect_writes() {
     let lab = Lab::new();
-    let policy = WriterPolicy {
-        rotate_bytes: 8_192,
-        ..WriterPolicy::default()
-    };
-    let many: Vec<_> = (0..60)
-        .map(|n| (n * 10, 1, Record::Output(b"line\r\n")))
-        .collect();
-    fs::write(lab.path("log"), lab.write(&many, policy)).unwrap();
+    fs::write(lab.path("log"), lab.in_segments(60, b"line\r\n", 8_192)).unwrap();
     let inspect = ["inspect", "--export-signatures", "@signed", "@log"];
     let (status, _, err) = lab.sshlog(&inspect);
     assert_eq!(status, 0, "{err}");
@@ -243,35 +215,6 @@ fn ssh_keygen_verifies_the_signatures_that_inspect_writes() {
     );
 }
 
-struct Agent(Child);
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn start_agent(program: &Path, socket: &Path) -> Agent {
-    let agent = Agent(
-        Command::new(program)
-            .arg("-D")
-            .arg("-a")
-            .arg(socket)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap(),
-    );
-    for _ in 0..3_000 {
-        if UnixStream::connect(socket).is_ok() {
-            return agent;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    panic!("ssh-agent did not open its socket");
-}
-
 #[test]
 fn a_key_that_is_only_in_an_agent_signs() {
     let lab = Lab::new();
@@ -285,7 +228,7 @@ fn a_key_that_is_only_in_an_agent_signs() {
     let log = fs::read(lab.path("log")).unwrap();
     fs::write(lab.path("broken"), &log[..log.len() - 700]).unwrap();
     let socket = lab.path("agent");
-    let _agent = start_agent(&agent, &socket);
+    let _agent = common::Agent::start(&agent, &socket);
     let sshlog = |arguments: &[&str]| {
         let whole = arguments
             .iter()
