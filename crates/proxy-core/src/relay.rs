@@ -23,6 +23,8 @@ mod open;
 mod refusal;
 mod request;
 mod tally;
+#[allow(dead_code, reason = "for channels that end at the proxy")]
+mod terminated;
 mod wire;
 mod x11;
 
@@ -39,6 +41,7 @@ use self::global::GlobalRequests;
 pub use self::global::{Announcement, HostKeys, NextStep, Proofs};
 use self::listen::Listeners;
 use self::refusal::{flush_refusals, notify};
+pub use self::terminated::TERMINATED_WINDOW_BYTES;
 use self::wire::Message;
 use crate::{ChannelEvent, Exit, Leg, Limits, PerLeg};
 
@@ -82,6 +85,14 @@ pub enum RelayError {
     ChannelReused {
         /// The number.
         id: u32,
+    },
+    /// Data beyond the window (RFC 4254 section 5.2), of a channel that ends at the proxy.
+    #[error("{got_bytes} bytes of data where {window_bytes} may come")]
+    BeyondWindow {
+        /// What the window had left.
+        window_bytes: u32,
+        /// What came.
+        got_bytes: usize,
     },
     /// Too many requests without waiting for their replies.
     #[error("more than {limit} requests wait for a reply")]

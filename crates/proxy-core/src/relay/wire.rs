@@ -459,6 +459,21 @@ pub(crate) mod own {
         packet
     }
 
+    pub(crate) fn window_adjust(recipient: u32, bytes: u32) -> Vec<u8> {
+        let mut packet = to_channel(CHANNEL_WINDOW_ADJUST, recipient);
+        packet.extend_from_slice(&bytes.to_be_bytes());
+        packet
+    }
+
+    pub(crate) fn data(recipient: u32, bytes: &[u8]) -> Vec<u8> {
+        // Number, channel and length before the bytes.
+        let mut packet = Vec::with_capacity(9 + bytes.len());
+        packet.push(CHANNEL_DATA);
+        packet.extend_from_slice(&recipient.to_be_bytes());
+        put_string(&mut packet, bytes);
+        packet
+    }
+
     pub(crate) fn stderr(recipient: u32, text: &[u8]) -> Vec<u8> {
         let mut packet = to_channel(CHANNEL_EXTENDED_DATA, recipient);
         packet.extend_from_slice(&STDERR.to_be_bytes());
