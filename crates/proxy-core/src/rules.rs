@@ -12,6 +12,7 @@ pub const ENFORCED: Features = Features::NONE
     .with(Feature::RemoteForward)
     .with(Feature::StreamLocal)
     .with(Feature::X11Forwarding)
+    .with(Feature::ForwardRecording)
     .with(Feature::Reevaluation)
     .with(Feature::LoginAge);
 

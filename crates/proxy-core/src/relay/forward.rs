@@ -1,6 +1,6 @@
 //! Forwarded connections (RFC 4254 section 7): where they may lead, and what they may not carry.
 
-use policy::{Constraints, Destinations};
+use policy::{Constraints, Destinations, ForwardRecording};
 
 use super::listen::Listeners;
 use super::tally::Tally;
@@ -32,10 +32,10 @@ pub(crate) struct Carried {
 }
 
 impl Carried {
-    /// On a channel of this type.
-    pub(super) fn of(kind: &str) -> Self {
+    /// On a channel of this type, of which the log keeps so much.
+    pub(super) fn new(kind: &str, recording: ForwardRecording) -> Self {
         Self {
-            tally: Tally::of(kind),
+            tally: Tally::new(kind, recording),
             ..Self::default()
         }
     }

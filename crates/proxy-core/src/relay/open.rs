@@ -63,7 +63,7 @@ impl Relay {
                     self.use_display();
                 }
                 if let Some(channel) = self.channels.numbered(number) {
-                    channel.carried = Some(Carried::of(kind));
+                    channel.carried = Some(Carried::new(kind, self.constraints.forward_recording));
                 }
                 tell_of_connection(number, from, kind, &connection, out);
                 out.pass();

@@ -135,6 +135,18 @@ impl Bench {
         self.out.clone()
     }
 
+    /// The session ends.
+    pub fn end(&mut self) -> Vec<Out> {
+        self.out.clear();
+        let mut sink = Sink {
+            bench: (&mut self.out, &mut self.events),
+            from: Leg::Target,
+            packet: &[],
+        };
+        self.relay.end(&mut sink);
+        self.out.clone()
+    }
+
     pub fn packets(&mut self, from: Leg, packet: &[u8]) -> Vec<Out> {
         self.ok(from, packet)
             .into_iter()
