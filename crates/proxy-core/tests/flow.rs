@@ -522,3 +522,23 @@ fn the_targets_banner_is_recorded_and_shown_only_to_who_may_log_in() {
     world.run();
     assert!(!world.person.banners.concat().contains("welcome"));
 }
+
+#[test]
+fn the_log_sums_up_the_connections_that_the_end_of_the_session_ends() {
+    let lines =
+        "local_forward = [{ host = \"db-1\", port = 5432 }]\nforward_recording = \"digest\"";
+    let mut world = World::logged_in(Setup {
+        policy: format!("{}{lines}\n", sim::POLICY),
+        ..Setup::default()
+    });
+    world.person_sends(&p::open_tcp("direct-tcpip", 0, "db-1", 5432));
+    world.target_sends(&p::confirm(0, 7));
+    world.peer_closes(Leg::Client);
+    let at = |text: &str| world.records.iter().position(|it| it.contains(text));
+    let order = ["ForwardDigest {", "ForwardClose {", " End {"].map(at);
+    assert!(
+        order[0].is_some() && order.is_sorted(),
+        "{:?}",
+        world.records
+    );
+}

@@ -12,11 +12,9 @@ mod bench;
 #[path = "sim/packets.rs"]
 #[allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 mod p;
-mod sim;
 
 use bench::{Bench, Out, is_refusal, records};
 use proxy_core::Leg;
-use sim::{POLICY, Setup, World};
 
 /// By `sha256sum`.
 const OF_QUESTION: &str = "822ae07d4783158bc1912bb623e5107cc9002d519e1143a9c200ed6ee18b6d0f";
@@ -161,20 +159,4 @@ fn a_connection_that_the_end_of_the_session_ends_is_summed_up_too() {
         };
         assert!(end.contains(&wanted) && end.contains(counts), "{end}");
     }
-
-    let policy = format!("{POLICY}{}\n", granting("digest"));
-    let mut world = World::logged_in(Setup {
-        policy,
-        ..Setup::default()
-    });
-    world.person_sends(&p::open_tcp("direct-tcpip", 0, "db-1", 5432));
-    world.target_sends(&p::confirm(0, 7));
-    world.peer_closes(Leg::Client);
-    let at = |text: &str| world.records.iter().position(|it| it.contains(text));
-    let order = ["ForwardDigest {", "ForwardClose {", " End {"].map(at);
-    assert!(
-        order[0].is_some() && order.is_sorted(),
-        "{:?}",
-        world.records
-    );
 }

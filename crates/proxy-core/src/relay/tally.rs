@@ -1,5 +1,7 @@
 //! What the log keeps of the bytes of a forwarded connection: all of them, what they hash to, or how many there were.
 
+use alloc::boxed::Box;
+
 use policy::ForwardRecording;
 use session_log::Record;
 use sha2::{Digest as _, Sha256};
@@ -22,7 +24,7 @@ enum Kept {
     #[default]
     Bytes,
     /// What came from each side so far.
-    Digests(PerLeg<Sha256>),
+    Digests(Box<PerLeg<Sha256>>),
     Counts,
 }
 
@@ -31,7 +33,7 @@ impl Tally {
     pub(super) fn new(kind: &str, recording: ForwardRecording) -> Self {
         Self {
             kept: match recording {
-                ForwardRecording::Digest => Kept::Digests(PerLeg::default()),
+                ForwardRecording::Digest => Kept::Digests(Box::default()),
                 ForwardRecording::None => Kept::Counts,
                 _ => Kept::Bytes,
             },
