@@ -115,6 +115,46 @@ fn a_refusal_waits_for_the_client_to_have_heard_why_but_not_for_long() {
 }
 
 #[test]
+fn an_answer_that_comes_while_a_refusal_waits_comes_behind_it() {
+    let mut bench = Bench::with_channel("permit = [\"shell\"]");
+    bench.ok(Leg::Client, &request_for("exec"));
+    // As `ssh -t` asks ahead: the target may answer before the client has answered the proxy.
+    bench.ok(Leg::Client, &p::request(7, "shell", true, b""));
+    assert_eq!(
+        bench.packets(Leg::Target, &p::success(0)),
+        [
+            Out::Send(Leg::Client, p::failure(0)),
+            Out::Pass(Leg::Client, p::success(0)),
+        ]
+    );
+    // What nobody asked for changes nothing of what waits.
+    let mut bench = Bench::with_channel("permit = [\"shell\"]");
+    bench.ok(Leg::Client, &request_for("exec"));
+    assert!(is_refusal(&bench.ok(Leg::Target, &p::success(0))));
+    assert!(bench.relay.poll_timeout().is_some());
+}
+
+#[test]
+fn what_the_target_asks_for_says_nothing_of_the_clients_program() {
+    let mut bench = Bench::with_channel("");
+    let asked = p::request(0, "exec", false, &p::string(b"id"));
+    assert!(is_refusal(&bench.ok(Leg::Target, &asked)));
+    let data = p::data(7, b"x");
+    assert_eq!(
+        bench.packets(Leg::Client, &data),
+        [Out::Pass(Leg::Target, data.clone())]
+    );
+}
+
+#[test]
+fn no_answer_follows_the_close_of_the_side_that_gives_it() {
+    let mut bench = Bench::with_channel("");
+    bench.ok(Leg::Target, &p::close(0));
+    bench.ok(Leg::Client, &p::request(7, "shell", true, b""));
+    assert!(is_refusal(&bench.ok(Leg::Target, &p::success(0))));
+}
+
+#[test]
 fn the_words_to_the_person_end_with_the_window_kept_for_them() {
     let mut bench = Bench::with_channel("permit = [\"shell\"]");
     let mut words = 0;

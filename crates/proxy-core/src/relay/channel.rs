@@ -59,6 +59,12 @@ impl Replies {
         Ok(())
     }
 
+    /// Whether an answer of the peer is among them.
+    pub(crate) fn await_peer(&self) -> bool {
+        let mut replies = self.owed.iter();
+        replies.any(|it| matches!(it, Pending::FromPeer(_)))
+    }
+
     /// The peer answered: to what, if it was asked.
     pub(crate) fn peer_answered(&mut self) -> Option<Asked> {
         let Some(&Pending::FromPeer(asked)) = self.owed.front() else {

@@ -41,7 +41,8 @@ impl Relay {
         if let Err(denied) = decide(granted, channel.program, from, &request) {
             let what = attempt(kind, &request);
             refuse(channel.number, from, (&what, kind), denied.why(), out);
-            if request.starts_a_program() && channel.program == Program::Awaited {
+            let is_to_start = from == Leg::Client && request.starts_a_program();
+            if is_to_start && channel.program == Program::Awaited {
                 channel.program = Program::Refused;
             }
             let told = told_why(channel, denied, out);
@@ -86,6 +87,14 @@ impl Relay {
         out: &mut impl Outlet,
     ) -> Result<(), RelayError> {
         let channel = self.channels.addressed(from, recipient)?;
+        if from == Leg::Target
+            && !channel.closed_by[from]
+            && channel.replies_to[Leg::Client].await_peer()
+        {
+            // Refusals that wait for their words to be read do not hold up an answer that comes behind them.
+            channel.words_until = None;
+            flush_refusals(channel, Leg::Client, out);
+        }
         let why = if channel.closed_by[from] {
             "it comes after the end of the channel"
         } else {

@@ -1,0 +1,135 @@
+//! Simulation: random and hostile peers, random faults, a clock that only the test moves, and a plain model of what may have passed,
+//! asked after every step.
+//!
+//! Runs are functions of a configuration and a list of operations, and both come from a seed. The seeds are fixed, so that a failure
+//! here is the same everywhere; `PORTREEVE_SIM_SEED` adds another, and `PORTREEVE_SIM_STEPS` says how many steps each takes. What
+//! fails is made as short as it still fails, and printed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+mod play;
+
+use std::fmt::Debug;
+
+use play::choices::Choices;
+use play::relay;
+use play::shrink::{failure, shrink};
+
+/// Steps of all seeds together.
+const RELAY_STEPS: usize = 2_000_000;
+const SEEDS: [u64; 4] = [1, 2, 3, 4];
+
+fn seeds() -> Vec<u64> {
+    let mut seeds = SEEDS.to_vec();
+    seeds.extend(number("PORTREEVE_SIM_SEED"));
+    seeds
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().expect("it is a number"))
+}
+
+/// So many steps a seed.
+fn steps(of_all: usize) -> usize {
+    number("PORTREEVE_SIM_STEPS").map_or(of_all / SEEDS.len(), |steps| steps as usize)
+}
+
+/// Says what failed, in as few operations as it takes.
+fn report<Config: Debug, Op: Debug + Clone>(
+    seed: u64,
+    (config, ops): (&Config, &[Op]),
+    words: &str,
+    replay: impl Fn(&[Op]),
+) -> ! {
+    std::panic::set_hook(Box::new(|_| {}));
+    let shortest = shrink(ops, |ops| failure(|| replay(ops)).is_some());
+    let last_words = failure(|| replay(&shortest)).unwrap_or_default();
+    let _ = std::panic::take_hook();
+    let list: String = shortest.iter().map(|op| format!("  {op:?}\n")).collect();
+    panic!(
+        "seed {seed}: {words}\n{config:?}\nshrunk from {} operations to {}: {last_words}\n{list}",
+        ops.len(),
+        shortest.len()
+    );
+}
+
+#[test]
+fn nothing_passes_between_two_hostile_peers_but_what_rfc_4254_and_the_grant_let_pass() {
+    let mut tally = relay::Tally::default();
+    for seed in seeds() {
+        let mut choices = Choices::Seed(seed);
+        let mut played = 0;
+        while played < steps(RELAY_STEPS) {
+            let config = relay::Config::choose(&mut choices);
+            let mut ops = Vec::new();
+            let run = || relay::explore(&config, &mut choices, &mut ops, &mut tally);
+            if let Some(words) = failure(run) {
+                report(seed, (&config, &ops), &words, |ops| {
+                    relay::replay(&config, ops);
+                });
+            }
+            played += ops.len();
+        }
+    }
+    assert!(tally.iter().all(|count| *count > 0), "too tame: {tally:?}");
+}
+
+#[test]
+fn the_relay_does_the_same_once_more() {
+    let mut choices = Choices::Seed(5);
+    for _ in 0..200 {
+        let config = relay::Config::choose(&mut choices);
+        let mut ops = Vec::new();
+        relay::explore(
+            &config,
+            &mut choices,
+            &mut ops,
+            &mut relay::Tally::default(),
+        );
+        assert_eq!(
+            relay::replay(&config, &ops),
+            relay::replay(&config, &ops),
+            "{config:?} {ops:?}"
+        );
+    }
+}
+
+/// What a relay of 64 channels may hold: 256 requests of each direction of each channel at 2 bytes, and 256 global ones of each leg at
+/// 64, with as much again for the growth of queues; 2 KiB for each channel itself.
+const RELAY_BYTES: u64 = 2 * (64 * 2 * 256 * 2 + 2 * 256 * 64) + 64 * 2 * 1024;
+
+#[test]
+fn no_peer_makes_the_relay_remember_more_than_its_limits() {
+    let config = relay::Config {
+        grant: 0,
+        mischief: 0,
+    };
+    let mut bare = relay::Bare::new(&config);
+    let ops = relay::flood();
+    let taken = allocation_counter::measure(|| ops.iter().for_each(|op| bare.step(op)));
+    assert!(!bare.is_over, "all of it is allowed");
+    assert!(taken.bytes_max < RELAY_BYTES, "{} bytes", taken.bytes_max);
+    let mut choices = Choices::Seed(6);
+    let mut most_bytes = 0;
+    for _ in 0..300 {
+        let config = relay::Config::choose(&mut choices);
+        let mut ops = Vec::new();
+        relay::explore(
+            &config,
+            &mut choices,
+            &mut ops,
+            &mut relay::Tally::default(),
+        );
+        let mut bare = relay::Bare::new(&config);
+        let taken = allocation_counter::measure(|| ops.iter().for_each(|op| bare.step(op)));
+        most_bytes = most_bytes.max(taken.bytes_max);
+    }
+    assert!(most_bytes < RELAY_BYTES, "{most_bytes} bytes");
+}

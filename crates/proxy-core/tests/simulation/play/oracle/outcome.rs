@@ -1,0 +1,379 @@
+//! Afterwards: what came out is what had to, in an order that keeps the promises.
+
+use std::time::Duration;
+
+use proxy_core::Leg;
+
+use super::super::noted::Noted;
+use super::super::wire::Packet;
+use super::line::{Fate, Line, Program};
+use super::{Debt, Listener, Oracle, Verdict, Wish};
+
+/// One thing that came out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Out {
+    Record(u32, Noted),
+    /// The packet in hand went on.
+    Pass,
+    /// A packet of the proxy's own.
+    Send(Leg, Packet),
+    Event(Told),
+}
+
+/// An event, as far as it is counted here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    Open,
+    Close,
+    Refused,
+    Other,
+}
+
+impl Oracle {
+    /// Time has come this far.
+    pub fn set_now(&mut self, now: Duration) {
+        self.now = now;
+    }
+
+    /// What `packet` did, which was to become what `verdict` says.
+    ///
+    /// # Panics
+    /// When anything else became of it.
+    pub fn became(
+        &mut self,
+        (from, packet): (Leg, &Packet),
+        verdict: Verdict,
+        is_ok: bool,
+        outs: &[Out],
+    ) {
+        let passes = outs.iter().filter(|out| **out == Out::Pass).count();
+        if !is_ok {
+            let may_break = matches!(verdict, Verdict::Break | Verdict::RefuseOrBreak);
+            assert!(may_break, "the connection must not end");
+            assert_eq!(passes, 0, "what ends the connection passed");
+            return;
+        }
+        let is_session_open = matches!(packet, Packet::Open { kind, .. } if kind == "session");
+        match verdict {
+            Verdict::Break => panic!("the connection must end"),
+            Verdict::Pass if is_session_open => assert_eq!(passes, 0, "it passed unchanged"),
+            Verdict::Pass => assert_eq!(passes, 1, "it must pass, once"),
+            _ => assert_eq!(passes, 0, "it must not pass"),
+        }
+        if verdict == Verdict::Keep {
+            let sends = |out: &Out| matches!(out, Out::Send(..));
+            let is_answer = matches!(packet, Packet::GlobalSuccess(_) | Packet::GlobalFailure);
+            assert!(is_answer || !outs.iter().any(sends), "something came of it");
+        }
+        self.is_recorded((from, packet), verdict, outs);
+        // A packet that passes has its effect in its place among what else is said; any other has it at once.
+        if passes == 0 {
+            self.apply((from, packet), verdict);
+        }
+        for (at, out) in outs.iter().enumerate() {
+            match out {
+                Out::Pass => self.apply((from, packet), verdict),
+                Out::Send(to, own) => {
+                    self.own_packet((from, packet), verdict, *to, own, &outs[..at]);
+                }
+                _ => {}
+            }
+        }
+        self.is_told(packet, verdict, outs);
+        self.lines.retain(|line| !line.is_over());
+    }
+
+    /// What came out at a deadline, or before the end.
+    ///
+    /// # Panics
+    /// When it was not to be said.
+    pub fn said_by_itself(&mut self, outs: &[Out]) {
+        for (at, out) in outs.iter().enumerate() {
+            match out {
+                Out::Send(to, own) => {
+                    let nothing = (Leg::Target, &Packet::GlobalFailure);
+                    self.own_packet(nothing, Verdict::Keep, *to, own, &outs[..at]);
+                }
+                Out::Pass => panic!("nothing was in hand"),
+                _ => {}
+            }
+        }
+    }
+
+    /// I2: the record stands before what passes, on the right channel, and says all that the packet does; I9: a refusal is recorded.
+    fn is_recorded(&self, (from, packet): (Leg, &Packet), verdict: Verdict, outs: &[Out]) {
+        let line = packet.to().and_then(|to| match packet {
+            Packet::Confirm { .. } | Packet::OpenFailure { .. } => self
+                .lines
+                .iter()
+                .find(|it| it.ids[from.other()] == Some(to)),
+            _ => self.at(from, to).and_then(|at| self.lines.get(at)),
+        });
+        let number = line.map_or(0, |line| line.number);
+        let first = outs
+            .iter()
+            .position(|out| matches!(out, Out::Pass | Out::Send(..)));
+        let before = &outs[..first.unwrap_or(outs.len())];
+        let records = |wanted: &Noted, outs: &[Out]| {
+            outs.iter().any(|out| match out {
+                Out::Record(channel, noted) if matches!(packet, Packet::Open { .. }) => {
+                    noted == wanted && (*channel > 0 || verdict != Verdict::Pass)
+                }
+                Out::Record(channel, noted) => noted == wanted && *channel == number,
+                _ => false,
+            })
+        };
+        match verdict {
+            Verdict::Pass | Verdict::Hold => {
+                let is_carried = line.is_some_and(|line| line.is_carried);
+                if let Some(wanted) = Noted::required(from, packet, is_carried) {
+                    // Refusals that were waiting are answered before the channel closes, and behind a reply.
+                    let pass = outs.iter().position(|out| *out == Out::Pass);
+                    let before = pass.map_or(before, |at| &outs[..at]);
+                    assert!(
+                        records(&wanted, before),
+                        "passed before {wanted:?} stood on {number}"
+                    );
+                }
+            }
+            Verdict::Refuse | Verdict::RefuseOrBreak => {
+                let wanted = Noted::Refused(from);
+                assert!(
+                    records(&wanted, outs),
+                    "a refusal without a record on {number}"
+                );
+            }
+            Verdict::Keep | Verdict::Break => {}
+        }
+    }
+
+    fn is_told(&self, packet: &Packet, verdict: Verdict, outs: &[Out]) {
+        let count = |told| {
+            let is_it = |out: &&Out| **out == Out::Event(told);
+            outs.iter().filter(is_it).count()
+        };
+        let refusals = |out: &&Out| matches!(out, Out::Record(_, Noted::Refused(_)));
+        assert_eq!(count(Told::Refused), outs.iter().filter(refusals).count());
+        let opens = matches!(packet, Packet::Confirm { .. }) && verdict == Verdict::Pass;
+        assert_eq!(count(Told::Open), usize::from(opens), "channel.open");
+        let closes = matches!(packet, Packet::Close(_)) && self.lines.iter().any(Line::is_over);
+        assert_eq!(count(Told::Close), usize::from(closes), "channel.close");
+    }
+
+    fn apply(&mut self, (from, packet): (Leg, &Packet), verdict: Verdict) {
+        let passes = matches!(verdict, Verdict::Pass | Verdict::Hold);
+        match packet {
+            Packet::Global {
+                name,
+                want_reply,
+                data,
+            } => self.apply_global(from, (name, *want_reply, data), passes),
+            Packet::GlobalSuccess(data) => self.apply_answer(from, true, data),
+            Packet::GlobalFailure => self.apply_answer(from, false, &[]),
+            Packet::Open { kind, sender, .. } if passes => {
+                self.last_number += 1;
+                let line = Line::new(self.last_number, from, *sender, kind != "session");
+                self.lines.push(line);
+            }
+            Packet::Confirm { to, sender } => {
+                let mut lines = self.lines.iter_mut();
+                let line = lines.find(|it| it.opener != from && it.ids[it.opener] == Some(*to));
+                if let Some(line) = line {
+                    line.ids[from] = Some(*sender);
+                }
+            }
+            Packet::OpenFailure { to, .. } => self
+                .lines
+                .retain(|it| it.opener == from || it.ids[it.opener] != Some(*to) || it.is_open()),
+            _ => {
+                let now = self.now;
+                let at = packet.to().and_then(|to| self.at(from, to));
+                if let Some(line) = at.and_then(|at| self.lines.get_mut(at)) {
+                    line.apply((from, packet), verdict, now);
+                }
+            }
+        }
+    }
+
+    fn apply_global(
+        &mut self,
+        from: Leg,
+        (name, want_reply, data): (&str, bool, &[u8]),
+        passes: bool,
+    ) {
+        let wish = match Listener::read(name, data) {
+            _ if !passes => Wish::Refused,
+            Some((true, listener)) => Wish::Begin(listener),
+            Some((false, listener)) => Wish::End(listener),
+            None => Wish::Passed,
+        };
+        if want_reply {
+            self.wishes[from].push_back(wish);
+            if passes {
+                self.debts[from.other()].push_back(Debt::ToPeer);
+            }
+        } else if let Wish::End(listener) = wish {
+            self.listeners.remove(&listener);
+        }
+    }
+
+    fn apply_answer(&mut self, from: Leg, ok: bool, data: &[u8]) {
+        if self.debts[from].pop_front() != Some(Debt::ToPeer) {
+            return;
+        }
+        let wish = self.wishes[from.other()].pop_front();
+        match wish {
+            Some(Wish::Refused) | None => panic!("an answer to what was refused"),
+            Some(Wish::Begin(Listener::Tcp(host, 0))) if ok => {
+                let port = data.try_into().map_or(0, u32::from_be_bytes);
+                self.listeners.insert(Listener::Tcp(host, port));
+            }
+            Some(Wish::Begin(listener)) if ok => drop(self.listeners.insert(listener)),
+            Some(Wish::End(listener)) if ok => drop(self.listeners.remove(&listener)),
+            _ => {}
+        }
+    }
+
+    /// A packet of the proxy's own is one of a few, and each has its reason.
+    fn own_packet(
+        &mut self,
+        (from, packet): (Leg, &Packet),
+        verdict: Verdict,
+        to: Leg,
+        own: &Packet,
+        before: &[Out],
+    ) {
+        let recorded = |wanted: &Noted| {
+            let mut before = before.iter();
+            before.any(|out| matches!(out, Out::Record(_, noted) if noted == wanted))
+        };
+        match (own, packet) {
+            (Packet::OpenFailure { to: number, .. }, Packet::Open { sender, .. }) => {
+                let is_due = verdict == Verdict::Refuse && to == from && number == sender;
+                assert!(
+                    is_due && recorded(&Noted::Refused(from)),
+                    "a refusal of nothing"
+                );
+            }
+            (
+                Packet::Open {
+                    kind,
+                    sender,
+                    window,
+                    data,
+                },
+                Packet::Open {
+                    kind: asked_kind,
+                    sender: asked_sender,
+                    window: asked_window,
+                    data: asked_data,
+                },
+            ) => {
+                let is_same = (kind, sender, data) == (asked_kind, asked_sender, asked_data);
+                assert!(is_same && verdict == Verdict::Pass && to == from.other());
+                let kept = asked_window
+                    .checked_sub(*window)
+                    .expect("a window of nobody's");
+                assert!(kept <= 1024, "{kept} bytes of window are missing");
+                self.lines.last_mut().expect("it was just opened").kept_back = kept as usize;
+            }
+            (Packet::GlobalFailure, _) => {
+                let wish = self.wishes[to].pop_front();
+                assert_eq!(wish, Some(Wish::Refused), "a global refusal out of turn");
+            }
+            (
+                Packet::Global {
+                    name, want_reply, ..
+                },
+                _,
+            ) => {
+                assert!(name == "keepalive@openssh.com" && *want_reply && to == Leg::Client);
+                self.debts[to].push_back(Debt::ToProxy);
+            }
+            _ => {
+                let now = self.now;
+                let number = own.to().expect("the others are about channels");
+                let mut lines = self.lines.iter_mut();
+                let line = lines.find(|it| it.ids[to] == Some(number));
+                let line = line.expect("a channel of nobody's");
+                match own {
+                    Packet::Failure(_) => {
+                        let fate = line.asked[to].pop_front();
+                        assert_eq!(fate, Some(Fate::Refused), "a refusal out of turn");
+                    }
+                    Packet::Eof(_) => {
+                        let was_held = line.held_at.take().is_some() && to == Leg::Client;
+                        assert!(was_held || line.is_cut, "an end that nobody said");
+                    }
+                    Packet::Extended { code: 1, bytes, .. } => {
+                        assert!(to == Leg::Client && !line.is_carried);
+                        let left = line.kept_back.checked_sub(bytes.len());
+                        line.kept_back = left.expect("beyond the window");
+                        line.words_at = Some(now);
+                        let text = String::from_utf8_lossy(bytes).into_owned();
+                        assert!(recorded(&Noted::Notice(text)), "words without a record");
+                    }
+                    _ => panic!("the proxy says {own:?}"),
+                }
+            }
+        }
+    }
+}
+
+impl Line {
+    fn apply(&mut self, (from, packet): (Leg, &Packet), verdict: Verdict, now: Duration) {
+        let passes = matches!(verdict, Verdict::Pass | Verdict::Hold);
+        match packet {
+            Packet::Data { bytes, .. } if self.is_carried && !self.is_cut => {
+                if passes {
+                    self.carry(from, bytes);
+                } else if !self.ended[from] && !self.closed[from] {
+                    self.is_cut = true;
+                    self.ended.client = true;
+                    self.ended.target = true;
+                }
+            }
+            Packet::Eof(_) => {
+                self.ended[from] = true;
+                if verdict == Verdict::Hold {
+                    self.held_at = Some(now);
+                }
+            }
+            Packet::Close(_) if passes => self.closed[from] = true,
+            Packet::Request {
+                name, want_reply, ..
+            } => {
+                let starts = matches!(name.as_str(), "shell" | "exec" | "subsystem");
+                if starts && from == Leg::Client && !self.is_carried {
+                    if passes {
+                        self.program = Program::Started;
+                    } else if self.program == Program::None {
+                        self.program = Program::Refused;
+                    }
+                }
+                if passes && name.starts_with("exit-") {
+                    self.has_exited = true;
+                }
+                if *want_reply {
+                    let fate = if passes {
+                        Fate::Passed { starts }
+                    } else {
+                        Fate::Refused
+                    };
+                    self.asked[from].push_back(fate);
+                }
+            }
+            Packet::Success(_) | Packet::Failure(_) if passes => {
+                match self.asked[from.other()].pop_front() {
+                    Some(Fate::Passed { starts }) => {
+                        if starts && matches!(packet, Packet::Failure(_)) {
+                            self.program = Program::None;
+                        }
+                    }
+                    fate => panic!("an answer to what was not asked: {fate:?}"),
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! The relay between two hostile peers, without any cryptography: every packet is judged beforehand and looked at afterwards.
+
+use std::time::Duration;
+
+use policy::{Decision, Device, Grant, Identity, Network, PolicySet, Request, Target, decide};
+use proxy_core::relay::{Outlet, Relay};
+use proxy_core::{ChannelEvent, Leg, PerLeg, RelayError};
+use session_log::Record;
+
+use super::choices::Choices;
+use super::generate;
+use super::grants::{GRANTS, Granted};
+use super::noted::Noted;
+use super::oracle::{Oracle, Out, Told, Verdict};
+use super::peer::Peer;
+use super::wire::Packet;
+
+/// What a run is made of besides its operations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Of [`GRANTS`].
+    pub grant: usize,
+    /// In how many of 256 cases a peer keeps to no rule.
+    pub mischief: u32,
+}
+
+/// One thing that happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    Packet(Leg, Packet),
+    /// So many milliseconds pass.
+    Wait(u64),
+    /// The proxy has something to say to everybody.
+    Notify,
+}
+
+/// The longest run: longer ones meet nothing new, and shrink slowly.
+const MAX_OPS: usize = 400;
+/// Rounds in which peers that want to be done with it are done.
+const MAX_ROUNDS: usize = 10_000;
+
+impl Config {
+    pub fn choose(choices: &mut Choices<'_>) -> Self {
+        Self {
+            grant: choices.below(GRANTS.len()),
+            mischief: choices.pick(&[0, 0, 1, 4, 60]).unwrap_or(0),
+        }
+    }
+}
+
+/// How often packets became what: see [`Verdict`].
+pub type Tally = [usize; Verdict::ALL];
+
+/// Plays one run of chosen operations, and puts them into `ops` as they are played.
+pub fn explore(config: &Config, choices: &mut Choices<'_>, ops: &mut Vec<Op>, tally: &mut Tally) {
+    let mut world = World::new(config);
+    while ops.len() < MAX_OPS && !world.is_over && !choices.are_over() {
+        let op = world.choose(config, choices);
+        ops.push(op.clone());
+        world.step(&op);
+    }
+    world.finish();
+    for (sum, count) in tally.iter_mut().zip(world.tally) {
+        *sum += count;
+    }
+}
+
+/// Plays these operations; gives a digest of all that came out.
+pub fn replay(config: &Config, ops: &[Op]) -> u64 {
+    let mut world = World::new(config);
+    for op in ops {
+        if !world.is_over {
+            world.step(op);
+        }
+    }
+    world.finish();
+    world.digest
+}
+
+/// The relay alone: nobody looks, and nothing is kept of what comes out.
+pub struct Bare {
+    relay: Relay,
+    now: Duration,
+    /// A peer broke the protocol.
+    pub is_over: bool,
+}
+
+struct World {
+    relay: Relay,
+    oracle: Oracle,
+    peers: PerLeg<Peer>,
+    now: Duration,
+    is_over: bool,
+    digest: u64,
+    tally: Tally,
+}
+
+impl World {
+    fn new(config: &Config) -> Self {
+        let granted = &GRANTS[config.grant % GRANTS.len()];
+        Self {
+            relay: Relay::new(&grant(granted)),
+            oracle: Oracle::new(granted),
+            peers: PerLeg {
+                client: Peer::new(Leg::Client),
+                target: Peer::new(Leg::Target),
+            },
+            now: Duration::ZERO,
+            is_over: false,
+            digest: 0,
+            tally: Tally::default(),
+        }
+    }
+
+    fn choose(&self, config: &Config, choices: &mut Choices<'_>) -> Op {
+        match choices.below(64) {
+            0 => Op::Wait(choices.pick(&[1, 49, 50, 999, 1000]).unwrap_or(0)),
+            1 if choices.chance(8) => Op::Notify,
+            at => {
+                let leg = if at % 2 == 0 {
+                    Leg::Client
+                } else {
+                    Leg::Target
+                };
+                let peer = &self.peers[leg];
+                Op::Packet(leg, generate::packet(peer, config.mischief, choices))
+            }
+        }
+    }
+
+    fn step(&mut self, op: &Op) {
+        match op {
+            Op::Packet(from, packet) => self.packet(*from, packet),
+            Op::Wait(millis) => {
+                self.now += Duration::from_millis(*millis);
+                self.oracle.set_now(self.now);
+                let outs = self.by_itself(|relay, sink| relay.handle_timeout(sink.now, sink));
+                self.deliver(Leg::Client, None, &outs);
+            }
+            Op::Notify => {
+                let outs = self.by_itself(|relay, sink| relay.notify_all("hear, hear", sink));
+                self.deliver(Leg::Client, None, &outs);
+            }
+        }
+        if !self.is_over {
+            self.oracle.nothing_is_due();
+        }
+    }
+
+    fn packet(&mut self, from: Leg, packet: &Packet) {
+        let bytes = packet.encode();
+        // What it is, whatever it was meant to be.
+        let packet = Packet::read(&bytes);
+        let verdict = self.oracle.judge(from, &packet);
+        self.tally[verdict as usize] += 1;
+        let mut sink = Sink::new(self.now);
+        let result = self.relay.handle_packet(from, &bytes, self.now, &mut sink);
+        let outs = sink.outs;
+        self.oracle
+            .became((from, &packet), verdict, result.is_ok(), &outs);
+        if let Err(error) = result {
+            self.note(error_number(&error));
+            self.is_over = true;
+            // As a session does that ends: what waits is said, as far as it still may be.
+            let outs = self.by_itself(|relay, sink| relay.handle_timeout(Duration::MAX, sink));
+            self.deliver(from, None, &outs);
+            return;
+        }
+        self.peers[from].sends(&packet);
+        self.deliver(from, Some((&packet, &bytes)), &outs);
+    }
+
+    fn by_itself(&mut self, act: impl FnOnce(&mut Relay, &mut Sink)) -> Vec<Out> {
+        let mut sink = Sink::new(self.now);
+        act(&mut self.relay, &mut sink);
+        self.oracle.said_by_itself(&sink.outs);
+        sink.outs
+    }
+
+    fn deliver(&mut self, from: Leg, in_hand: Option<(&Packet, &[u8])>, outs: &[Out]) {
+        for out in outs {
+            match (out, in_hand) {
+                (Out::Pass, Some((packet, bytes))) => {
+                    self.peers[from.other()].gets(packet);
+                    bytes.iter().for_each(|byte| self.note(u64::from(*byte)));
+                }
+                (Out::Send(to, packet), _) => {
+                    self.peers[*to].gets(packet);
+                    let bytes = packet.encode();
+                    bytes.iter().for_each(|byte| self.note(u64::from(*byte)));
+                }
+                (Out::Record(channel, _), _) => self.note(u64::from(*channel) << 8),
+                _ => self.note(1 << 48),
+            }
+        }
+    }
+
+    /// FNV-1a over what came out.
+    fn note(&mut self, word: u64) {
+        self.digest = (self.digest ^ word).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+
+    /// Both peers answer what they owe and close what is open. Then nothing is left.
+    fn finish(&mut self) {
+        for round in 0.. {
+            if self.is_over {
+                return;
+            }
+            assert!(round < MAX_ROUNDS, "the peers never come to an end");
+            let last = [Leg::Client, Leg::Target]
+                .into_iter()
+                .find_map(|leg| Some((leg, generate::last_packet(&self.peers[leg])?)));
+            match last {
+                Some((leg, packet)) => self.step(&Op::Packet(leg, packet)),
+                None if round > 0 && self.relay.poll_timeout().is_none() => break,
+                None => self.step(&Op::Wait(1000)),
+            }
+        }
+        for leg in [Leg::Client, Leg::Target] {
+            let peer = &self.peers[leg];
+            assert_eq!(peer.asked, 0, "the {leg:?} waits for answers");
+            assert!(peer.channels.is_empty(), "{:?}", peer.channels);
+        }
+    }
+}
+
+impl Bare {
+    pub fn new(config: &Config) -> Self {
+        Self {
+            relay: Relay::new(&grant(&GRANTS[config.grant % GRANTS.len()])),
+            now: Duration::ZERO,
+            is_over: false,
+        }
+    }
+
+    pub fn step(&mut self, op: &Op) {
+        match op {
+            _ if self.is_over => {}
+            Op::Packet(from, packet) => {
+                let bytes = packet.encode();
+                let relay = &mut self.relay;
+                let result = relay.handle_packet(*from, &bytes, self.now, &mut Nowhere);
+                self.is_over = result.is_err();
+            }
+            Op::Wait(millis) => {
+                self.now += Duration::from_millis(*millis);
+                self.relay.handle_timeout(self.now, &mut Nowhere);
+            }
+            Op::Notify => self.relay.notify_all("hear, hear", &mut Nowhere),
+        }
+    }
+}
+
+/// Both peers open as much as they are let and ask ahead as far as they are let, and answer nothing.
+pub fn flood() -> Vec<Op> {
+    let asked = |to| Packet::Request {
+        to,
+        name: "keepalive@openssh.com".into(),
+        want_reply: true,
+        data: Vec::new(),
+    };
+    let global = |data| Packet::Global {
+        name: "keepalive@openssh.com".into(),
+        want_reply: true,
+        data,
+    };
+    let mut ops = Vec::new();
+    for number in 0..64 {
+        let open = Packet::Open {
+            kind: "session".into(),
+            sender: number,
+            window: 1 << 20,
+            data: Vec::new(),
+        };
+        let confirm = Packet::Confirm {
+            to: number,
+            sender: number,
+        };
+        ops.push(Op::Packet(Leg::Client, open));
+        ops.push(Op::Packet(Leg::Target, confirm));
+        for leg in [Leg::Client, Leg::Target] {
+            ops.extend(vec![Op::Packet(leg, asked(number)); 256]);
+        }
+    }
+    for leg in [Leg::Client, Leg::Target] {
+        // Those that are refused stay behind one that is not.
+        ops.push(Op::Packet(leg, global(Vec::new())));
+        ops.extend(vec![Op::Packet(leg, global(vec![1])); 255]);
+    }
+    ops
+}
+
+/// Takes everything and keeps nothing.
+struct Nowhere;
+
+impl Outlet for Nowhere {
+    fn record(&mut self, _: u32, _: &Record<'_>) {}
+    fn pass(&mut self) {}
+    fn send(&mut self, _: Leg, _: Vec<u8>) {}
+    fn event(&mut self, _: ChannelEvent) {}
+}
+
+struct Sink {
+    outs: Vec<Out>,
+    now: Duration,
+}
+
+impl Sink {
+    const fn new(now: Duration) -> Self {
+        Self {
+            outs: Vec::new(),
+            now,
+        }
+    }
+}
+
+impl Outlet for Sink {
+    fn record(&mut self, channel: u32, record: &Record<'_>) {
+        self.outs.push(Out::Record(channel, Noted::of(record)));
+    }
+
+    fn pass(&mut self) {
+        self.outs.push(Out::Pass);
+    }
+
+    fn send(&mut self, to: Leg, payload: Vec<u8>) {
+        self.outs.push(Out::Send(to, Packet::read(&payload)));
+    }
+
+    fn event(&mut self, event: ChannelEvent) {
+        let told = match event {
+            ChannelEvent::Open { .. } => Told::Open,
+            ChannelEvent::Close { .. } => Told::Close,
+            ChannelEvent::Refused { .. } => Told::Refused,
+            _ => Told::Other,
+        };
+        self.outs.push(Out::Event(told));
+    }
+}
+
+fn error_number(error: &RelayError) -> u64 {
+    match error {
+        RelayError::Malformed => 1,
+        RelayError::UnknownMessage { .. } => 2,
+        RelayError::TooLong { .. } => 3,
+        RelayError::UnknownChannel { .. } => 4,
+        RelayError::ChannelReused { .. } => 5,
+        _ => 6,
+    }
+}
+
+/// What the policy engine makes of the grant's document.
+fn grant(granted: &Granted) -> Grant {
+    let set = PolicySet::from_toml(&granted.policy()).expect("the document is well-formed");
+    let request = Request {
+        identity: &Identity {
+            email: Some("ada@example.com".into()),
+            ..Identity::default()
+        },
+        device: &Device::default(),
+        network: &Network::default(),
+        target: &Target {
+            hostname: "web-1".into(),
+            port: 22,
+            ..Target::default()
+        },
+        user: Some("deploy"),
+        now: Duration::ZERO,
+    };
+    match decide(&set, &request) {
+        Decision::Allow(grant) => grant,
+        Decision::Deny(_) => panic!("everybody may be `deploy`"),
+    }
+}
