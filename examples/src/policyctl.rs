@@ -2,6 +2,7 @@
 
 mod ask;
 mod documents;
+mod operate;
 mod output;
 mod reports;
 mod request;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand};
 
 use documents::{Notation, PolicyctlError};
 use output::Output;
+use request::Action;
 
 /// Check, ask, test and compare access policies.
 #[derive(Debug, Parser)]
@@ -25,6 +27,8 @@ Examples:
   policyctl decide --policy policy.toml --request request.toml --explain
   policyctl who-can --policy policy.toml --target web-1 --user root
   policyctl access --policy policy.toml --identity ann@example.com
+  policyctl operator --policy policy.toml --request request.toml --action watch
+  policyctl who-operates --policy policy.toml --target web-1      who may look at or end the sessions there
   policyctl diff old.toml new.toml --identities people.toml       who gains and who loses what
   policyctl test policy-tests/                                    decisions that must come out
   policyctl import-cloudflare apps.json policies.json > policy.toml
@@ -39,8 +43,10 @@ With --json, a time is in seconds and what is not there is null:
               with --explain also explanation, a list of {name, governs_target, policies: [{name, action, outcome, rules}]}
   who-can     {policies: [{application, policy, action, by_alias, rules: [{list, rule}]}], identities}
   access      [{application, users: [{user, policy}], blocked_by}]; with --targets [{target, user, policy}]
-  lint        {warnings, findings: [{lint, application, policy, what}]}
-  diff        [{identity, change, user, target, policy}]
+  operator    [{action, operator}]
+  who-operates  {operators: [{operator, may, rules: [{list, rule}]}], identities: [{identity, may}]}
+  lint        {warnings, findings: [{lint, application, policy, operator, what}]}
+  diff        [{identity, change, user, target, policy}], and of operators {identity, change, action, target, operator}
   test        [{file, name, failure}]
 A decision to allow with login_is_fresh false is one where the proxy asks the person to log in again.
 
@@ -74,6 +80,10 @@ enum Command {
     WhoCan(WhoCanArguments),
     /// List what an identity can reach, application by application
     Access(AccessArguments),
+    /// Decide what the identity of a request may do about running sessions on its target
+    Operator(OperatorArguments),
+    /// List who may look at or act on the sessions on a target
+    WhoOperates(WhoOperatesArguments),
     /// Tell what is probably not meant
     Lint {
         /// The policy
@@ -147,6 +157,41 @@ struct AccessArguments {
 }
 
 #[derive(Debug, Args)]
+struct OperatorArguments {
+    /// The policy
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// The request; its user is not asked about
+    #[arg(long, value_name = "FILE")]
+    request: PathBuf,
+    /// The action: list, show, end, watch or approve; without one, each of them
+    #[arg(long, value_name = "ACTION")]
+    action: Option<Action>,
+    /// A list of revocations, which comes before the policy
+    #[arg(long, value_name = "FILE")]
+    revocations: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct WhoOperatesArguments {
+    /// The policy
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// The target's id or host name
+    #[arg(long, value_name = "ID")]
+    target: String,
+    /// The action: list, show, end, watch or approve; without one, any of them
+    #[arg(long, value_name = "ACTION")]
+    action: Option<Action>,
+    /// What the targets are; without it, the id is all that is known
+    #[arg(long, value_name = "FILE")]
+    targets: Option<PathBuf>,
+    /// People to ask the policy about
+    #[arg(long, value_name = "FILE")]
+    identities: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 struct DiffArguments {
     /// The policy before
     old: PathBuf,
@@ -213,6 +258,8 @@ fn run(command: &Command, output: &mut Output) -> Result<Answer, PolicyctlError>
         Command::Decide(arguments) => ask::decide(arguments, output),
         Command::WhoCan(arguments) => ask::who_can(arguments, output),
         Command::Access(arguments) => ask::access(arguments, output),
+        Command::Operator(arguments) => operate::operator(arguments, output),
+        Command::WhoOperates(arguments) => operate::who_operates(arguments, output),
         Command::Lint { file } => reports::lint(file, output),
         Command::Diff(arguments) => reports::diff(arguments, output),
         Command::Test { folder } => tests::run(folder, output),

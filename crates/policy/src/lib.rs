@@ -46,7 +46,7 @@ pub use decision::{Advice, Decision, Denial, DenialReason, Grant, Recording};
 pub use error::{LoadError, Problem};
 pub use explain::{ApplicationTrace, Explanation, PolicyOutcome, PolicyTrace, RuleTrace, explain};
 pub use feature::{Feature, Features};
-pub use lint::{Finding, Lint, lint};
+pub use lint::{About, Finding, Lint, lint};
 pub use load::{Imported, Strictness};
 pub use operator::{
     OperatorAction, OperatorChange, OperatorDecision, OperatorRequest, OperatorSay,

@@ -10,7 +10,8 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::email::Email;
-use crate::rules::Rule;
+use crate::operator::Operator;
+use crate::rules::{Rule, Rules};
 use crate::selector::Selector;
 use crate::set::{Action, Application, Attached, Policy, PolicySet};
 use crate::target::TargetSelector;
@@ -21,12 +22,36 @@ use crate::unix_user;
 pub struct Finding {
     /// The kind.
     pub lint: Lint,
-    /// The application.
-    pub application: Arc<str>,
-    /// The policy.
-    pub policy: Arc<str>,
+    /// What it is about.
+    pub about: About,
     /// What is odd about it.
     pub what: String,
+}
+
+/// The part of a document that a [`Finding`] is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// A policy where an application uses it.
+    Policy {
+        /// The application.
+        application: Arc<str>,
+        /// The policy.
+        policy: Arc<str>,
+    },
+    /// An operator.
+    Operator(Arc<str>),
+}
+
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Policy {
+                application,
+                policy,
+            } => write!(f, "policy {policy:?} of application {application:?}"),
+            Self::Operator(name) => write!(f, "operator {name:?}"),
+        }
+    }
 }
 
 /// The kinds of findings.
@@ -35,17 +60,17 @@ pub struct Finding {
 pub enum Lint {
     /// A policy that is never reached.
     Unreachable,
-    /// Users of a policy that another one above it lets in already.
+    /// Users of a policy that another one above it lets in already, or actions that an operator above may take already.
     Shadowed,
-    /// An Allow for everybody.
+    /// An Allow or an operator for everybody.
     AllowsEveryone,
     /// An Allow for every target.
     AllowsEverywhere,
     /// Root without asking how the person logged in.
     RootWithoutProof,
-    /// A policy whose include is excluded again.
+    /// A policy or operator whose include is excluded again.
     MatchesNobody,
-    /// A policy whose time is over.
+    /// A policy or operator whose time is over.
     Expired,
     /// An alias that several people may share, or that nobody has whom the policy includes.
     Alias,
@@ -68,11 +93,7 @@ impl fmt::Display for Lint {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: policy {:?} of application {:?}: {}",
-            self.lint, self.policy, self.application, self.what
-        )
+        write!(f, "{}: {}: {}", self.lint, self.about, self.what)
     }
 }
 
@@ -86,8 +107,10 @@ pub fn lint(set: &PolicySet, now: Duration) -> Vec<Finding> {
             let mut found = |lint, what: String| {
                 findings.push(Finding {
                     lint,
-                    application: Arc::clone(&application.name),
-                    policy: Arc::clone(&attached.policy.name),
+                    about: About::Policy {
+                        application: Arc::clone(&application.name),
+                        policy: Arc::clone(&attached.policy.name),
+                    },
                     what,
                 });
             };
@@ -96,7 +119,30 @@ pub fn lint(set: &PolicySet, now: Duration) -> Vec<Finding> {
             above.push(attached);
         }
     }
+    operators(&set.operators, now, &mut findings);
     findings
+}
+
+fn operators(operators: &[Operator], now: Duration, findings: &mut Vec<Finding>) {
+    for (place, operator) in operators.iter().enumerate() {
+        let mut found = |lint, what: String| {
+            findings.push(Finding {
+                lint,
+                about: About::Operator(Arc::clone(&operator.name)),
+                what,
+            });
+        };
+        let mut above = operators.iter().take(place);
+        if let Some(other) = above.find(|other| other.allows_all_of(operator)) {
+            let what = format!(
+                "operator {:?} above has the same rules and targets, and its actions",
+                other.name
+            );
+            found(Lint::Shadowed, what);
+        }
+        people(&operator.rules, now, &mut found);
+        anybody(&operator.rules, &mut found);
+    }
 }
 
 /// What the policies above make of one.
@@ -144,32 +190,11 @@ fn alone(
     found: &mut impl FnMut(Lint, String),
 ) {
     let rules = &policy.rules;
-    let required = || rules.require.iter();
-    let over = required().find_map(|rule| match rule {
-        Rule::Selector(Selector::Date(span)) => {
-            span.until.filter(|until| *until <= now).map(|_| span)
-        }
-        _ => None,
-    });
-    if let Some(span) = over {
-        found(Lint::Expired, format!("its time is over: {span}"));
-    }
-    if rules
-        .include
-        .iter()
-        .all(|rule| is_excluded(rule, &rules.exclude))
-    {
-        found(Lint::MatchesNobody, "whom it includes, it excludes".into());
-    }
+    people(rules, now, found);
     if policy.action == Action::Block {
         return;
     }
-    if has_everyone(&rules.include) && rules.require.is_empty() {
-        found(
-            Lint::AllowsEveryone,
-            "it includes everyone and requires nothing".into(),
-        );
-    }
+    anybody(rules, found);
     if policy.users.email_alias
         && let Some(what) = alias(policy)
     {
@@ -187,7 +212,7 @@ fn alone(
             "its application is about every target".into(),
         );
     }
-    let asks_how = required().any(|rule| {
+    let asks_how = rules.require.iter().any(|rule| {
         matches!(
             rule,
             Rule::Groups(_) | Rule::Selector(Selector::AuthenticationMethod(_))
@@ -197,6 +222,36 @@ fn alone(
     if policy.users.names("root") && !asks_how && !has_step {
         let what = "it lets in root without asking how the person logged in; require an `authentication_method`";
         found(Lint::RootWithoutProof, what.into());
+    }
+}
+
+/// What is odd about whom rules are about.
+fn people(rules: &Rules, now: Duration, found: &mut impl FnMut(Lint, String)) {
+    let over = rules.require.iter().find_map(|rule| match rule {
+        Rule::Selector(Selector::Date(span)) => {
+            span.until.filter(|until| *until <= now).map(|_| span)
+        }
+        _ => None,
+    });
+    if let Some(span) = over {
+        found(Lint::Expired, format!("its time is over: {span}"));
+    }
+    if rules
+        .include
+        .iter()
+        .all(|rule| is_excluded(rule, &rules.exclude))
+    {
+        found(Lint::MatchesNobody, "whom it includes, it excludes".into());
+    }
+}
+
+/// Whether rules let in anybody.
+fn anybody(rules: &Rules, found: &mut impl FnMut(Lint, String)) {
+    if has_everyone(&rules.include) && rules.require.is_empty() {
+        found(
+            Lint::AllowsEveryone,
+            "it includes everyone and requires nothing".into(),
+        );
     }
 }
 

@@ -138,6 +138,13 @@ impl Operator {
             && self.rules.hold(groups, facts, Self::STANCE)
     }
 
+    /// Whether this entry, certainly, allows whatever `other` does.
+    pub(crate) fn allows_all_of(&self, other: &Self) -> bool {
+        other.may.iter().all(|action| self.may.contains(action))
+            && self.criteria == other.criteria
+            && self.rules.is_as_written(&other.rules)
+    }
+
     /// As an Allow that does not ignore what is missing.
     const STANCE: Stance = Stance::new(Toward::Access, MissingInExclude::Denies);
 

@@ -6,7 +6,7 @@ use crate::email::cmp_folded;
 use crate::request::Target;
 
 /// One set of criteria: the port, and three lists over id, host name and tags.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Criterion {
     pub(crate) ports: Ports,
     /// Never empty.

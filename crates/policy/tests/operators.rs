@@ -263,3 +263,49 @@ fn targets_that_only_operators_name_are_made_up_too() {
     assert_eq!(hostnames, ["sample", "lab-1", "sample"]);
     assert_eq!(samples[2].id, "t-9");
 }
+
+#[test]
+fn what_a_reviewer_should_look_at_in_operators_is_found() {
+    let operator = |name: &str, may: &str, rest: &str| {
+        format!(
+            "[[operator]]\nname = \"{name}\"\nmay = [{may}]\n{rest}\ntarget = {{ include = [{{ any_target = true }}] }}\n"
+        )
+    };
+    let (ann, all) = (
+        "include = [{ email = \"ann@example.com\" }]",
+        "include = [{ everyone = true }]",
+    );
+    let found = |text: &str| -> Vec<String> {
+        policy::lint(&load(text), NOW)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    };
+    let all_may = operator("all", "\"list\"", all);
+    assert_eq!(
+        found(&all_may),
+        ["allows_everyone: operator \"all\": it includes everyone and requires nothing"]
+    );
+    let (both, one) = (
+        operator("both", "\"list\", \"end\"", ann),
+        operator("one", "\"end\"", ann),
+    );
+    assert_eq!(
+        found(&format!("{both}{one}")),
+        [
+            "shadowed: operator \"one\": operator \"both\" above has the same rules and targets, and its actions"
+        ]
+    );
+    assert!(found(&format!("{one}{both}")).is_empty());
+    let over = format!("{ann}\nrequire = [{{ date = {{ until = \"2020-01-01T00:00:00Z\" }} }}]");
+    let over = found(&operator("over", "\"list\"", &over));
+    assert!(
+        over.len() == 1 && over[0].starts_with("expired: operator \"over\": its time is over"),
+        "{over:?}"
+    );
+    let nobody = format!("{ann}\nexclude = [{{ email_domain = \"example.com\" }}]");
+    assert_eq!(
+        found(&operator("nobody", "\"list\"", &nobody)),
+        ["matches_nobody: operator \"nobody\": whom it includes, it excludes"]
+    );
+}

@@ -9,8 +9,8 @@
 use std::time::Duration;
 
 use policy::{
-    Action, Identity, Lint, Person, PolicySet, Target, access, changes, lint, sample_targets,
-    users, who_can,
+    About, Action, Identity, Lint, Person, PolicySet, Target, access, changes, lint,
+    sample_targets, users, who_can,
 };
 
 const NOW: Duration = Duration::from_secs(1_800_000_000);
@@ -201,7 +201,10 @@ fn found(target: &str, policies: &str) -> Vec<(Lint, String)> {
     ));
     lint(&set, NOW)
         .into_iter()
-        .map(|finding| (finding.lint, finding.policy.to_string()))
+        .map(|finding| match finding.about {
+            About::Policy { policy, .. } => (finding.lint, policy.to_string()),
+            About::Operator(name) => (finding.lint, name.to_string()),
+        })
         .collect()
 }
 

@@ -1,5 +1,7 @@
 //! `decide`, `who-can` and `access`.
 
+use std::path::Path;
+
 use policy::{Action, Decision, Denial, Explanation, Grant, Person, Request, Revocation, Target};
 use serde_json::{Value, json};
 
@@ -93,7 +95,7 @@ fn allowed(grant: &Grant, output: &mut Output) {
     }
 }
 
-fn revoked(revocation: &Revocation, output: &mut Output) {
+pub(super) fn revoked(revocation: &Revocation, output: &mut Output) {
     let word = output.toned(Tone::Bad, "revoked");
     output.line(format_args!("{word}: {}", revocation.for_log()));
     output.line(format_args!(
@@ -175,18 +177,17 @@ fn explanation_json(explanation: &Explanation) -> Value {
 }
 
 /// The target of that id or host name; what else is known of it stands in the file.
-fn target(arguments: &WhoCanArguments) -> Result<Target, PolicyctlError> {
-    let wanted = &arguments.target;
-    let known = match &arguments.targets {
+pub(super) fn target(wanted: &str, targets: Option<&Path>) -> Result<Target, PolicyctlError> {
+    let known = match targets {
         Some(file) => request::targets(file)?,
         None => Vec::new(),
     };
     let found = known
         .into_iter()
-        .find(|target| target.id == *wanted || target.hostname.eq_ignore_ascii_case(wanted));
+        .find(|target| target.id == wanted || target.hostname.eq_ignore_ascii_case(wanted));
     Ok(found.unwrap_or_else(|| Target {
-        id: wanted.clone(),
-        hostname: wanted.clone(),
+        id: wanted.into(),
+        hostname: wanted.into(),
         port: 22,
         ..Target::default()
     }))
@@ -197,7 +198,7 @@ pub(super) fn who_can(
     output: &mut Output,
 ) -> Result<Answer, PolicyctlError> {
     let set = documents::policy(&arguments.policy)?;
-    let target = target(arguments)?;
+    let target = target(&arguments.target, arguments.targets.as_deref())?;
     let user = arguments.user.as_deref();
     let says = policy::who_can(&set, &target, user);
     for say in &says {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use policy::{PolicySet, Problem, Strictness};
+use policy::{About, PolicySet, Problem, Strictness};
 use serde_json::{Value, json};
 
 use super::ask::target_name;
@@ -69,10 +69,7 @@ pub(super) fn lint(file: &Path, output: &mut Output) -> Result<Answer, Policyctl
     let findings = policy::lint(&set, documents::now());
     for finding in &findings {
         let word = output.toned(Tone::Odd, finding.lint);
-        output.line(format_args!(
-            "{word}: policy {:?} of application {:?}: {}",
-            finding.policy, finding.application, finding.what
-        ));
+        output.line(format_args!("{word}: {}: {}", finding.about, finding.what));
     }
     let is_clean = findings.is_empty() && set.warnings().is_empty();
     if is_clean {
@@ -81,8 +78,12 @@ pub(super) fn lint(file: &Path, output: &mut Output) -> Result<Answer, Policyctl
     }
     let told = set.warnings().iter().map(|it| problem_json(file, it));
     let found = findings.iter().map(|finding| {
+        let (application, policy, operator) = match &finding.about {
+            About::Policy { application, policy } => (Some(&**application), Some(&**policy), None),
+            About::Operator(name) => (None, None, Some(&**name)),
+        };
         json!({
-            "lint": finding.lint.to_string(), "application": &*finding.application, "policy": &*finding.policy, "what": finding.what,
+            "lint": finding.lint.to_string(), "application": application, "policy": policy, "operator": operator, "what": finding.what,
         })
     });
     output.json(
@@ -111,23 +112,36 @@ pub(super) fn diff(
         else {
             continue;
         };
-        let (tone, word) = match change.after {
-            Some(_) => (Tone::Bad, "gains"),
-            None => (Tone::Good, "loses"),
-        };
+        let (word, word_in_tone) = gain(change.after.is_some(), output);
         let (name, target) = (request::name(person), target_name(target));
         let by = change.after.as_ref().or(change.before.as_ref());
         let by = by.map_or("", |by| by);
-        let word_in_tone = output.toned(tone, word);
         output.line(format_args!(
             "{name} {word_in_tone} {} on {target} (policy {by:?})",
             change.user
         ));
         told.push(json!({ "identity": name, "change": word, "user": change.user, "target": target, "policy": by }));
     }
+    let operator_changes =
+        policy::operator_changes(&old, &new, &people, &targets, documents::now());
+    for change in &operator_changes {
+        let (Some(person), Some(target)) = (people.get(change.person), targets.get(change.target))
+        else {
+            continue;
+        };
+        let (word, word_in_tone) = gain(change.after.is_some(), output);
+        let (name, target) = (request::name(person), target_name(target));
+        let by = change.after.as_ref().or(change.before.as_ref());
+        let by = by.map_or("", |by| by);
+        output.line(format_args!(
+            "{name} {word_in_tone} {} of sessions on {target} (operator {by:?})",
+            change.action
+        ));
+        told.push(json!({ "identity": name, "change": word, "action": change.action.to_string(), "target": target, "operator": by }));
+    }
     output.line(format_args!(
         "{} change(s) for {} identities on {} targets{}",
-        changes.len(),
+        told.len(),
         people.len(),
         targets.len(),
         if arguments.targets.is_none() {
@@ -136,8 +150,19 @@ pub(super) fn diff(
             ""
         }
     ));
+    let nothing_changes = told.is_empty();
     output.json(told.into());
-    Ok(changes.is_empty().into())
+    Ok(nothing_changes.into())
+}
+
+/// What a change is called, plain and in its colour: whoever gains is what to look at.
+fn gain(gains: bool, output: &Output) -> (&'static str, String) {
+    let (tone, word) = if gains {
+        (Tone::Bad, "gains")
+    } else {
+        (Tone::Good, "loses")
+    };
+    (word, output.toned(tone, word))
 }
 
 pub(super) fn import(

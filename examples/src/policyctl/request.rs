@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
+use std::str::FromStr;
 use std::time::Duration;
 
-use policy::{Device, Group, Identity, IdentityKind, Network, Person, PostureResult, Target};
+use policy::{
+    Device, Group, Identity, IdentityKind, Network, OperatorAction, Person, PostureResult, Target,
+};
 use serde::{Deserialize, Deserializer};
 
 use super::documents::{self, PolicyctlError};
@@ -217,6 +220,28 @@ fn person(
             virtual_network: network.virtual_network.clone(),
             country: network.country.clone(),
         },
+    }
+}
+
+/// What an operator does, by its word in documents.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Action(pub(super) OperatorAction);
+
+impl FromStr for Action {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        OperatorAction::from_name(text).map(Self).ok_or_else(|| {
+            let words = OperatorAction::ALL.map(OperatorAction::name);
+            format!("an action is one of {}", words.join(", "))
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Action {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -2,15 +2,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use policy::{Decision, PolicySet, Target};
+use policy::{Decision, OperatorDecision, PolicySet, Target};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::Answer;
 use super::documents::{self, PolicyctlError};
 use super::output::{Output, Tone};
-use super::request::RequestFile;
+use super::request::{Action, RequestFile};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,7 +28,9 @@ struct Case {
     request: RequestFile,
     /// `allow`, `deny` or a reason such as `user_not_allowed`.
     expect: String,
-    /// The policy that must decide.
+    /// What is asked about sessions on the target, instead of for a session.
+    action: Option<Action>,
+    /// The policy, or the operator, that must decide.
     by: Option<String>,
 }
 
@@ -100,35 +103,86 @@ fn has_cases(file: &Path) -> Result<bool, PolicyctlError> {
     Ok(text.lines().any(|line| line.trim() == "[[case]]"))
 }
 
+/// What came out of a case.
+struct Outcome {
+    /// `allow` or `deny`.
+    word: &'static str,
+    /// The same, or why it was denied.
+    reason: String,
+    /// What decided, by its name.
+    by: Option<Arc<str>>,
+    /// For people.
+    text: String,
+}
+
+impl Outcome {
+    fn of_session(decision: &Decision) -> Self {
+        match decision {
+            Decision::Allow(grant) => Self {
+                word: "allow",
+                reason: "allow".into(),
+                by: Some(Arc::clone(&grant.policy)),
+                text: format!("allowed by policy {:?}", grant.policy),
+            },
+            Decision::Deny(denial) => Self {
+                word: "deny",
+                reason: denial.reason.to_string(),
+                by: denial.policy.clone(),
+                text: format!("denied: {}", denial.for_log()),
+            },
+        }
+    }
+
+    fn of_action(decision: &OperatorDecision) -> Self {
+        match decision {
+            OperatorDecision::Allow { operator } => Self {
+                word: "allow",
+                reason: "allow".into(),
+                by: Some(Arc::clone(operator)),
+                text: format!("allowed by operator {operator:?}"),
+            },
+            OperatorDecision::Deny => Self {
+                word: "deny",
+                reason: "deny".into(),
+                by: None,
+                text: "denied to operators".into(),
+            },
+        }
+    }
+}
+
 /// What came out, where it is not what must.
 fn fault(set: &PolicySet, case: &Case) -> Option<String> {
     let request = &case.request;
     let target = Target::from(&request.target);
     let person = request.person();
-    let decision = person.decide(set, &target, request.user.as_deref(), request.now());
-    let (word, by, text) = match &decision {
-        Decision::Allow(grant) => (
-            "allow",
-            Some(&grant.policy),
-            format!("allowed by policy {:?}", grant.policy),
-        ),
-        Decision::Deny(denial) => (
-            "deny",
-            denial.policy.as_ref(),
-            format!("denied: {}", denial.for_log()),
-        ),
+    let outcome = match case.action {
+        Some(Action(action)) => {
+            Outcome::of_action(&person.decide_operator(set, &target, action, request.now()))
+        }
+        None => {
+            let user = request.user.as_deref();
+            Outcome::of_session(&person.decide(set, &target, user, request.now()))
+        }
     };
-    let reason = match &decision {
-        Decision::Deny(denial) => denial.reason.to_string(),
-        Decision::Allow(_) => word.to_owned(),
-    };
+    let Outcome {
+        word,
+        reason,
+        by,
+        text,
+    } = outcome;
     if case.expect != word && case.expect != reason {
         return Some(format!("expected {}, but it is {text}", case.expect));
     }
     let wanted = case.by.as_deref();
-    (wanted.is_some() && by.map(|by| &**by) != wanted).then(|| {
+    let kind = if case.action.is_some() {
+        "operator"
+    } else {
+        "policy"
+    };
+    (wanted.is_some() && by.as_deref() != wanted).then(|| {
         format!(
-            "expected policy {:?} to decide, but it is {text}",
+            "expected {kind} {:?} to decide, but it is {text}",
             wanted.unwrap_or_default()
         )
     })

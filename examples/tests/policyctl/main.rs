@@ -10,6 +10,7 @@
 mod common;
 
 mod documents;
+mod operators;
 mod programs;
 mod questions;
 

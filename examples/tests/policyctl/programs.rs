@@ -82,7 +82,7 @@ fn what_programs_read_has_the_keys_that_the_help_names() {
     world.write("odd.toml", &everyone);
     let lint = world.json(&["lint", "odd.toml"]);
     expect(&lint, "findings warnings");
-    expect(&lint["findings"], "application lint policy what");
+    expect(&lint["findings"], "application lint operator policy what");
     world.write("less.toml", &POLICY.replace("\"root\"", "\"admin\""));
     let diff = [
         "diff",
@@ -92,4 +92,36 @@ fn what_programs_read_has_the_keys_that_the_help_names() {
         "people.toml",
     ];
     expect(&world.json(&diff), "change identity policy target user");
+    let operator = "[[operator]]\nname = \"o\"\nmay = [\"list\"]\ninclude = [{ email = \"ann@example.com\" }]\ntarget = { include = [{ hostname = \"gate\" }] }\n";
+    world.write("policy.toml", &format!("{POLICY}{operator}"));
+    world.write("more.toml", POLICY);
+    let diff = [
+        "diff",
+        "policy.toml",
+        "more.toml",
+        "--identities",
+        "people.toml",
+    ];
+    expect(&world.json(&diff), "action change identity operator target");
+    let operator = [
+        "operator",
+        "--policy",
+        "policy.toml",
+        "--request",
+        "request.toml",
+    ];
+    expect(&world.json(&operator), "action operator");
+    let who = [
+        "who-operates",
+        "--policy",
+        "policy.toml",
+        "--target",
+        "gate",
+        "--identities",
+        "people.toml",
+    ];
+    let who = world.json(&who);
+    expect(&who, "identities operators");
+    expect(&who["operators"], "may operator rules");
+    expect(&who["identities"], "identity may");
 }
