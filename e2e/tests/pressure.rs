@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use e2e::house::{House, through_the_proxy};
+use e2e::house::{House, Plan, through_the_proxy, through_the_proxy_with};
 use e2e::need;
 use e2e::proxy::SESSION_CEILING;
 use e2e::samples::noise;
@@ -95,7 +95,11 @@ fn three_hundred_megabytes_through_a_session_need_no_more_memory_than_one() {
 #[test]
 fn a_hundred_silent_clients_cost_the_target_nothing_and_the_proxy_little() {
     need!("ssh", "sshd");
-    through_the_proxy(|house| {
+    let many = |plan: &mut Plan| {
+        let limits = &mut plan.proxy.limits;
+        limits.push("source = { unauthenticated = 101 }".to_owned());
+    };
+    through_the_proxy_with(many, |house| {
         let before = warm(house);
         let connections = house.sshd.connections();
         let silent: Vec<_> = (0..100)

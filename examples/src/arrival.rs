@@ -18,6 +18,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::audit_proxy::admission::{Farewells, Full, Place};
 use crate::token::{self, TokenHash};
 use http_connect::HttpError;
 use proxy_v2::{Progress, ProxyError};
@@ -37,6 +38,15 @@ pub struct Listener {
     pub kind: ListenerKind,
     /// From where a PROXY protocol header must come.
     pub proxy_protocol_from: Vec<IpNet>,
+}
+
+impl Listener {
+    /// Whether this peer must say whose connection it passes on.
+    pub fn is_balancer(&self, peer: SocketAddr) -> bool {
+        let address = peer.ip().to_canonical();
+        let mut ranges = self.proxy_protocol_from.iter();
+        ranges.any(|range| range.contains(&address))
+    }
 }
 
 /// What clients speak, and what that says about them. Numbers are positions in the configuration.
@@ -153,6 +163,14 @@ pub enum Refused {
     /// A PROXY protocol header came from an address that is not listed.
     #[error("a PROXY protocol header from an address that is not in `proxy_protocol_from`")]
     ProxyNotListed,
+    /// There is no place for it.
+    #[error("{full}")]
+    Full {
+        /// Where it really comes from.
+        client_addr: SocketAddr,
+        /// Why.
+        full: Full,
+    },
     /// A second PROXY protocol header followed the first.
     #[error("a second PROXY protocol header; only the balancer next to the proxy may send one")]
     ProxyTwice,
@@ -176,6 +194,7 @@ impl Refused {
             Self::TimedOut => "timed_out",
             Self::Closed => "closed",
             Self::Io(_) => "io",
+            Self::Full { full, .. } => full.reason(),
             Self::Proxy(_) | Self::ProxyNotListed | Self::ProxyTwice => "proxy_protocol",
             Self::Http(HttpError::NoToken) => "no_token",
             Self::Http(HttpError::UnknownToken) => "unknown_token",
@@ -187,24 +206,31 @@ impl Refused {
 }
 
 /// Receives a client: at most [`proxy_v2::MAX_HEADER_BYTES`] and [`http_connect::MAX_HEADER_BYTES`]
-/// are read, within `deadline` in all.
+/// are read, within `deadline` in all. `place` counts for where it comes from and for who it is, as soon as either is known.
 ///
 /// # Errors
 /// Why the client was refused. It has been told if there is a way to, and its connection is closed.
 pub async fn receive(
     listener: &Listener,
     directory: &Directory,
-    stream: TcpStream,
-    peer: SocketAddr,
+    (stream, peer): (TcpStream, SocketAddr),
+    (place, farewells): (&mut Place, &Farewells),
     deadline: Duration,
 ) -> Result<Arrival, Refused> {
     let mut stream = stream;
-    let received = timeout(deadline, read(listener, directory, &mut stream, peer)).await;
+    let reading = read(listener, directory, &mut stream, peer, place);
+    let received = timeout(deadline, reading).await;
     let read = match received {
         Ok(Ok(read)) => read,
         Ok(Err(refused)) => {
-            if let Refused::Http(error) | Refused::Target { error, .. } = &refused {
-                farewell(&mut stream, error.response().as_bytes()).await;
+            match &refused {
+                Refused::Http(error) | Refused::Target { error, .. } => {
+                    farewell(&mut stream, error.response().as_bytes()).await;
+                }
+                Refused::Full { full, .. } => {
+                    farewell(&mut stream, &farewells.words(listener.kind, *full)).await;
+                }
+                _ => {}
             }
             return Err(refused);
         }
@@ -231,29 +257,33 @@ async fn read(
     directory: &Directory,
     stream: &mut TcpStream,
     peer: SocketAddr,
+    place: &mut Place,
 ) -> Result<Read, Refused> {
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-    let listed = listener
-        .proxy_protocol_from
-        .iter()
-        .any(|range| range.contains(&peer.ip()));
+    let listed = listener.is_balancer(peer);
     let client_addr = if listed {
         proxy_header(stream).await?.unwrap_or(peer)
     } else {
         peer
     };
+    let no_place = |full| Refused::Full { client_addr, full };
+    place.locate(client_addr.ip()).map_err(no_place)?;
     match listener.kind {
         // Nothing is read here: some clients say nothing before the server does. A PROXY protocol
         // header that should not be there is no SSH identification, and is refused as such.
-        ListenerKind::Plain { identity, target } => Ok(Read {
-            leftover: Vec::new(),
-            client_addr,
-            identity,
-            target,
-        }),
+        ListenerKind::Plain { identity, target } => {
+            place.identify(identity).map_err(no_place)?;
+            Ok(Read {
+                leftover: Vec::new(),
+                client_addr,
+                identity,
+                target,
+            })
+        }
         ListenerKind::Connect { identity } => {
             let (identity, target, leftover) =
                 connect_request(directory, stream, identity, listed).await?;
+            place.identify(identity).map_err(no_place)?;
             Ok(Read {
                 leftover,
                 client_addr,
@@ -316,7 +346,7 @@ async fn connect_request(
 
 /// Sends a last answer and waits a little for the client to read it: closing at once while unread
 /// bytes are in the socket would reset the connection and lose the answer.
-async fn farewell(stream: &mut TcpStream, answer: &[u8]) {
+pub(crate) async fn farewell(stream: &mut TcpStream, answer: &[u8]) {
     let saying = async {
         stream.write_all(answer).await?;
         stream.shutdown().await?;

@@ -1,5 +1,6 @@
 //! The `audit_proxy` program: its command line, and what it does when asked to stop or to load its rules again.
 
+pub mod admission;
 pub mod keeper;
 pub mod serve;
 mod starter;

@@ -36,13 +36,37 @@
 //! algorithms = "default"                # as of a target: what clients are offered
 //!
 //! [limits]
-//! max_connections = 1000                # at once; more are closed
+//! max_connections = 1000                # at once; more are refused
+//! max_unauthenticated = 250             # of them, before their clients are let in
+//!
+//! [limits.source]                       # of each address that clients come from
+//! connections = 256                     # at once
+//! unauthenticated = 64                  # of them, before their clients are let in
+//! per_minute = 600                      # new ones; so many may come at once
+//! ipv4_prefix = 32                      # how many bits of an address are one source
+//! ipv6_prefix = 64
+//!
+//! [limits.identity]                     # of each identity, wherever it comes from
+//! connections = 256
+//! per_minute = 600
+//!
+//! [limits.session]                      # of each session, see the README of proxy-core
+//! backlog_bytes = 1048576               # that wait for one side before the other is not read
+//! channels = 1024                       # whatever the policy grants
+//! pending_replies = 256
+//! listeners = 64
+//! unheard = 64
+//! proof_requests = 4
+//! refusal_events = 64
+//! auth_attempts = 20
+//! packets_before_auth = 512
 //!
 //! [timeouts]
 //! arrival = "10s"                       # for the PROXY protocol and CONNECT headers
 //! login_grace = "120s"                  # for the client's login
 //! connect = "10s"                       # for the connection to the target
 //! target_login = "30s"                  # for the target's key exchange, and for its login
+//! log = "30s"                           # for a page of the log to be written
 //! farewell = "5s"                       # for a refused client to read why
 //! shutdown = "10s"                      # for sessions to end when the program does
 //!
@@ -86,6 +110,7 @@ mod account;
 pub mod files;
 mod identities;
 mod keys;
+mod limits;
 mod listeners;
 mod log;
 mod parts;
@@ -107,6 +132,7 @@ use sshcert::CaKey;
 use toml::de::DeTable;
 
 use crate::arrival::{Directory, Listener};
+use crate::audit_proxy::admission;
 use crate::log_store::Sync;
 use reader::Reader;
 pub use rules::RuleFiles;
@@ -145,8 +171,10 @@ pub struct Config {
     pub events_file: Option<PathBuf>,
     /// What clients are offered.
     pub client_algorithms: Algorithms,
-    /// How many connections there may be at once.
-    pub max_connections: usize,
+    /// How many connections there may be.
+    pub admission: admission::Limits,
+    /// What each session may hold.
+    pub session_limits: proxy_core::Limits,
     /// How long each step of a session may take.
     pub timeouts: Timeouts,
     /// How long a client may take until SSH begins.
@@ -221,7 +249,6 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-const DEFAULT_MAX_CONNECTIONS: u64 = 1000;
 const DEFAULT_ARRIVAL: Duration = Duration::from_secs(10);
 const DEFAULT_SHUTDOWN: Duration = Duration::from_secs(10);
 
@@ -296,10 +323,7 @@ fn read<'d>(reader: &mut Reader<'d>, table: &'d DeTable<'d>) -> Option<Config> {
     let log = log::log(reader, &document);
     let events_file = parts::events_file(reader, &document);
     let client_algorithms = parts::client_algorithms(reader, &document);
-    let limits = reader.table(&document, "limits", &["max_connections"]);
-    let max_connections = limits
-        .and_then(|limits| reader.number(&limits, "max_connections", 1..1_000_001))
-        .unwrap_or(DEFAULT_MAX_CONNECTIONS);
+    let limits = limits::limits(reader, &document);
     let timeouts = parts::timeouts(reader, &document);
     let targets = parts::targets(reader, &document);
     let identities = identities::identities(reader, &document);
@@ -322,7 +346,8 @@ fn read<'d>(reader: &mut Reader<'d>, table: &'d DeTable<'d>) -> Option<Config> {
         log_sync: log.sync,
         events_file,
         client_algorithms,
-        max_connections: usize::try_from(max_connections).ok()?,
+        admission: limits.admission,
+        session_limits: limits.session,
         timeouts: timeouts.session,
         arrival_timeout: timeouts.arrival,
         shutdown_timeout: timeouts.shutdown,

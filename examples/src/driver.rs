@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use zeroize::Zeroizing;
 
+use crate::audit_proxy::admission::Place;
 use crate::events::Events;
 use crate::in_force::InForce;
 use crate::log_store::{LogStore, Logs};
@@ -64,7 +65,17 @@ pub struct Deps {
 /// Who the person is and what is known of their device, asked with the time since 1970.
 pub type Facts<'a> = &'a (dyn Fn(Duration) -> (policy::Identity, policy::Device) + Sync);
 
-/// Runs one session from its first byte to its last. `leftover` is what already came on `client`; `facts` are asked whenever
+/// A client that has arrived.
+pub struct Accepted {
+    /// Its connection.
+    pub stream: TcpStream,
+    /// What of SSH already came on it.
+    pub leftover: Vec<u8>,
+    /// What it counts as, for as long as the session lasts.
+    pub place: Place,
+}
+
+/// Runs one session from its first byte to its last. `facts` are asked whenever
 /// it is decided about again.
 ///
 /// A change of `shutdown` to true ends the session with a message to the person.
@@ -72,8 +83,7 @@ pub async fn run(
     deps: &Deps,
     connection: ConnectionInfo,
     facts: Facts<'_>,
-    client: TcpStream,
-    leftover: Vec<u8>,
+    accepted: Accepted,
     shutdown: watch::Receiver<bool>,
 ) {
     let clock = Clock::start();
@@ -96,7 +106,8 @@ pub async fn run(
         facts,
         changes,
         clock,
-        client: Connection::open(client),
+        client: Connection::open(accepted.stream),
+        place: accepted.place,
         target: None,
         connecting: None,
         route: (host, port),
@@ -105,7 +116,7 @@ pub async fn run(
         has_begun: false,
         is_cut_off: false,
     };
-    driver.act(|driver| driver.feed(&leftover));
+    driver.act(|driver| driver.feed(&accepted.leftover));
     driver.run(shutdown).await;
     tracing::debug!(session = %id, "over");
 }
@@ -236,6 +247,8 @@ struct Driver<'a> {
     changes: watch::Receiver<Arc<Rules>>,
     clock: Clock,
     client: Connection,
+    /// Among all connections of the proxy.
+    place: Place,
     target: Option<Connection>,
     connecting: Option<Connecting>,
     route: (String, u16),
@@ -465,7 +478,10 @@ impl Driver<'_> {
         let session = event.subject.session;
         let is_own = session == self.session.id();
         match &event.kind {
-            EventKind::SessionStart { .. } if is_own => self.has_begun = true,
+            EventKind::SessionStart { .. } if is_own => {
+                self.has_begun = true;
+                self.place.let_in();
+            }
             EventKind::SessionEnd { reason, .. } if is_own => {
                 self.is_cut_off = reason.is_loss_of_access();
             }

@@ -8,11 +8,13 @@
 )]
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use examples::arrival::{
     Arrival, Directory, Listener, ListenerKind, Refused, TargetNames, receive,
 };
+use examples::audit_proxy::admission::{Admission, Farewells, Full, Limits};
 use examples::token::TokenHash;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -29,6 +31,17 @@ const CONNECT: ListenerKind = ListenerKind::Connect { identity: None };
 async fn arrive(
     kind: ListenerKind,
     balancers: &str,
+    parts: &[&[u8]],
+    close: bool,
+) -> (Result<Arrival, Refused>, Vec<u8>) {
+    let door = Arc::new(Admission::new(Limits::default()));
+    arrive_at(&door, (kind, balancers), parts, close).await
+}
+
+/// As [`arrive`], at a door at which others are already.
+async fn arrive_at(
+    door: &Arc<Admission>,
+    (kind, balancers): (ListenerKind, &str),
     parts: &[&[u8]],
     close: bool,
 ) -> (Result<Arrival, Refused>, Vec<u8>) {
@@ -69,7 +82,15 @@ async fn arrive(
         answer
     });
     let (stream, peer) = socket.accept().await.unwrap();
-    let mut received = receive(&listener, &directory, stream, peer, DEADLINE).await;
+    let (mut place, farewells) = (door.enter().unwrap(), Farewells::default());
+    let received = receive(
+        &listener,
+        &directory,
+        (stream, peer),
+        (&mut place, &farewells),
+        DEADLINE,
+    );
+    let mut received = received.await;
     if let Ok(arrival) = &mut received {
         arrival.stream.write_all(b"end").await.unwrap();
         arrival.stream.shutdown().await.unwrap();
@@ -226,5 +247,64 @@ async fn who_says_nothing_or_stops_in_the_middle_does_not_stay() {
         assert!(matches!(received, Err(Refused::TimedOut)), "{length}");
         let (received, _) = arrive(PLAIN, "127.0.0.1/32", &[part], true).await;
         assert!(matches!(received, Err(Refused::Closed)), "{length}");
+    }
+}
+
+#[tokio::test]
+async fn a_source_is_where_the_balancer_says_and_too_many_of_one_are_told_in_what_they_speak() {
+    let mut limits = Limits::default();
+    limits.source.connections = 1;
+    let door = Arc::new(Admission::new(limits));
+    let mut there = door.enter().unwrap();
+    there.locate("192.0.2.7".parse().unwrap()).unwrap();
+    for (kind, beginning, expected) in [
+        (
+            PLAIN,
+            &b"SSH-2.0-Portreeve\r\n"[..],
+            "access denied: too many",
+        ),
+        (
+            CONNECT,
+            b"HTTP/1.1 503 Service Unavailable\r\n",
+            "Not now: too many",
+        ),
+    ] {
+        let from = |last| [&proxy_header([192, 0, 2, last])[..], REQUEST].concat();
+        let (received, answer) = arrive_at(&door, (kind, "127.0.0.1/32"), &[&from(7)], true).await;
+        assert!(
+            matches!(received, Err(Refused::Full { client_addr, full: Full::SourceConnections })
+                if client_addr.ip() == Ipv4Addr::new(192, 0, 2, 7)),
+            "{received:?}"
+        );
+        let text = String::from_utf8_lossy(&answer);
+        assert!(
+            answer.starts_with(beginning) && text.contains(expected),
+            "{text}"
+        );
+        let (received, _) = arrive_at(&door, (kind, "127.0.0.1/32"), &[&from(8)], true).await;
+        assert!(received.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn who_has_too_many_connections_reads_so_in_ssh_on_either_kind_of_listener() {
+    let mut limits = Limits::default();
+    limits.identity.connections = 1;
+    let door = Arc::new(Admission::new(limits));
+    let (mut one, mut other) = (door.enter().unwrap(), door.enter().unwrap());
+    one.identify(4).unwrap();
+    other.identify(7).unwrap();
+    for (kind, parts) in [(PLAIN, &[][..]), (CONNECT, &[REQUEST][..])] {
+        let (received, answer) = arrive_at(&door, (kind, ""), parts, true).await;
+        assert!(matches!(
+            received,
+            Err(Refused::Full {
+                full: Full::IdentityConnections,
+                ..
+            })
+        ));
+        let text = String::from_utf8_lossy(&answer);
+        assert!(text.contains("SSH-2.0-Portreeve\r\n") && text.contains("you have too many"));
+        assert_eq!(text.starts_with("HTTP/1.1 200 "), kind == CONNECT);
     }
 }

@@ -11,9 +11,11 @@ mod common;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use examples::arrival::{Arrival, Directory, Listener, ListenerKind, TargetNames, receive};
+use examples::audit_proxy::admission::{Admission, Farewells, Limits};
 use examples::token::TokenHash;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -44,10 +46,20 @@ async fn proxy() -> (SocketAddr, mpsc::Receiver<Arrival>) {
                 target("db", "2001:db8::1", 2222),
             ],
         };
+        let door = Arc::new(Admission::new(Limits::default()));
+        let farewells = Farewells::default();
         loop {
             let (stream, peer) = socket.accept().await.unwrap();
             let deadline = Duration::from_secs(5);
-            if let Ok(arrival) = receive(&listener, &directory, stream, peer, deadline).await {
+            let mut place = door.enter().unwrap();
+            let arriving = receive(
+                &listener,
+                &directory,
+                (stream, peer),
+                (&mut place, &farewells),
+                deadline,
+            );
+            if let Ok(arrival) = arriving.await {
                 arrived.send(arrival).await.unwrap();
             }
         }

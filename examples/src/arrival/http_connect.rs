@@ -55,6 +55,9 @@ pub enum HttpError {
     /// There is no such target.
     #[error("an unknown target")]
     UnknownTarget,
+    /// There is no place for the client now; with what it can do about that.
+    #[error("no place: {0}")]
+    Busy(&'static str),
     /// The name stands for several targets.
     #[error("a name that more than one target has")]
     AmbiguousTarget,
@@ -68,6 +71,7 @@ impl HttpError {
             Self::UnknownToken => (403, "Forbidden"),
             Self::UnknownTarget | Self::AmbiguousTarget => (404, "Not Found"),
             Self::NoToken => (407, "Proxy Authentication Required"),
+            Self::Busy(_) => (503, "Service Unavailable"),
             Self::TooLong => (431, "Request Header Fields Too Large"),
         }
     }
@@ -85,6 +89,7 @@ impl HttpError {
             Self::UnknownTarget => "There is no such target here. Check the host name and the \
                 port; both must be as they were told to you.\n"
                 .to_owned(),
+            Self::Busy(advice) => format!("Not now: {advice}.\n"),
             Self::AmbiguousTarget => "More than one target has this name. Ask for it by its id, \
                 as `ssh ID` or `CONNECT ID:PORT`.\n"
                 .to_owned(),

@@ -7,14 +7,14 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use proxy_core::LAST_PAGES;
 use serde::Serialize;
 
 use crate::config::{ConfigError, RuleFiles};
 use crate::driver::{CUT_OFF, END_WITHIN};
-use crate::events::Events;
+use crate::events::{Events, now_ms};
 use crate::in_force::InForce;
 
 /// How often files are looked at. A change is in force after two looks, which leaves sessions the rest of
@@ -106,11 +106,6 @@ impl Keeper {
             problems: error.to_string().lines().map(str::to_owned).collect(),
         });
     }
-}
-
-fn now_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    u64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What tells one state of a file from another, also where a file took the place of another within a tick of the clock.

@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use proxy_core::{Ca, ConnectionInfo, Gateway};
+use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::admission::{Admission, Farewells, Full, Place};
 use super::keeper::Keeper;
 use crate::arrival::{self, Arrival, Directory, Listener, Refused};
 use crate::config::{Config, RuleFiles, Who};
 use crate::driver::{self, Deps};
-use crate::events::Events;
+use crate::events::{self, Events};
 use crate::in_force::InForce;
 use crate::log_store::{LogStore, LogStoreError};
 
@@ -51,7 +53,6 @@ pub enum StartError {
 pub struct Server {
     sockets: Vec<(TcpListener, Listener)>,
     shared: Arc<Shared>,
-    max_connections: usize,
     shutdown_timeout: Duration,
     rule_files: Option<RuleFiles>,
 }
@@ -63,6 +64,8 @@ struct Shared {
     identities: Vec<Who>,
     targets: Vec<proxy_core::Target>,
     arrival_timeout: Duration,
+    admission: Arc<Admission>,
+    farewells: Farewells,
 }
 
 impl Server {
@@ -86,6 +89,7 @@ impl Server {
         );
         gateway.log = config.log;
         gateway.timeouts = config.timeouts;
+        gateway.limits = config.session_limits;
         gateway.client_algorithms = config.client_algorithms;
         gateway.host_key_algorithms = config.host_key_algorithms;
         gateway.host_ca = config.host_ca.map(Ca::Local);
@@ -110,8 +114,9 @@ impl Server {
                 identities: config.identities,
                 targets: config.targets,
                 arrival_timeout: config.arrival_timeout,
+                admission: Arc::new(Admission::new(config.admission)),
+                farewells: Farewells::default(),
             }),
-            max_connections: config.max_connections,
             shutdown_timeout: config.shutdown_timeout,
             rule_files: config.rule_files,
         })
@@ -141,7 +146,6 @@ impl Server {
 
     /// Serves until `stop` is true, and then until every session has ended or had its time to.
     pub async fn run(self, stop: watch::Receiver<bool>) {
-        let places = Arc::new(Semaphore::new(self.max_connections));
         let mut accepting = JoinSet::new();
         for (socket, listener) in self.sockets {
             if let Ok(address) = socket.local_addr() {
@@ -151,7 +155,6 @@ impl Server {
                 socket,
                 Arc::new(listener),
                 self.shared.clone(),
-                places.clone(),
                 stop.clone(),
             ));
         }
@@ -175,12 +178,52 @@ impl Server {
     }
 }
 
+impl Shared {
+    /// A place for a connection, counted for where it comes from if that is known already.
+    fn place(&self, listener: &Listener, peer: SocketAddr) -> Result<Place, Full> {
+        let mut place = self.admission.enter()?;
+        if !listener.is_balancer(peer) {
+            place.locate(peer.ip())?;
+        }
+        Ok(place)
+    }
+
+    /// Tells the operator of a connection for which there is no place, or of many at once.
+    fn tell_full(&self, full: Full, client_addr: SocketAddr) {
+        let Some(refusals) = self.admission.refused(full) else {
+            return;
+        };
+        let refused = refusals.count;
+        tracing::warn!(%client_addr, reason = full.reason(), refused, "refused: {full}");
+        self.deps.events.write(&Told::Refused {
+            time_unix_ms: events::now_ms(),
+            reason: full.reason(),
+            client_addr: client_addr.to_string(),
+            refused,
+        });
+    }
+}
+
+/// What is told beside the sessions' own events.
+#[derive(Serialize)]
+#[serde(tag = "event")]
+enum Told {
+    /// Connections for which there was no place: so many since the last of this event with the same reason.
+    #[serde(rename = "connection.refused")]
+    Refused {
+        time_unix_ms: u64,
+        reason: &'static str,
+        /// The last of them.
+        client_addr: String,
+        refused: u64,
+    },
+}
+
 /// Accepts until told to stop; gives the connections that are still open.
 async fn accept(
     socket: TcpListener,
     listener: Arc<Listener>,
     shared: Arc<Shared>,
-    places: Arc<Semaphore>,
     mut stop: watch::Receiver<bool>,
 ) -> JoinSet<()> {
     let mut open = JoinSet::new();
@@ -201,9 +244,13 @@ async fn accept(
                 }
             },
         };
-        let Ok(place) = places.clone().try_acquire_owned() else {
-            tracing::warn!(%peer, "closed: `max_connections` of `[limits]` are open");
-            continue;
+        let place = match shared.place(&listener, peer) {
+            Ok(place) => place,
+            Err(full) => {
+                shared.tell_full(full, peer);
+                shared.farewells.turn_away(stream, listener.kind, full);
+                continue;
+            }
         };
         open.spawn(connection(
             listener.clone(),
@@ -234,7 +281,7 @@ async fn connection(
     shared: Arc<Shared>,
     stream: TcpStream,
     peer: SocketAddr,
-    place: OwnedSemaphorePermit,
+    mut place: Place,
     mut stop: watch::Receiver<bool>,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
@@ -244,8 +291,8 @@ async fn connection(
     let receiving = arrival::receive(
         &listener,
         &shared.directory,
-        stream,
-        peer,
+        (stream, peer),
+        (&mut place, &shared.farewells),
         shared.arrival_timeout,
     );
     let received = tokio::select! {
@@ -253,10 +300,10 @@ async fn connection(
         () = asked(&mut stop) => return,
     };
     match received {
-        Ok(arrival) => serve(&shared, arrival, stop).await,
+        Ok(arrival) => serve(&shared, arrival, place, stop).await,
+        Err(Refused::Full { client_addr, full }) => shared.tell_full(full, client_addr),
         Err(refused) => tell(&refused, peer, &shared.identities),
     }
-    drop(place);
 }
 
 fn tell(refused: &Refused, peer: SocketAddr, identities: &[Who]) {
@@ -274,7 +321,7 @@ fn tell(refused: &Refused, peer: SocketAddr, identities: &[Who]) {
     }
 }
 
-async fn serve(shared: &Shared, arrival: Arrival, stop: watch::Receiver<bool>) {
+async fn serve(shared: &Shared, arrival: Arrival, place: Place, stop: watch::Receiver<bool>) {
     let (Some(who), Some(target)) = (
         shared.identities.get(arrival.identity),
         shared.targets.get(arrival.target),
@@ -297,6 +344,10 @@ async fn serve(shared: &Shared, arrival: Arrival, stop: watch::Receiver<bool>) {
         target: target.clone(),
     };
     let facts = |now_unix| (who.identity.clone(), who.device_at(now_unix));
-    let (client, leftover) = (arrival.stream, arrival.leftover);
-    driver::run(&shared.deps, info, &facts, client, leftover, stop).await;
+    let client = driver::Accepted {
+        stream: arrival.stream,
+        leftover: arrival.leftover,
+        place,
+    };
+    driver::run(&shared.deps, info, &facts, client, stop).await;
 }

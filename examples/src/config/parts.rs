@@ -96,6 +96,7 @@ pub(super) fn timeouts<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> All
         "login_grace",
         "connect",
         "target_login",
+        "log",
         "farewell",
         "shutdown",
     ];
@@ -112,6 +113,7 @@ pub(super) fn timeouts<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> All
         ("login_grace", &mut timeouts.session.login_grace),
         ("connect", &mut timeouts.session.connect),
         ("target_login", &mut timeouts.session.target_login),
+        ("log", &mut timeouts.session.log),
         ("farewell", &mut timeouts.session.farewell),
         ("shutdown", &mut timeouts.shutdown),
     ] {

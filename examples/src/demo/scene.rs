@@ -21,6 +21,7 @@ use super::Failure;
 use super::audit::{Log, Recorded};
 use super::sshd::Sshd;
 use crate::arrival::{Directory, Listener, ListenerKind};
+use crate::audit_proxy::admission;
 use crate::audit_proxy::serve::Server;
 use crate::config::{Config, Who};
 use crate::fresh;
@@ -139,7 +140,8 @@ impl Scene {
             log_sync: Sync::Write,
             events_file: Some(events_file),
             client_algorithms: ssh_transport::Algorithms::default(),
-            max_connections: 100,
+            admission: admission::Limits::default(),
+            session_limits: proxy_core::Limits::default(),
             timeouts: proxy_core::Timeouts::default(),
             arrival_timeout: Duration::from_secs(10),
             shutdown_timeout: Duration::from_secs(10),

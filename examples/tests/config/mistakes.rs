@@ -227,6 +227,24 @@ fn every_mistake_is_told_with_its_line_and_a_remedy() {
             "[limits]\nmax_connections = 0\n[[target]]",
             &["limits.max_connections: not a number in range"],
         ),
+        (
+            "[[target]]",
+            "[limits.session]\nbacklog_bytes = 1000\n[[target]]",
+            &[
+                "limits.session.backlog_bytes: not a number in range",
+                "from 65536 to 67108864",
+            ],
+        ),
+        (
+            "[[target]]",
+            "[limits.source]\nipv4_prefix = 33\n[[target]]",
+            &["limits.source.ipv4_prefix: not a number in range"],
+        ),
+        (
+            "[[target]]",
+            "[limits.identity]\nunauthenticated = 3\n[[target]]",
+            &["unknown field `unauthenticated`"],
+        ),
         ("[account]", "[account", &["line 3"]),
     ] {
         let text = GOOD.replacen(good, bad, 1);

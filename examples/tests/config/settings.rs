@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use examples::arrival::ListenerKind;
+use examples::audit_proxy::admission;
 use examples::log_store::Sync;
 use ssh_transport::Algorithms;
 
@@ -46,7 +47,8 @@ fn a_good_configuration_is_understood() {
     assert_eq!(config.log_directory, folder.path("logs"));
     assert_eq!(config.log_sync, Sync::Write);
     assert_eq!(config.events_file, None);
-    assert_eq!(config.max_connections, 1000);
+    assert_eq!(config.admission, admission::Limits::default());
+    assert_eq!(config.session_limits, proxy_core::Limits::default());
     assert_eq!(config.client_algorithms, Algorithms::default());
     assert_eq!(config.targets[0].algorithms, Algorithms::default());
     assert_eq!(config.timeouts.login_grace, Duration::from_secs(120));
@@ -58,7 +60,7 @@ fn settings_replace_the_defaults() {
     let Some(folder) = Folder::new() else { return };
     let text = GOOD.replace(
         "[[target]]",
-        "[events]\nfile = \"events.jsonl\"\n[limits]\nmax_connections = 2\n[timeouts]\narrival = \"1s\"\nlogin_grace = \"2m\"\nconnect = \"3s\"\ntarget_login = \"4s\"\nfarewell = \"500ms\"\nshutdown = \"1h\"\n[[target]]",
+        "[events]\nfile = \"events.jsonl\"\n[limits]\nmax_connections = 2\nmax_unauthenticated = 3\n[limits.source]\nconnections = 4\nunauthenticated = 5\nper_minute = 6\nipv4_prefix = 24\nipv6_prefix = 48\n[limits.identity]\nconnections = 7\nper_minute = 8\n[limits.session]\nbacklog_bytes = 65536\nchannels = 9\n[timeouts]\nlog = \"5s\"\narrival = \"1s\"\nlogin_grace = \"2m\"\nconnect = \"3s\"\ntarget_login = \"4s\"\nfarewell = \"500ms\"\nshutdown = \"1h\"\n[[target]]",
     );
     let text = text.replace(
         "[[target]]",
@@ -67,7 +69,30 @@ fn settings_replace_the_defaults() {
     let text = text.replace("signing_key_file", "sync = \"fsync\"\nsigning_key_file");
     let config = folder.load(&text).map_err(|e| e.to_string()).ok().unwrap();
     assert_eq!(config.events_file, Some(folder.path("events.jsonl")));
-    assert_eq!(config.max_connections, 2);
+    let limits = admission::Limits {
+        connections: 2,
+        unauthenticated: 3,
+        source: admission::Rule {
+            connections: 4,
+            unauthenticated: 5,
+            per_minute: 6,
+        },
+        identity: admission::Rule {
+            connections: 7,
+            unauthenticated: usize::MAX,
+            per_minute: 8,
+        },
+        ipv4_prefix: 24,
+        ipv6_prefix: 48,
+    };
+    assert_eq!(config.admission, limits);
+    let limits = proxy_core::Limits {
+        backlog_bytes: 65_536,
+        channels: 9,
+        ..proxy_core::Limits::default()
+    };
+    assert_eq!(config.session_limits, limits);
+    assert_eq!(config.timeouts.log, Duration::from_secs(5));
     assert_eq!(config.client_algorithms, Algorithms::compatible());
     assert_eq!(config.targets[0].algorithms, Algorithms::legacy());
     assert_eq!(config.log_sync, Sync::Fsync);

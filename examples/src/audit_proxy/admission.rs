@@ -1,0 +1,422 @@
+//! Who is let through the door: how many connections there may be, and how fast they may come, in all, from one source and of
+//! one identity.
+//!
+//! ```text
+//!   accepted ── enter ──> from a source ── locate ──> somebody ── identify ──> let in ──> gone
+//!       └────────────────── unauthenticated ──────────────────────────────────┘
+//! ```
+//!
+//! A source is a client's address, or the network around it of which one subscriber has all ([`Limits::ipv6_prefix`]). It is the
+//! address that [`arrival`](crate::arrival) found: what a PROXY protocol header says counts from listed addresses only. Whatever is
+//! too much is refused before anything costs more than a look into a table.
+
+mod refusal;
+mod table;
+mod told;
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use ipnet::IpNet;
+
+pub use refusal::Farewells;
+pub use table::Rule;
+use table::{Over, Table};
+pub use told::Refusals;
+use told::Told;
+
+/// Sources without a connection whose rate is still remembered, 16384: about 3 MiB. What is remembered of one is gone after a minute anyway.
+/// Beyond it, those who came least are forgotten first, see [`table`].
+const MAX_REMEMBERED: usize = 16 * 1024;
+
+/// How many connections there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// At once, in all.
+    pub connections: usize,
+    /// Of them, before their clients are let in.
+    pub unauthenticated: usize,
+    /// From one source.
+    pub source: Rule,
+    /// Of one identity. Who it is says the door already, so that none of them counts as unauthenticated.
+    pub identity: Rule,
+    /// How many bits of an IPv4 address are a source: 32, since one address may stand for one person.
+    pub ipv4_prefix: u8,
+    /// How many bits of an IPv6 address are a source: 64, since a host has all addresses of that many.
+    pub ipv6_prefix: u8,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1000,
+            unauthenticated: 250,
+            source: Rule {
+                connections: 256,
+                unauthenticated: 64,
+                per_minute: 600,
+            },
+            identity: Rule {
+                connections: 256,
+                unauthenticated: usize::MAX,
+                per_minute: 600,
+            },
+            ipv4_prefix: 32,
+            ipv6_prefix: 64,
+        }
+    }
+}
+
+impl Limits {
+    /// What an address counts as.
+    fn source(&self, address: IpAddr) -> IpNet {
+        let address = address.to_canonical();
+        let prefix = match address {
+            IpAddr::V4(_) => self.ipv4_prefix.min(32),
+            IpAddr::V6(_) => self.ipv6_prefix.min(128),
+        };
+        IpNet::new(address, prefix).map_or(IpNet::from(address), |net| net.trunc())
+    }
+}
+
+/// Why a connection is not served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum Full {
+    /// All places are taken.
+    #[error("`max_connections` of `[limits]` are open")]
+    Connections,
+    /// Too many have not logged in yet.
+    #[error("`max_unauthenticated` of `[limits]` have not logged in")]
+    Unauthenticated,
+    /// One source has too many connections.
+    #[error("`connections` of `[limits.source]` are open")]
+    SourceConnections,
+    /// Too many of one source have not logged in yet.
+    #[error("`unauthenticated` of `[limits.source]` have not logged in")]
+    SourceUnauthenticated,
+    /// One source makes connections too fast.
+    #[error("`per_minute` of `[limits.source]` is reached")]
+    SourceRate,
+    /// One identity has too many connections.
+    #[error("`connections` of `[limits.identity]` are open")]
+    IdentityConnections,
+    /// One identity makes connections too fast.
+    #[error("`per_minute` of `[limits.identity]` is reached")]
+    IdentityRate,
+}
+
+impl Full {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Connections,
+        Self::Unauthenticated,
+        Self::SourceConnections,
+        Self::SourceUnauthenticated,
+        Self::SourceRate,
+        Self::IdentityConnections,
+        Self::IdentityRate,
+    ];
+
+    /// A short word for the reason, for events.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Connections => "connections",
+            Self::Unauthenticated => "unauthenticated",
+            Self::SourceConnections => "source_connections",
+            Self::SourceUnauthenticated => "source_unauthenticated",
+            Self::SourceRate => "source_rate",
+            Self::IdentityConnections => "identity_connections",
+            Self::IdentityRate => "identity_rate",
+        }
+    }
+
+    /// What the person reads.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::Connections | Self::Unauthenticated => {
+                "this proxy has too many connections at once; try again in a moment"
+            }
+            Self::SourceConnections => {
+                "too many connections are open from your address; close some and try again"
+            }
+            Self::SourceUnauthenticated => {
+                "too many connections from your address have not logged in; finish or close some and try again"
+            }
+            Self::SourceRate => {
+                "your address makes new connections too fast; wait a minute and try again"
+            }
+            Self::IdentityConnections => {
+                "you have too many connections through this proxy; close some and try again"
+            }
+            Self::IdentityRate => "you make new connections too fast; wait a minute and try again",
+        }
+    }
+
+    /// Whether it is known by then who the client is.
+    const fn is_about_an_identity(self) -> bool {
+        matches!(self, Self::IdentityConnections | Self::IdentityRate)
+    }
+
+    const fn of_source(over: Over) -> Self {
+        match over {
+            Over::Connections => Self::SourceConnections,
+            Over::Unauthenticated => Self::SourceUnauthenticated,
+            Over::Rate => Self::SourceRate,
+        }
+    }
+
+    const fn of_identity(over: Over) -> Self {
+        match over {
+            Over::Connections | Over::Unauthenticated => Self::IdentityConnections,
+            Over::Rate => Self::IdentityRate,
+        }
+    }
+}
+
+/// The door of a proxy.
+#[derive(Debug)]
+pub struct Admission {
+    limits: Limits,
+    since: Instant,
+    state: Mutex<State>,
+}
+
+/// Who is in, and what is remembered of who was.
+#[derive(Debug)]
+struct State {
+    open: usize,
+    unauthenticated: usize,
+    sources: Table<IpNet>,
+    /// By their positions in the configuration.
+    identities: Table<usize>,
+    told: Told,
+}
+
+impl Admission {
+    /// A door through which nobody has come.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            since: Instant::now(),
+            state: Mutex::new(State {
+                open: 0,
+                unauthenticated: 0,
+                sources: Table::new(limits.source, MAX_REMEMBERED),
+                identities: Table::new(limits.identity, MAX_REMEMBERED),
+                told: Told::default(),
+            }),
+        }
+    }
+
+    /// A place for a connection of which nothing is known yet.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn enter(self: &Arc<Self>) -> Result<Place, Full> {
+        let mut state = self.state();
+        if state.open >= self.limits.connections {
+            return Err(Full::Connections);
+        }
+        if state.unauthenticated >= self.limits.unauthenticated {
+            return Err(Full::Unauthenticated);
+        }
+        state.open += 1;
+        state.unauthenticated += 1;
+        drop(state);
+        Ok(Place {
+            admission: Arc::clone(self),
+            source: None,
+            identity: None,
+            is_let_in: false,
+        })
+    }
+
+    /// Counts a refusal; gives what the operator is to be told now, which a flood does not make more.
+    pub fn refused(&self, full: Full) -> Option<Refusals> {
+        self.state().told.refused(full, self.since.elapsed())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Duration {
+        self.since.elapsed()
+    }
+}
+
+/// One connection's place, until it is dropped.
+#[derive(Debug)]
+pub struct Place {
+    admission: Arc<Admission>,
+    source: Option<IpNet>,
+    identity: Option<usize>,
+    is_let_in: bool,
+}
+
+impl Place {
+    /// Counts it for where it comes from. A second call does nothing.
+    ///
+    /// # Errors
+    /// When too many come from there, or too fast.
+    pub fn locate(&mut self, address: IpAddr) -> Result<(), Full> {
+        if self.source.is_some() {
+            return Ok(());
+        }
+        let source = self.admission.limits.source(address);
+        let now = self.admission.now();
+        let entered = self.admission.state().sources.enter(source, now);
+        entered.map_err(Full::of_source)?;
+        self.source = Some(source);
+        Ok(())
+    }
+
+    /// Counts it for who it is, by the position in the configuration. A second call does nothing.
+    ///
+    /// # Errors
+    /// When they have too many, or make them too fast.
+    pub fn identify(&mut self, identity: usize) -> Result<(), Full> {
+        if self.identity.is_some() {
+            return Ok(());
+        }
+        let now = self.admission.now();
+        let entered = self.admission.state().identities.enter(identity, now);
+        entered.map_err(Full::of_identity)?;
+        self.identity = Some(identity);
+        Ok(())
+    }
+
+    /// Its client has logged in.
+    pub fn let_in(&mut self) {
+        if std::mem::replace(&mut self.is_let_in, true) {
+            return;
+        }
+        let mut state = self.admission.state();
+        state.unauthenticated = state.unauthenticated.saturating_sub(1);
+        if let Some(source) = &self.source {
+            state.sources.let_in(source);
+        }
+        if let Some(identity) = &self.identity {
+            state.identities.let_in(identity);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.let_in();
+        let now = self.admission.now();
+        let mut state = self.admission.state();
+        state.open = state.open.saturating_sub(1);
+        if let Some(source) = self.source {
+            state.sources.leave(source, now);
+        }
+        if let Some(identity) = self.identity {
+            state.identities.leave(identity, now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn door(limits: Limits) -> Arc<Admission> {
+        Arc::new(Admission::new(limits))
+    }
+
+    fn come(door: &Arc<Admission>, address: &str) -> Result<Place, Full> {
+        let mut place = door.enter()?;
+        place.locate(address.parse().unwrap())?;
+        Ok(place)
+    }
+
+    #[test]
+    fn a_source_is_an_address_or_the_network_of_one_subscriber() {
+        let limits = Limits::default();
+        let source = |text: &str| limits.source(text.parse().unwrap()).to_string();
+        assert_eq!(source("192.0.2.7"), "192.0.2.7/32");
+        assert_eq!(source("::ffff:192.0.2.7"), "192.0.2.7/32");
+        assert_eq!(source("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+    }
+
+    #[test]
+    fn a_place_is_free_again_when_its_connection_is_gone() {
+        let limits = Limits {
+            connections: 2,
+            ..Limits::default()
+        };
+        let door = door(limits);
+        let first = come(&door, "192.0.2.1").unwrap();
+        let _second = come(&door, "192.0.2.2").unwrap();
+        assert_eq!(door.enter().err(), Some(Full::Connections));
+        drop(first);
+        assert!(door.enter().is_ok());
+    }
+
+    #[test]
+    fn who_has_logged_in_makes_room_for_who_has_not() {
+        let limits = Limits {
+            unauthenticated: 2,
+            ..Limits::default()
+        };
+        let door = door(limits);
+        let mut places = [(); 2].map(|()| come(&door, "192.0.2.1").unwrap());
+        assert_eq!(door.enter().err(), Some(Full::Unauthenticated));
+        places[0].let_in();
+        places[0].let_in();
+        let third = come(&door, "192.0.2.1").unwrap();
+        assert_eq!(door.enter().err(), Some(Full::Unauthenticated));
+        drop((places, third));
+        assert_eq!(door.state().unauthenticated, 0);
+        assert_eq!(door.state().open, 0);
+    }
+
+    #[test]
+    fn one_source_cannot_take_the_places_of_others() {
+        let source = Rule {
+            connections: 3,
+            unauthenticated: 2,
+            per_minute: 100,
+        };
+        let door = door(Limits {
+            source,
+            ..Limits::default()
+        });
+        let mut places = [(); 2].map(|()| come(&door, "2001:db8::1").unwrap());
+        let again = come(&door, "2001:db8::ffff").err();
+        assert_eq!(again, Some(Full::SourceUnauthenticated));
+        places.iter_mut().for_each(Place::let_in);
+        let mut third = come(&door, "2001:db8::2").unwrap();
+        third.let_in();
+        let fourth = come(&door, "2001:db8::3").err();
+        assert_eq!(fourth, Some(Full::SourceConnections));
+        assert!(come(&door, "2001:db8:0:1::1").is_ok());
+        // Whoever was refused holds nothing.
+        assert_eq!(door.state().open, 3);
+    }
+
+    #[test]
+    fn an_identity_counts_wherever_it_comes_from() {
+        let identity = Rule {
+            connections: 1,
+            unauthenticated: usize::MAX,
+            per_minute: 3,
+        };
+        let door = door(Limits {
+            identity,
+            ..Limits::default()
+        });
+        let mut first = come(&door, "192.0.2.1").unwrap();
+        first.identify(7).unwrap();
+        first.identify(7).unwrap();
+        let mut second = come(&door, "192.0.2.2").unwrap();
+        assert_eq!(second.identify(7), Err(Full::IdentityConnections));
+        second.identify(8).unwrap();
+        drop(first);
+        for expected in [Ok(()), Ok(()), Err(Full::IdentityRate)] {
+            let mut place = come(&door, "192.0.2.3").unwrap();
+            assert_eq!(place.identify(7), expected);
+        }
+    }
+}
