@@ -77,7 +77,7 @@ fn clients_that_do_not_log_in_take_no_place_of_those_who_did() {
     through_the_proxy_with(limits(&["source = { unauthenticated = 3 }"]), |house| {
         let mut inside: Vec<_> = (0..5)
             .map(|_| {
-                let mut ssh = house.ssh().live("echo up; cat");
+                let ssh = house.ssh().live("echo up; cat");
                 ssh.hear("up");
                 ssh
             })
