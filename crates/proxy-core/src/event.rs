@@ -210,10 +210,18 @@ pub enum ChannelEvent {
         from: Leg,
         /// The channel type.
         kind: String,
-        /// The host, or the path of a socket; empty of X11.
+        /// The host, or the path of a socket; empty of X11 and of an agent.
         host: String,
-        /// The port, 0 of a socket and of X11.
+        /// The port, 0 of all but TCP.
         port: u32,
+    },
+    /// A program of the target wants something signed by the client's agent, which was asked to.
+    #[serde(rename = "agent.signature")]
+    AgentSignature {
+        /// The channel.
+        channel: u32,
+        /// The SHA-256 fingerprint of the key.
+        key: String,
     },
     /// The target was asked to listen for the client.
     #[serde(rename = "forward.listen")]

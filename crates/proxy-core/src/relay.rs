@@ -12,6 +12,7 @@
 //! exit status, because dropbear and PuTTY forget the status of a channel that is at its end on both sides.
 //! Forwarded connections pass the same way, until one turns out to carry SSH: then it ends for both sides.
 
+mod agent;
 mod channel;
 mod data;
 mod decide;
@@ -35,6 +36,7 @@ use core::time::Duration;
 use policy::{Constraints, Grant, Permissions};
 use session_log::Record;
 
+pub use self::agent::MAX_AGENT_BYTES;
 use self::channel::Channels;
 use self::data::{Stream, record_end, release_eof};
 use self::global::GlobalRequests;
@@ -128,6 +130,8 @@ pub struct Relay {
     listeners: Listeners,
     bytes_from: PerLeg<u64>,
     last_exit: Option<Exit>,
+    /// The client asked that programs of the target may use its agent.
+    agent_is_lent: bool,
     limits: Limits,
 }
 
@@ -150,6 +154,7 @@ impl Relay {
             listeners: Listeners::default(),
             bytes_from: PerLeg::default(),
             last_exit: None,
+            agent_is_lent: false,
             limits,
         }
     }
@@ -186,18 +191,23 @@ impl Relay {
             Message::RequestSuccess { data } => self.global_reply(from, true, data, payload, out),
             Message::RequestFailure => self.global_reply(from, false, &[], payload, out),
             Message::Open { .. } => self.open(from, message, payload, out),
-            Message::OpenConfirmation { recipient, sender } => {
-                self.open_confirmed(from, recipient, sender, out)
-            }
+            Message::OpenConfirmation {
+                recipient,
+                sender,
+                window,
+                max_packet,
+            } => self.open_confirmed(from, (recipient, sender), (window, max_packet), out),
             Message::OpenFailure {
                 recipient,
                 reason,
                 text,
             } => self.open_failed(from, recipient, reason, text, out),
-            Message::WindowAdjust { recipient } => {
+            Message::WindowAdjust { recipient, bytes } => {
                 // A window given for a channel that just closed here crosses the close on the wire.
-                self.channels.addressed(from, recipient)?;
-                out.pass();
+                let channel = self.channels.addressed(from, recipient)?;
+                if !agent::adjusted(channel, from, bytes, out) {
+                    out.pass();
+                }
                 Ok(())
             }
             Message::Data { recipient, data } => {

@@ -11,6 +11,7 @@ pub const ENFORCED: Features = Features::NONE
     .with(Feature::LocalForward)
     .with(Feature::RemoteForward)
     .with(Feature::StreamLocal)
+    .with(Feature::AgentForwarding)
     .with(Feature::X11Forwarding)
     .with(Feature::ForwardRecording)
     .with(Feature::Reevaluation)

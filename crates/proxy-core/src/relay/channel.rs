@@ -3,6 +3,7 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use core::time::Duration;
 
+use super::agent::Agent;
 use super::forward::Carried;
 use super::x11::Displays;
 use crate::{Exit, Leg, PerLeg, RelayError};
@@ -112,6 +113,13 @@ pub(crate) struct Channel {
     pub(crate) told: u8,
 }
 
+impl Channel {
+    /// The connection to the client's agent that it is.
+    pub(crate) fn agent_mut(&mut self) -> Option<&mut Agent> {
+        self.carried.as_mut()?.agent.as_mut()
+    }
+}
+
 /// All channels of a session.
 #[derive(Debug)]
 pub(crate) struct Channels {
@@ -151,6 +159,14 @@ impl Channels {
 
     pub(crate) fn numbered(&mut self, number: u32) -> Option<&mut Channel> {
         self.open.get_mut(&number)
+    }
+
+    /// What all connections to the agent hold.
+    pub(crate) fn agent_bytes(&self) -> usize {
+        let agents = self
+            .values()
+            .filter_map(|it| it.carried.as_ref()?.agent.as_ref());
+        agents.map(Agent::held_bytes).sum()
     }
 
     pub(crate) fn values(&self) -> impl Iterator<Item = &Channel> {

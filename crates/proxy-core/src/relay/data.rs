@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use session_log::Record;
 
+use super::agent;
 use super::channel::{Channel, Program};
 use super::refusal::{flush_refusals, write_refusal};
 use super::wire::{self, own};
@@ -38,10 +39,11 @@ impl Relay {
             return Ok(());
         }
         if let Some(carried) = &mut channel.carried
+            && carried.agent.is_none()
             && carried.begins_as_ssh(from, data)
         {
-            carried.is_cut = true;
-            cut(channel, from, out);
+            let why = "a session inside the session would pass unseen";
+            cut(channel, from, ("SSH in a forwarded connection", why), out);
             return Ok(());
         }
         channel.bytes_from[from] = channel.bytes_from[from].saturating_add(len);
@@ -51,6 +53,9 @@ impl Relay {
             (None, Stream::Error, _) => out.record(number, &Record::Stderr(data)),
             (None, Stream::Plain, Leg::Client) => out.record(number, &Record::Input(data)),
             (None, Stream::Plain, Leg::Target) => out.record(number, &Record::Output(data)),
+        }
+        if channel.agent_mut().is_some() {
+            return self.agent_data((number, from), data, out);
         }
         out.pass();
         Ok(())
@@ -106,7 +111,7 @@ impl Relay {
             && !channel.closed_by[Leg::Client]
         {
             channel.held_eof_until = Some(now.saturating_add(EOF_HOLD));
-        } else {
+        } else if !agent::ended(channel, from, out) {
             out.pass();
         }
         Ok(())
@@ -184,15 +189,17 @@ fn unwanted(channel: &Channel, from: Leg) -> Option<&'static str> {
 }
 
 /// Ends a forwarded connection for both sides. They close the channel themselves, so that its numbers stay theirs until both did.
-fn cut(channel: &mut Channel, from: Leg, out: &mut impl Outlet) {
-    let why = "a session inside the session would pass unseen";
-    write_refusal(
-        channel.number,
-        from,
-        "SSH in a forwarded connection",
-        why,
-        out,
-    );
+pub(super) fn cut(
+    channel: &mut Channel,
+    from: Leg,
+    (what, why): (&str, &'static str),
+    out: &mut impl Outlet,
+) {
+    if let Some(carried) = &mut channel.carried {
+        carried.is_cut = true;
+        carried.agent = None;
+    }
+    write_refusal(channel.number, from, what, why, out);
     for leg in [Leg::Client, Leg::Target] {
         let has_ended = core::mem::replace(&mut channel.eof_from[leg.other()], true)
             || channel.closed_by[leg.other()];

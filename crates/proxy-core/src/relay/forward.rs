@@ -2,6 +2,7 @@
 
 use policy::{Constraints, Destinations, ForwardRecording};
 
+use super::agent::Agent;
 use super::listen::Listeners;
 use super::tally::Tally;
 use super::wire::forward::{
@@ -25,6 +26,8 @@ pub(crate) struct Carried {
     heads: PerLeg<Head>,
     /// How it is written down.
     pub(crate) tally: Tally,
+    /// Where it leads to the client's agent, until it is cut.
+    pub(crate) agent: Option<Agent>,
     /// It turned out to be what nobody would see into, and ends.
     pub(crate) is_cut: bool,
     /// What came after that, and went nowhere.
@@ -37,6 +40,14 @@ impl Carried {
         Self {
             tally: Tally::new(kind, recording),
             ..Self::default()
+        }
+    }
+
+    /// To the client's agent. Of what is said there, the log keeps the requests alone.
+    pub(super) fn to_agent(kind: &str, agent: Agent) -> Self {
+        Self {
+            agent: Some(agent),
+            ..Self::new(kind, ForwardRecording::None)
         }
     }
 

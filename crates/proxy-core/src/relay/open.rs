@@ -4,11 +4,13 @@ use alloc::format;
 
 use session_log::Record;
 
+use super::agent::Agent;
 use super::describe::unread;
 use super::forward::{Carried, allows};
 use super::refusal::{refuse, write_refusal};
 use super::wire::forward::{
-    Connection, DIRECT_SOCKET, DIRECT_TCP, FORWARDED_SOCKET, FORWARDED_TCP, X11,
+    AGENT, AGENT_BY_IETF, Connection, DIRECT_SOCKET, DIRECT_TCP, FORWARDED_SOCKET, FORWARDED_TCP,
+    X11,
 };
 use super::wire::{Message, own};
 use super::{NOTICE_CREDIT_BYTES, Outlet, Relay, RelayError};
@@ -62,11 +64,18 @@ impl Relay {
                 if kind == X11 {
                     self.use_display();
                 }
-                if let Some(channel) = self.channels.numbered(number) {
-                    channel.carried = Some(Carried::new(kind, self.constraints.forward_recording));
-                }
                 tell_of_connection(number, from, kind, &connection, out);
-                out.pass();
+                let carried = if matches!(kind, AGENT | AGENT_BY_IETF) {
+                    let agent = Agent::asked_for(window, max_packet);
+                    out.send(from.other(), agent.open_packet(payload, kind));
+                    Carried::to_agent(kind, agent)
+                } else {
+                    out.pass();
+                    Carried::new(kind, self.constraints.forward_recording)
+                };
+                if let Some(channel) = self.channels.numbered(number) {
+                    channel.carried = Some(carried);
+                }
             }
             None => {
                 let notice_credit = if window > 2 * NOTICE_CREDIT_BYTES {
@@ -110,7 +119,10 @@ impl Relay {
             (Leg::Target, X11) => {
                 (!self.has_display()).then_some("no program may show anything at the client")
             }
-            (Leg::Target, "auth-agent@openssh.com") => Some("agent forwarding is not granted"),
+            (Leg::Target, AGENT | AGENT_BY_IETF) => {
+                let is_lent = self.agent_is_lent && connection.is_some();
+                (!is_lent).then_some("the client's agent is not lent")
+            }
             _ => Some("not a known channel type"),
         };
         if let Some(why) = why {
@@ -132,8 +144,8 @@ impl Relay {
     pub(super) fn open_confirmed(
         &mut self,
         from: Leg,
-        recipient: u32,
-        sender: u32,
+        (recipient, sender): (u32, u32),
+        window: (u32, u32),
         out: &mut impl Outlet,
     ) -> Result<(), RelayError> {
         let channel = self.channels.confirm(from, recipient, sender)?;
@@ -148,7 +160,13 @@ impl Relay {
             channel: channel.number,
             from: channel.opener,
         });
-        out.pass();
+        match channel.agent_mut() {
+            Some(agent) => {
+                let packet = agent.confirmed((recipient, sender), window);
+                out.send(from.other(), packet);
+            }
+            None => out.pass(),
+        }
         Ok(())
     }
 

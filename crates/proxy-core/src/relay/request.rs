@@ -66,6 +66,7 @@ impl Relay {
             release_eof(channel, out);
         }
         channel.displays.asked_for(&request);
+        self.agent_is_lent |= request == ChannelRequest::AgentForwarding;
         let asked = if request.starts_a_program() {
             channel.program = Program::Started;
             Asked::ToStart

@@ -49,6 +49,8 @@ pub(crate) enum Message<'a> {
     OpenConfirmation {
         recipient: u32,
         sender: u32,
+        window: u32,
+        max_packet: u32,
     },
     OpenFailure {
         recipient: u32,
@@ -57,6 +59,7 @@ pub(crate) enum Message<'a> {
     },
     WindowAdjust {
         recipient: u32,
+        bytes: u32,
     },
     Data {
         recipient: u32,
@@ -119,9 +122,14 @@ impl<'a> Message<'a> {
                 });
             }
             CHANNEL_OPEN_CONFIRMATION => {
-                let (recipient, sender, _window, _max_packet) =
+                let (recipient, sender, window, max_packet) =
                     (r.u32()?, r.u32()?, r.u32()?, r.u32()?);
-                Self::OpenConfirmation { recipient, sender }
+                Self::OpenConfirmation {
+                    recipient,
+                    sender,
+                    window,
+                    max_packet,
+                }
             }
             CHANNEL_OPEN_FAILURE => {
                 let (recipient, reason, text) = (r.u32()?, r.u32()?, r.utf8()?);
@@ -136,8 +144,8 @@ impl<'a> Message<'a> {
                 }
             }
             CHANNEL_WINDOW_ADJUST => {
-                let (recipient, _bytes) = (r.u32()?, r.u32()?);
-                Self::WindowAdjust { recipient }
+                let (recipient, bytes) = (r.u32()?, r.u32()?);
+                Self::WindowAdjust { recipient, bytes }
             }
             CHANNEL_DATA => Self::Data {
                 recipient: r.u32()?,
@@ -311,13 +319,13 @@ impl<'a> ChannelRequest<'a> {
 }
 
 /// The rest of a message that is being read from the front.
-struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     rest: &'a [u8],
     has_unprintable: bool,
 }
 
 impl<'a> Fields<'a> {
-    const fn new(rest: &'a [u8]) -> Self {
+    pub(crate) const fn new(rest: &'a [u8]) -> Self {
         Self {
             rest,
             has_unprintable: false,
@@ -342,7 +350,7 @@ impl<'a> Fields<'a> {
         Ok(self.u8()? != 0)
     }
 
-    fn u32(&mut self) -> Result<u32, RelayError> {
+    pub(crate) fn u32(&mut self) -> Result<u32, RelayError> {
         let bytes = self
             .take(4)?
             .try_into()
@@ -350,7 +358,7 @@ impl<'a> Fields<'a> {
         Ok(u32::from_be_bytes(bytes))
     }
 
-    fn string(&mut self) -> Result<&'a [u8], RelayError> {
+    pub(crate) fn string(&mut self) -> Result<&'a [u8], RelayError> {
         let len = usize::try_from(self.u32()?).map_err(|_| RelayError::Malformed)?;
         self.take(len)
     }
@@ -400,7 +408,7 @@ impl<'a> Fields<'a> {
         core::str::from_utf8(self.at_most(MAX_MESSAGE_BYTES)?).map_err(|_| RelayError::Malformed)
     }
 
-    fn end(&self) -> Result<(), RelayError> {
+    pub(crate) fn end(&self) -> Result<(), RelayError> {
         if self.rest.is_empty() {
             Ok(())
         } else {
@@ -437,6 +445,19 @@ pub(crate) mod own {
         let mut packet = bare(GLOBAL_REQUEST);
         put_string(&mut packet, name.as_bytes());
         packet.push(1);
+        packet
+    }
+
+    pub(crate) fn open_confirmation(
+        recipient: u32,
+        sender: u32,
+        window: u32,
+        max_packet: u32,
+    ) -> Vec<u8> {
+        let mut packet = to_channel(CHANNEL_OPEN_CONFIRMATION, recipient);
+        for field in [sender, window, max_packet] {
+            packet.extend_from_slice(&field.to_be_bytes());
+        }
         packet
     }
 

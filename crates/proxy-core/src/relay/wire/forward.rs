@@ -8,6 +8,9 @@ pub(crate) const DIRECT_SOCKET: &str = "direct-streamlocal@openssh.com";
 pub(crate) const FORWARDED_TCP: &str = "forwarded-tcpip";
 pub(crate) const FORWARDED_SOCKET: &str = "forwarded-streamlocal@openssh.com";
 pub(crate) const X11: &str = "x11";
+/// To the client's agent, by OpenSSH's name and the IETF's.
+pub(crate) const AGENT: &str = "auth-agent@openssh.com";
+pub(crate) const AGENT_BY_IETF: &str = "agent-connect";
 
 const LISTEN_TCP: &str = "tcpip-forward";
 const LISTEN_SOCKET: &str = "streamlocal-forward@openssh.com";
@@ -17,9 +20,9 @@ const CANCEL_SOCKET: &str = "cancel-streamlocal-forward@openssh.com";
 /// A connection that one side wants carried by the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Connection<'a> {
-    /// A path for a socket, empty for X11.
+    /// A path for a socket, empty for X11 and an agent.
     pub(crate) host: &'a str,
-    /// 0 for a socket and for X11.
+    /// 0 for all but TCP.
     pub(crate) port: u32,
     pub(crate) origin_host: &'a str,
     pub(crate) origin_port: u32,
@@ -35,6 +38,8 @@ impl<'a> Connection<'a> {
             FORWARDED_TCP,
             FORWARDED_SOCKET,
             X11,
+            AGENT,
+            AGENT_BY_IETF,
         ];
         if !known.contains(&kind) {
             return None;
@@ -45,6 +50,14 @@ impl<'a> Connection<'a> {
     }
 
     fn read(kind: &str, r: &mut Fields<'a>) -> Result<Self, RelayError> {
+        if matches!(kind, AGENT | AGENT_BY_IETF) {
+            return Ok(Self {
+                host: "",
+                port: 0,
+                origin_host: "",
+                origin_port: 0,
+            });
+        }
         let has_port = matches!(kind, DIRECT_TCP | FORWARDED_TCP);
         let host = if kind == X11 { "" } else { r.text()? };
         let port = if has_port { r.u32()? } else { 0 };
