@@ -18,11 +18,12 @@ mod play;
 use std::fmt::Debug;
 
 use play::choices::Choices;
-use play::relay;
 use play::shrink::{failure, shrink};
+use play::{relay, session};
 
-/// Steps of all seeds together.
+/// Steps of all seeds together. A step of a session costs as much as many of the relay.
 const RELAY_STEPS: usize = 2_000_000;
+const SESSION_STEPS: usize = 200_000;
 const SEEDS: [u64; 4] = [1, 2, 3, 4];
 
 fn seeds() -> Vec<u64> {
@@ -132,4 +133,74 @@ fn no_peer_makes_the_relay_remember_more_than_its_limits() {
         most_bytes = most_bytes.max(taken.bytes_max);
     }
     assert!(most_bytes < RELAY_BYTES, "{most_bytes} bytes");
+}
+
+#[test]
+fn a_session_keeps_every_invariant_whoever_is_slow_broken_or_hostile() {
+    let mut tally = session::Tally::default();
+    for seed in seeds() {
+        let mut choices = Choices::Seed(seed);
+        let mut played = 0;
+        while played < steps(SESSION_STEPS) {
+            let config = session::Config::choose(&mut choices);
+            let mut ops = Vec::new();
+            let run = || session::explore(&config, &mut choices, &mut ops, &mut tally);
+            if let Some(words) = failure(run) {
+                report(seed, (&config, &ops), &words, |ops| {
+                    session::replay(&config, ops);
+                });
+            }
+            played += ops.len();
+        }
+    }
+    let is_met = |reasons: &[&str], counts: &std::collections::BTreeMap<String, usize>| {
+        reasons.iter().all(|reason| counts.contains_key(*reason))
+    };
+    assert!(
+        is_met(&REFUSALS, &tally.refusals) && is_met(&ENDS, &tally.ends),
+        "too tame: {tally:?}"
+    );
+}
+
+/// What runs meet.
+const REFUSALS: [&str; 10] = [
+    "CertificateRejected",
+    "ClientLeft",
+    "LoginTimeout",
+    "Policy",
+    "RecorderFailed",
+    "Revoked",
+    "Shutdown",
+    "SigningFailed",
+    "TargetTimeout",
+    "TargetUnreachable",
+];
+const ENDS: [&str; 10] = [
+    "AccessLost",
+    "ClientDisconnected",
+    "ClientMisbehaved",
+    "IdleTimeout",
+    "MaxSession",
+    "RecorderFailed",
+    "Revoked",
+    "Shutdown",
+    "TargetDisconnected",
+    "TargetMisbehaved",
+];
+
+#[test]
+fn a_session_does_the_same_once_more() {
+    let mut choices = Choices::Seed(7);
+    for _ in 0..40 {
+        let config = session::Config::choose(&mut choices);
+        let mut ops = Vec::new();
+        session::explore(
+            &config,
+            &mut choices,
+            &mut ops,
+            &mut session::Tally::default(),
+        );
+        let digests = [(); 2].map(|()| session::replay(&config, &ops));
+        assert_eq!(digests[0], digests[1], "{config:?} {ops:?}");
+    }
 }

@@ -29,8 +29,10 @@ fn legal_packet(peer: &Peer, choices: &mut Choices<'_>) -> Packet {
         .filter(|end| end.owes > 0 && !end.sent_close);
     let debtors: Vec<u32> = debtors.filter_map(|end| end.theirs).collect();
     if choices.chance(100) {
-        if peer.owes > 0 && choices.chance(128) {
-            return answer(choices);
+        if let Some(has_port) = peer.owes.front()
+            && choices.chance(128)
+        {
+            return answer(*has_port, choices);
         }
         if let Some(knock) = peer.knocks.front()
             && choices.chance(160)
@@ -62,7 +64,7 @@ fn legal_packet(peer: &Peer, choices: &mut Choices<'_>) -> Packet {
 
 /// What a peer who wants to be done with it says last; `None` once it owes nothing and nothing is open.
 pub fn last_packet(peer: &Peer) -> Option<Packet> {
-    if peer.owes > 0 {
+    if !peer.owes.is_empty() {
         return Some(Packet::GlobalFailure);
     }
     if let Some(knock) = peer.knocks.front() {
@@ -94,10 +96,10 @@ fn reply_to_opening(peer: &Peer, to: u32, choices: &mut Choices<'_>) -> Packet {
     }
 }
 
-fn answer(choices: &mut Choices<'_>) -> Packet {
+fn answer(has_port: bool, choices: &mut Choices<'_>) -> Packet {
     match choices.below(4) {
         0 => Packet::GlobalFailure,
-        1 => Packet::GlobalSuccess(numbers(&[choices.pick(PORTS).unwrap_or(1)])),
+        _ if has_port => Packet::GlobalSuccess(numbers(&[1 + choices.small(4)])),
         _ => Packet::GlobalSuccess(Vec::new()),
     }
 }
@@ -296,7 +298,7 @@ fn anything(choices: &mut Choices<'_>) -> Packet {
         3 => Packet::Close(to),
         4 => Packet::Success(to),
         5 => Packet::Failure(to),
-        6 => answer(choices),
+        6 => Packet::GlobalSuccess(numbers(&[choices.pick(PORTS).unwrap_or(1)])),
         7 => {
             let code = choices.small(3);
             let bytes = data(choices);

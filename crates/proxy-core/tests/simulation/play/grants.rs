@@ -11,8 +11,8 @@ pub struct Granted {
     pub exec: bool,
     pub pty: bool,
     pub subsystems: &'static [&'static str],
-    /// Of [`COMMANDS`].
-    pub commands: &'static [&'static str],
+    /// Of those without a zero byte.
+    pub commands: fn(&[u8]) -> bool,
     /// Where `direct-tcpip` may lead.
     pub local: &'static [(&'static str, u32)],
     /// Where the target may listen; port 0 is any.
@@ -32,14 +32,31 @@ pub const COMMANDS: &[&str] = &[
 ];
 pub const SUBSYSTEMS: &[&str] = &["sftp", "netconf", ""];
 pub const HOSTS: &[&str] = &["db-1", "localhost", "other", ""];
-pub const PORTS: &[u32] = &[5432, 22, 8080, 0, 70_000];
+pub const PORTS: &[u32] = &[5432, 22, 3, 0, 70_000];
 pub const SOCKETS: &[&str] = &["/run/app.sock", "/run/other.sock", "/run/app.sock/../x"];
-/// The second half is not granted by anybody: not a plain name, or not on the list of G3.
 pub const ENV: &[&[u8]] = &[b"LANG", b"LC_ALL", b"LD_PRELOAD", b"LC_A=B", b"LC_\n"];
-const PLAIN_ENV: usize = 2;
 
-const ALL_COMMANDS: &[&str] = &["id", "uptime", "uptime --evil", "/usr/lib/sftp-server", ""];
-const BUT_SFTP: &[&str] = &["id", "uptime", "uptime --evil", ""];
+fn any_command(_: &[u8]) -> bool {
+    true
+}
+
+fn no_command(_: &[u8]) -> bool {
+    false
+}
+
+fn names_sftp_server(command: &[u8]) -> bool {
+    let mut words = command.split(|byte| !byte.is_ascii_alphanumeric() && !b"-_.".contains(byte));
+    words.any(|word| word == b"sftp-server" || word == b"internal-sftp")
+}
+
+fn not_the_sftp_server(command: &[u8]) -> bool {
+    !names_sftp_server(command)
+}
+
+fn id_and_good_uptime(command: &[u8]) -> bool {
+    let is_meant = command == b"id" || command.starts_with(b"uptime");
+    is_meant && !command.ends_with(b" --evil") && !names_sftp_server(command)
+}
 
 const NOTHING: Granted = Granted {
     document: "permit = []",
@@ -47,7 +64,7 @@ const NOTHING: Granted = Granted {
     exec: false,
     pty: false,
     subsystems: &[],
-    commands: &[],
+    commands: no_command,
     local: &[],
     remote: &[],
     sockets: &[],
@@ -62,7 +79,7 @@ pub const GRANTS: &[Granted] = &[
         exec: true,
         pty: true,
         subsystems: &["sftp"],
-        commands: ALL_COMMANDS,
+        commands: any_command,
         ..NOTHING
     },
     Granted {
@@ -72,7 +89,7 @@ pub const GRANTS: &[Granted] = &[
         exec: true,
         pty: true,
         subsystems: &["sftp"],
-        commands: ALL_COMMANDS,
+        commands: any_command,
         local: &[("db-1", 5432), ("db-1", 22)],
         remote: &["localhost"],
         sockets: &["/run/app.sock"],
@@ -81,7 +98,7 @@ pub const GRANTS: &[Granted] = &[
     Granted {
         document: "permit = [\"exec\"]\nmax_channels = 4\ncommands = { allow = [\"uptime*\", \"id\"], deny = [\"* --evil\"] }",
         exec: true,
-        commands: &["id", "uptime"],
+        commands: id_and_good_uptime,
         max_channels: 4,
         ..NOTHING
     },
@@ -92,7 +109,7 @@ pub const GRANTS: &[Granted] = &[
         pty: true,
         exec: true,
         subsystems: &["netconf"],
-        commands: BUT_SFTP,
+        commands: not_the_sftp_server,
         remote: &["localhost"],
         max_channels: 2,
         ..NOTHING
@@ -112,19 +129,35 @@ impl Granted {
     }
 
     pub fn allows_command(&self, command: &[u8]) -> bool {
-        self.exec && self.commands.iter().any(|it| it.as_bytes() == command)
+        self.exec && !command.contains(&0) && (self.commands)(command)
     }
 
+    /// The list of G3, of names that are plain.
     pub fn allows_env(name: &[u8]) -> bool {
-        ENV[..PLAIN_ENV].contains(&name)
+        let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+        let names = ["COLORTERM", "GIT_PROTOCOL", "LANG", "NO_COLOR", "TERM"];
+        let is_listed = names.iter().any(|it| it.as_bytes() == name) || name.starts_with(b"LC_");
+        is_listed && name.iter().all(is_plain)
     }
 
     pub fn allows_local(&self, host: &str, port: u32) -> bool {
-        self.local.contains(&(host, port))
+        let mut places = self.local.iter();
+        places.any(|(name, number)| name.eq_ignore_ascii_case(host) && *number == port)
+    }
+
+    /// One that is listed, or below one.
+    pub fn allows_socket(&self, path: &str) -> bool {
+        let has_dots = path
+            .split('/')
+            .skip(1)
+            .any(|it| matches!(it, "" | "." | ".."));
+        let mut sockets = self.sockets.iter();
+        !has_dots && sockets.any(|it| path == *it || path.starts_with(&format!("{it}/")))
     }
 
     pub fn allows_listener(&self, host: &str, port: u32) -> bool {
-        port <= 65_535 && self.remote.contains(&host)
+        let mut hosts = self.remote.iter();
+        port <= 65_535 && hosts.any(|it| it.eq_ignore_ascii_case(host))
     }
 
     /// How many of the channels the target may open.

@@ -4,11 +4,13 @@
 #![allow(dead_code, reason = "tests and fuzz target use their parts")]
 
 pub mod choices;
+pub mod ends;
 mod generate;
 pub mod grants;
 mod noted;
 mod oracle;
 mod peer;
 pub mod relay;
+pub mod session;
 pub mod shrink;
 mod wire;

@@ -31,9 +31,10 @@ pub enum Noted {
     },
     Eof(Leg),
     Close(Leg),
-    /// A request on a channel or a global one, with its fields where the record has them.
+    /// A request with its fields, where the record has them.
     Request {
         from: Leg,
+        is_global: bool,
         name: String,
         data: Vec<u8>,
     },
@@ -56,7 +57,7 @@ const fn leg(side: Side) -> Leg {
 }
 
 impl Noted {
-    pub fn of(record: &Record<'_>) -> Self {
+    pub fn of(channel: u32, record: &Record<'_>) -> Self {
         let data = |from, is_stderr, bytes: &[u8]| Self::Data {
             from,
             is_stderr,
@@ -64,6 +65,7 @@ impl Noted {
         };
         let request = |from, name: &str, data: Vec<u8>| Self::Request {
             from,
+            is_global: channel == 0,
             name: name.into(),
             data,
         };
@@ -168,6 +170,7 @@ impl Noted {
                 let has_no_fields = matches!(name.as_str(), "xon-xoff");
                 Self::Request {
                     from,
+                    is_global: matches!(packet, Packet::Global { .. }),
                     name: name.clone(),
                     data: if has_no_fields {
                         Vec::new()

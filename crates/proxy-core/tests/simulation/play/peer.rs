@@ -15,8 +15,9 @@ pub struct Peer {
     pub channels: BTreeMap<u32, End>,
     /// Openings that this side has not answered.
     pub knocks: VecDeque<Knock>,
+    /// Global requests without an answer, of this side, and of the other with whether the answer has a port in it.
     pub asked: usize,
-    pub owes: usize,
+    pub owes: VecDeque<bool>,
 }
 
 /// An opening as it came in.
@@ -68,7 +69,7 @@ impl Peer {
             channels: BTreeMap::new(),
             knocks: VecDeque::new(),
             asked: 0,
-            owes: 0,
+            owes: VecDeque::new(),
         }
     }
 
@@ -78,49 +79,70 @@ impl Peer {
             .map(|(own, end)| (*own, end))
     }
 
-    /// Takes note of what it sends. What is against the rules changes nothing here: the proxy keeps it to itself.
-    pub fn sends(&mut self, packet: &Packet) {
+    /// Takes note of what it sends; false where it may not send that. What is against the rules changes nothing here: the proxy keeps
+    /// it to itself.
+    pub fn sends(&mut self, packet: &Packet) -> bool {
         match packet {
             Packet::Open { kind, sender, .. } => {
-                self.channels
-                    .entry(*sender)
-                    .or_insert_with(|| End::new(None, kind));
+                let is_free = !self.channels.contains_key(sender);
+                if is_free {
+                    self.channels.insert(*sender, End::new(None, kind));
+                }
+                is_free
             }
             Packet::Confirm { to, sender } => {
-                if let Some(at) = self.knocks.iter().position(|it| it.theirs == *to)
-                    && let Some(knock) = self.knocks.remove(at)
-                {
+                let at = self.knocks.iter().position(|it| it.theirs == *to);
+                let is_free = !self.channels.contains_key(sender);
+                let knock = at.filter(|_| is_free).and_then(|at| self.knocks.remove(at));
+                if let Some(knock) = &knock {
                     let end = End::new(Some(*to), &knock.kind);
-                    self.channels.entry(*sender).or_insert(end);
+                    self.channels.insert(*sender, end);
                 }
+                knock.is_some()
             }
-            Packet::OpenFailure { to, .. } => self.knocks.retain(|it| it.theirs != *to),
-            Packet::Global { want_reply, .. } => self.asked += usize::from(*want_reply),
-            Packet::GlobalSuccess(_) | Packet::GlobalFailure => {
-                self.owes = self.owes.saturating_sub(1);
+            Packet::OpenFailure { to, .. } => {
+                let at = self.knocks.iter().position(|it| it.theirs == *to);
+                at.is_some_and(|at| self.knocks.remove(at).is_some())
             }
+            Packet::Global { want_reply, .. } => {
+                self.asked += usize::from(*want_reply);
+                true
+            }
+            Packet::GlobalSuccess(_) | Packet::GlobalFailure => self.owes.pop_front().is_some(),
+            Packet::Raw(_) => false,
             _ => self.sends_on_channel(packet),
         }
     }
 
-    fn sends_on_channel(&mut self, packet: &Packet) {
+    fn sends_on_channel(&mut self, packet: &Packet) -> bool {
+        let leg = self.leg;
         let Some((own, end)) = packet.to().and_then(|to| self.by_theirs(to)) else {
-            return;
+            return false;
         };
         if end.sent_close {
-            return;
+            return false;
         }
         match packet {
-            Packet::Eof(_) => end.sent_eof = true,
+            Packet::Data { .. } => !end.sent_eof,
+            Packet::Extended { .. } => !end.sent_eof && leg == Leg::Target,
+            Packet::Eof(_) => !std::mem::replace(&mut end.sent_eof, true),
             Packet::Close(_) => {
                 end.sent_close = true;
                 if end.got_close {
                     self.channels.remove(&own);
                 }
+                true
             }
-            Packet::Request { want_reply, .. } => end.asked += usize::from(*want_reply),
-            Packet::Success(_) | Packet::Failure(_) => end.owes = end.owes.saturating_sub(1),
-            _ => {}
+            Packet::Request { want_reply, .. } => {
+                end.asked += usize::from(*want_reply);
+                true
+            }
+            Packet::Success(_) | Packet::Failure(_) => {
+                let is_owed = end.owes > 0;
+                end.owes = end.owes.saturating_sub(1);
+                is_owed
+            }
+            _ => true,
         }
     }
 
@@ -132,7 +154,16 @@ impl Peer {
         let leg = self.leg;
         match packet {
             Packet::Raw(bytes) => panic!("the {leg:?} got what is no packet: {bytes:?}"),
-            Packet::Global { want_reply, .. } => self.owes += usize::from(*want_reply),
+            Packet::Global {
+                name,
+                want_reply,
+                data,
+            } => {
+                if *want_reply {
+                    let is_any_port = name == "tcpip-forward" && data.ends_with(&[0; 4]);
+                    self.owes.push_back(is_any_port);
+                }
+            }
             Packet::GlobalSuccess(_) | Packet::GlobalFailure => {
                 assert!(
                     self.asked > 0,

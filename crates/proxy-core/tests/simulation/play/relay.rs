@@ -91,6 +91,7 @@ struct World {
     peers: PerLeg<Peer>,
     now: Duration,
     is_over: bool,
+    is_lawful: bool,
     digest: u64,
     tally: Tally,
 }
@@ -107,6 +108,7 @@ impl World {
             },
             now: Duration::ZERO,
             is_over: false,
+            is_lawful: config.mischief == 0,
             digest: 0,
             tally: Tally::default(),
         }
@@ -158,7 +160,10 @@ impl World {
         let outs = sink.outs;
         self.oracle
             .became((from, &packet), verdict, result.is_ok(), &outs);
+        let is_lawful = result.is_ok() && self.peers[from].sends(&packet);
         if let Err(error) = result {
+            let is_lawful = self.is_lawful && self.peers[from].clone().sends(&packet);
+            assert!(!is_lawful, "peers that keep the rules are cut off");
             self.note(error_number(&error));
             self.is_over = true;
             // As a session does that ends: what waits is said, as far as it still may be.
@@ -166,7 +171,7 @@ impl World {
             self.deliver(from, None, &outs);
             return;
         }
-        self.peers[from].sends(&packet);
+        self.is_lawful &= is_lawful;
         self.deliver(from, Some((&packet, &bytes)), &outs);
     }
 
@@ -316,7 +321,8 @@ impl Sink {
 
 impl Outlet for Sink {
     fn record(&mut self, channel: u32, record: &Record<'_>) {
-        self.outs.push(Out::Record(channel, Noted::of(record)));
+        self.outs
+            .push(Out::Record(channel, Noted::of(channel, record)));
     }
 
     fn pass(&mut self) {

@@ -2,7 +2,7 @@
 
 use proxy_core::Leg;
 
-use super::super::grants::{Granted, SOCKETS};
+use super::super::grants::Granted;
 use super::super::wire::{Fields, Packet};
 use super::line::{Fate, Program};
 use super::{Debt, Listener, MAX_LISTENERS, MAX_WAITING, Oracle, Verdict, Wish};
@@ -72,14 +72,9 @@ impl Oracle {
         }
         let is_granted = match listener {
             Listener::Tcp(host, port) => self.granted.allows_listener(host, *port),
-            Listener::Socket(path) => self.allows_socket(path),
+            Listener::Socket(path) => self.granted.allows_socket(path),
         };
         is_granted && want_reply && self.listeners.len() + awaited().count() < MAX_LISTENERS
-    }
-
-    fn allows_socket(&self, path: &str) -> bool {
-        // The others of the words here are neither it nor below it.
-        SOCKETS.contains(&path) && self.granted.sockets.contains(&path)
     }
 
     fn judge_answer(&self, from: Leg, ok: bool, data: &[u8]) -> Verdict {
@@ -114,7 +109,7 @@ impl Oracle {
                 tcp_place(data).is_some_and(|(host, port)| self.granted.allows_local(&host, port))
             }
             (Leg::Client, "direct-streamlocal@openssh.com") => {
-                socket_place(data, true).is_some_and(|path| self.allows_socket(&path))
+                socket_place(data, true).is_some_and(|path| self.granted.allows_socket(&path))
             }
             (Leg::Target, "forwarded-tcpip") => tcp_place(data).is_some_and(|(_, wanted)| {
                 let mut held = self.listeners.iter();

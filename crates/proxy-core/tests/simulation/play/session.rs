@@ -1,0 +1,567 @@
+//! A whole session between two peers and a driver, any of whom may be slow, broken or hostile, at any moment.
+//!
+//! Bytes move when an operation says so, and so do pages of the log, signatures and time. What a peer decrypts is compared with
+//! what the log that was written by then says, as somebody with the key reads it.
+
+mod setup;
+mod watch;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use proxy_core::limits::{MAX_BACKLOG_BYTES, MAX_OWN_BACKLOG_BYTES};
+use proxy_core::{
+    ConnectFailure, Current, EndReason, EventKind, Input, Leg, Now, Output, PerLeg, Refusal,
+    Session, SessionId,
+};
+use ssh_transport::RECEIVE_BUFFER_BYTES;
+
+use self::setup::Law;
+pub use self::setup::{Config, SECRETS};
+use self::watch::Watch;
+use super::choices::Choices;
+use super::ends::End;
+use super::generate;
+use super::wire::Packet;
+
+/// One thing that happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    /// A peer sends this, if it is logged in.
+    Say(Leg, Packet),
+    /// So many bytes of a peer's come to the session, as far as it takes them.
+    Bring(Leg, usize),
+    /// So many bytes for a peer leave the session's socket.
+    Take(Leg, usize),
+    /// The oldest page of the log is written, or cannot be.
+    Page(bool),
+    /// The target is connected to, or cannot be.
+    Connect(bool),
+    /// The authority signs, or does not.
+    Sign(bool),
+    /// So many milliseconds pass.
+    Wait(u64),
+    Rules(Law),
+    Shutdown,
+    /// A peer's connection breaks.
+    Close(Leg),
+    Rekey(Leg),
+    /// Bytes that no SSH peer sends.
+    Garbage(Leg, Vec<u8>),
+    /// Bytes move until none can.
+    Move,
+    /// Everybody does what there is to do, until nobody has anything.
+    Run,
+}
+
+/// The longest run.
+const MAX_OPS: usize = 300;
+/// Rounds in which bytes may move before they must have stopped.
+const MAX_ROUNDS: usize = 10_000;
+
+/// How far runs came.
+#[derive(Debug, Default, Clone)]
+pub struct Tally {
+    pub refusals: BTreeMap<String, usize>,
+    pub ends: BTreeMap<String, usize>,
+    /// Packets that arrived.
+    pub packets: usize,
+    pub failed_logs: usize,
+}
+
+/// Plays one run of chosen operations, and puts them into `ops` as they are played.
+pub fn explore(config: &Config, choices: &mut Choices<'_>, ops: &mut Vec<Op>, tally: &mut Tally) {
+    let mut world = World::new(config);
+    while ops.len() < MAX_OPS && !choices.are_over() && !world.is_done() {
+        let op = world.choose(choices);
+        ops.push(op.clone());
+        world.step(&op);
+    }
+    world.finish();
+    world.add_to(tally);
+}
+
+/// Plays these operations; gives a digest of all that came out.
+pub fn replay(config: &Config, ops: &[Op]) -> u64 {
+    let mut world = World::new(config);
+    for op in ops {
+        world.step(op);
+    }
+    world.finish();
+    world.digest
+}
+
+/// Everybody, and everything on its way.
+pub struct World {
+    config: Config,
+    session: Session,
+    pub now: Now,
+    current: Current,
+    person: End,
+    host: Option<End>,
+    /// What the session asked for and has not been done.
+    outbox: VecDeque<Output>,
+    /// The page that everything waits for.
+    page: Option<(SessionId, Vec<u8>)>,
+    is_connecting: bool,
+    unsigned: Option<proxy_core::SigningRequest>,
+    wants_rules: bool,
+    /// In the sockets towards the peers, and how much was ever put there.
+    sockets: PerLeg<Vec<u8>>,
+    sent: PerLeg<usize>,
+    closed: PerLeg<bool>,
+    pub watch: Watch,
+    /// The disk is broken for good.
+    is_disk_broken: bool,
+    is_withdrawn: bool,
+    /// Rules that do not allow a session that had begun.
+    must_end: bool,
+    /// Nobody did anything that a peer may be blamed for.
+    is_lawful: bool,
+    digest: u64,
+}
+
+impl World {
+    pub fn new(config: &Config) -> Self {
+        let (session, current, now) = setup::session(config);
+        let watch = Watch::new(session.id());
+        let mut person = End::person(config.user(), now.mono);
+        person.collect();
+        Self {
+            config: config.clone(),
+            session,
+            now,
+            current,
+            person,
+            host: None,
+            outbox: VecDeque::new(),
+            page: None,
+            is_connecting: false,
+            unsigned: None,
+            wants_rules: false,
+            sockets: PerLeg::default(),
+            sent: PerLeg::default(),
+            closed: PerLeg::default(),
+            watch,
+            is_disk_broken: false,
+            is_withdrawn: false,
+            must_end: false,
+            is_lawful: config.mischief == 0,
+            digest: 0,
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.session.is_over() && self.outbox.is_empty()
+    }
+
+    fn end(&mut self, leg: Leg) -> Option<&mut End> {
+        match leg {
+            Leg::Client => Some(&mut self.person),
+            Leg::Target => self.host.as_mut(),
+        }
+    }
+
+    fn choose(&self, choices: &mut Choices<'_>) -> Op {
+        let leg = if choices.chance(128) {
+            Leg::Client
+        } else {
+            Leg::Target
+        };
+        let end = match leg {
+            Leg::Client => Some(&self.person),
+            Leg::Target => self.host.as_ref(),
+        };
+        let amount = choices.pick(&[1, 7, 100, 4000, 300_000]).unwrap_or(1);
+        if !self.watch.has_begun() && choices.chance(245) {
+            return Self::choose_before_login(leg, amount, choices);
+        }
+        match choices.below(128) {
+            0..50 => match end.filter(|end| end.is_in) {
+                Some(end) => {
+                    let packet = generate::packet(&end.peer, self.config.mischief, choices);
+                    Op::Say(leg, packet)
+                }
+                None => Op::Run,
+            },
+            50..65 => Op::Bring(leg, amount),
+            65..80 => Op::Take(leg, amount),
+            80..95 => Op::Page(!choices.chance(4)),
+            95..97 => Op::Connect(!choices.chance(20)),
+            97..99 => Op::Sign(!choices.chance(20)),
+            99..101 => Op::Wait(choices.pick(&[1, 50, 1000, 6000, 40_000]).unwrap_or(1)),
+            101 if choices.chance(60) => {
+                Op::Wait(choices.pick(&[301_000, 301_000, 600_000]).unwrap_or(1))
+            }
+            102 if choices.chance(60) => Op::Rules(Law::choose(choices)),
+            103 if choices.chance(12) => Op::Shutdown,
+            104 if choices.chance(40) => Op::Close(leg),
+            105 | 106 => Op::Rekey(leg),
+            107 if choices.chance(10 * self.config.mischief.min(2)) => {
+                let len = choices.below(40);
+                Op::Garbage(leg, choices.bytes(len))
+            }
+            _ => Op::Run,
+        }
+    }
+
+    fn choose_before_login(leg: Leg, amount: usize, choices: &mut Choices<'_>) -> Op {
+        match choices.below(64) {
+            0..10 => Op::Bring(leg, amount),
+            10..20 => Op::Take(leg, amount),
+            20..30 => Op::Move,
+            30..40 => Op::Page(!choices.chance(60)),
+            40..50 => Op::Connect(!choices.chance(10)),
+            50..58 => Op::Sign(!choices.chance(80)),
+            58 if choices.chance(128) => Op::Wait(choices.pick(&[1, 6000, 31_000]).unwrap_or(1)),
+            59 if choices.chance(40) => Op::Rules(Law::choose(choices)),
+            60 if choices.chance(20) => Op::Shutdown,
+            61 if choices.chance(40) => Op::Close(leg),
+            _ => Op::Move,
+        }
+    }
+
+    pub fn step(&mut self, op: &Op) {
+        match op {
+            Op::Say(leg, packet) => self.say(*leg, packet),
+            Op::Bring(leg, len) => drop(self.bring(*leg, *len)),
+            Op::Take(leg, len) => drop(self.take(*leg, *len)),
+            Op::Page(is_good) => drop(self.answer_page(*is_good)),
+            Op::Connect(is_good) => drop(self.answer_connect(*is_good)),
+            Op::Sign(is_good) => drop(self.answer_signing(*is_good)),
+            Op::Wait(millis) => self.pass(Duration::from_millis(*millis)),
+            Op::Rules(law) => self.change_rules(*law),
+            Op::Shutdown => self.session.handle(Input::Shutdown, self.now),
+            Op::Close(leg) => self.close(*leg),
+            Op::Rekey(leg) => {
+                let now = self.now.mono;
+                if let Some(end) = self.end(*leg)
+                    && end.is_in
+                {
+                    end.rekey(now);
+                }
+            }
+            Op::Garbage(leg, bytes) => {
+                self.is_lawful = false;
+                if let Some(end) = self.end(*leg) {
+                    end.outgoing.extend_from_slice(bytes);
+                }
+            }
+            Op::Move => while self.move_bytes() {},
+            Op::Run => self.run(),
+        }
+        self.perform();
+        self.check();
+    }
+
+    fn say(&mut self, leg: Leg, packet: &Packet) {
+        let now = self.now.mono;
+        if let Some(end) = self.end(leg) {
+            end.say(packet, now);
+            self.is_lawful &= self.end(leg).is_some_and(|end| end.is_lawful);
+        }
+    }
+
+    /// While a page waits, nothing is brought in but time, rules and a shutdown.
+    fn bring(&mut self, leg: Leg, len: usize) -> bool {
+        if self.page.is_some() || !self.outbox.is_empty() {
+            return false;
+        }
+        let Some(end) = self.end(leg) else {
+            return false;
+        };
+        let len = end.outgoing.len().min(len);
+        let mut bytes = std::mem::take(&mut end.outgoing);
+        let taken = self.session.receive(leg, &bytes[..len], self.now);
+        bytes.drain(..taken);
+        if let Some(end) = self.end(leg) {
+            end.outgoing = bytes;
+        }
+        self.perform();
+        taken > 0
+    }
+
+    fn take(&mut self, leg: Leg, len: usize) -> bool {
+        let len = self.sockets[leg].len().min(len);
+        if len == 0 {
+            return false;
+        }
+        let bytes: Vec<u8> = self.sockets[leg].drain(..len).collect();
+        let now = self.now.mono;
+        let end = self
+            .end(leg)
+            .expect("I1: bytes for a target that nobody connected to");
+        end.hear(&bytes, now);
+        let got = std::mem::take(&mut end.got);
+        let heard = std::mem::take(&mut end.heard);
+        for (at, packet) in got {
+            let end = self.end(leg).expect("it was there");
+            let is_carried = packet
+                .to()
+                .and_then(|to| end.peer.channels.get(&to))
+                .is_some_and(|channel| channel.kind != "session");
+            if end.is_lawful {
+                end.peer.gets(&packet);
+            }
+            self.watch.arrived(leg, at, &packet, is_carried);
+        }
+        for text in heard {
+            self.watch.heard(leg, &text);
+        }
+        let logins = self.end(leg).map(|end| std::mem::take(&mut end.logins));
+        for (user, certificate) in logins.into_iter().flatten() {
+            self.watch.login(&user, certificate.as_deref(), self.now);
+        }
+        if self.page.is_none() {
+            self.session.handle(Input::Written(leg, len), self.now);
+        }
+        true
+    }
+
+    fn answer_page(&mut self, is_good: bool) -> bool {
+        let Some((id, page)) = self.page.take() else {
+            return false;
+        };
+        if is_good && !self.is_disk_broken {
+            self.watch.written(id, &page);
+            self.session.handle(Input::LogWritten(id), self.now);
+        } else {
+            self.is_disk_broken = true;
+            self.watch.failed(self.sent);
+            self.session.handle(Input::LogFailed(id), self.now);
+        }
+        self.perform();
+        true
+    }
+
+    fn answer_connect(&mut self, is_good: bool) -> bool {
+        if self.page.is_some() || !std::mem::take(&mut self.is_connecting) {
+            return false;
+        }
+        if is_good {
+            let mut host = End::host(self.config.target_lets_in, self.now.mono);
+            host.collect();
+            self.host = Some(host);
+            self.session.handle(Input::TargetConnected, self.now);
+        } else {
+            let failure = Input::TargetUnreachable(ConnectFailure::Refused);
+            self.session.handle(failure, self.now);
+        }
+        self.perform();
+        true
+    }
+
+    fn answer_signing(&mut self, is_good: bool) -> bool {
+        if self.page.is_some() {
+            return false;
+        }
+        let Some(request) = self.unsigned.take() else {
+            return false;
+        };
+        if is_good {
+            let signature = setup::sign(&request);
+            let input = Input::Signed(request.session, &signature);
+            self.session.handle(input, self.now);
+        } else {
+            let input = Input::SigningFailed(request.session);
+            self.session.handle(input, self.now);
+        }
+        self.perform();
+        true
+    }
+
+    fn change_rules(&mut self, law: Law) {
+        self.current.rules = setup::rules(&self.config, law);
+        self.wants_rules = false;
+        let is_within = self.watch.has_begun() && !self.watch.has_ended();
+        self.is_withdrawn = !law.allows_all();
+        self.must_end |= is_within && self.is_withdrawn;
+        self.watch.set_withdrawn(self.is_withdrawn);
+        let current = Box::new(self.current.clone());
+        self.session.handle(Input::Reevaluate(current), self.now);
+    }
+
+    fn close(&mut self, leg: Leg) {
+        if self.page.is_none() && (leg == Leg::Client || self.host.is_some()) {
+            self.session.handle(Input::Closed(leg), self.now);
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now.mono += time;
+        self.now.unix += time;
+        let is_due = |at: Option<Duration>, now: Now| at.is_some_and(|at| at <= now.mono);
+        if is_due(self.session.poll_timeout(), self.now) {
+            let awaited = self.session.awaits_log();
+            self.session.handle_timeout(self.now);
+            if awaited && !self.session.awaits_log() {
+                self.page_given_up();
+            }
+            self.perform();
+            assert!(
+                !is_due(self.session.poll_timeout(), self.now),
+                "a deadline that stays"
+            );
+        }
+    }
+
+    /// The session does not wait for the disk any more.
+    fn page_given_up(&mut self) {
+        self.page = None;
+        self.watch.failed(self.sent);
+    }
+
+    pub fn run(&mut self) {
+        for round in 0.. {
+            assert!(round < MAX_ROUNDS, "things move for ever");
+            self.perform();
+            let mut moved = self.answer_page(true);
+            moved |= self.answer_connect(true);
+            moved |= self.answer_signing(true);
+            if std::mem::take(&mut self.wants_rules) {
+                let current = Box::new(self.current.clone());
+                self.session.handle(Input::Reevaluate(current), self.now);
+                moved = true;
+            }
+            moved |= self.move_bytes();
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    fn move_bytes(&mut self) -> bool {
+        let mut moved = false;
+        for leg in [Leg::Client, Leg::Target] {
+            moved |= self.bring(leg, usize::MAX);
+            moved |= self.take(leg, usize::MAX);
+        }
+        moved
+    }
+
+    /// Does what the session asks for, in its order, as far as nothing has to be waited for.
+    fn perform(&mut self) {
+        while let Some(output) = self.session.poll_output() {
+            self.note(&output);
+            self.outbox.push_back(output);
+        }
+        while self.page.is_none() || !self.session.awaits_log() {
+            let Some(output) = self.outbox.pop_front() else {
+                return;
+            };
+            match output {
+                Output::Event(event) => {
+                    let is_lawful = self.is_lawful;
+                    self.watch.event(&event);
+                    if is_lawful {
+                        is_nobodys_fault(&event.kind);
+                    }
+                }
+                Output::ConnectTarget => {
+                    self.watch.connects();
+                    self.is_connecting = true;
+                }
+                // One that the session has given up already.
+                Output::Log(_, _) if !self.session.awaits_log() => self.watch.failed(self.sent),
+                Output::Log(id, page) => self.page = Some((id, page.to_vec())),
+                Output::SignCertificate(request) => self.unsigned = Some(request),
+                Output::Reevaluate => self.wants_rules = true,
+                Output::Send(leg, bytes) => {
+                    assert!(!self.closed[leg], "bytes behind the close of the {leg:?}");
+                    self.sockets[leg].extend_from_slice(&bytes);
+                    self.sent[leg] += bytes.len();
+                }
+                Output::Close(leg) => self.closed[leg] = true,
+            }
+        }
+    }
+
+    /// FNV-1a over what came out.
+    fn note(&mut self, output: &Output) {
+        let text;
+        let bytes: &[u8] = match output {
+            Output::Log(_, bytes) | Output::Send(_, bytes) => bytes,
+            other => {
+                text = format!("{other:?}");
+                text.as_bytes()
+            }
+        };
+        for byte in bytes {
+            self.digest = (self.digest ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    fn check(&self) {
+        self.watch.check();
+        for leg in [Leg::Client, Leg::Target] {
+            // What the leg's own requests made, and what one read of the other leg becomes.
+            let ceiling = MAX_OWN_BACKLOG_BYTES + MAX_BACKLOG_BYTES + 4 * RECEIVE_BUFFER_BYTES;
+            let waiting = self.sockets[leg].len();
+            assert!(
+                waiting <= ceiling,
+                "I7: {waiting} bytes wait for the {leg:?}"
+            );
+        }
+        assert!(
+            self.outbox.len() <= MAX_WAITING_OUTPUTS,
+            "I7: {} outputs",
+            self.outbox.len()
+        );
+    }
+
+    /// Both peers go, time passes, and then it is over.
+    pub fn finish(&mut self) {
+        if !self.is_done() {
+            self.run();
+            if self.must_end {
+                assert!(
+                    self.watch.has_ended(),
+                    "A17: a session goes on that is not allowed"
+                );
+            }
+        }
+        for leg in [Leg::Target, Leg::Client] {
+            self.close(leg);
+            self.run();
+        }
+        for _ in 0..64 {
+            if self.is_done() {
+                break;
+            }
+            self.pass(Duration::from_secs(60));
+            self.run();
+        }
+        self.run();
+        self.check();
+        assert!(self.is_done(), "a connection without an end");
+        assert_eq!(
+            self.session.poll_timeout(),
+            None,
+            "something is awaited after the end"
+        );
+        self.watch.is_whole();
+    }
+
+    fn add_to(&self, tally: &mut Tally) {
+        tally.failed_logs += usize::from(self.is_disk_broken);
+        self.watch.add_to(tally);
+    }
+}
+
+/// Outputs that a page may hold up: deadlines, rules and a goodbye, and the refusals of one batch.
+const MAX_WAITING_OUTPUTS: usize = 20_000;
+
+/// Peers that keep to the rules are never blamed.
+fn is_nobodys_fault(kind: &EventKind) {
+    let blames = match kind {
+        EventKind::AccessDenied { reason, .. } => {
+            matches!(reason, Refusal::ClientProtocol)
+        }
+        EventKind::SessionEnd { reason, .. } => matches!(
+            reason,
+            EndReason::ClientMisbehaved | EndReason::TargetMisbehaved
+        ),
+        _ => false,
+    };
+    assert!(!blames, "a peer that keeps the rules is blamed: {kind:?}");
+}
