@@ -79,7 +79,11 @@ fn nothing_passes_between_two_hostile_peers_but_what_rfc_4254_and_the_grant_let_
             played += ops.len();
         }
     }
-    assert!(tally.iter().all(|count| *count > 0), "too tame: {tally:?}");
+    let is_short = steps(RELAY_STEPS) < RELAY_STEPS / SEEDS.len();
+    assert!(
+        is_short || tally.iter().all(|count| *count > 0),
+        "too tame: {tally:?}"
+    );
 }
 
 #[test]
@@ -156,8 +160,10 @@ fn a_session_keeps_every_invariant_whoever_is_slow_broken_or_hostile() {
     let is_met = |reasons: &[&str], counts: &std::collections::BTreeMap<String, usize>| {
         reasons.iter().all(|reason| counts.contains_key(*reason))
     };
+    // A few steps do not get everywhere.
+    let is_short = steps(SESSION_STEPS) < SESSION_STEPS / SEEDS.len();
     assert!(
-        is_met(&REFUSALS, &tally.refusals) && is_met(&ENDS, &tally.ends),
+        is_short || (is_met(&REFUSALS, &tally.refusals) && is_met(&ENDS, &tally.ends)),
         "too tame: {tally:?}"
     );
 }
@@ -166,7 +172,7 @@ fn a_session_keeps_every_invariant_whoever_is_slow_broken_or_hostile() {
 const REFUSALS: [&str; 10] = [
     "CertificateRejected",
     "ClientLeft",
-    "LoginTimeout",
+    "TargetProtocol",
     "Policy",
     "RecorderFailed",
     "Revoked",

@@ -150,6 +150,7 @@ impl Oracle {
         };
         let has_closed = line.closed[from];
         match packet {
+            Packet::Adjust { .. } if line.is_cut => Verdict::Keep,
             Packet::Adjust { .. } => Verdict::Pass,
             Packet::Data { .. } | Packet::Extended { .. } | Packet::Eof(_) if line.is_cut => {
                 Verdict::Keep
