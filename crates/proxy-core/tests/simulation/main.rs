@@ -13,6 +13,8 @@
     reason = "tests"
 )]
 
+mod faults;
+mod golden;
 mod play;
 
 use std::fmt::Debug;

@@ -5,6 +5,7 @@
 
 pub mod choices;
 pub mod ends;
+pub mod flows;
 mod generate;
 pub mod grants;
 mod noted;

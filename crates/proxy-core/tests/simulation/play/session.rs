@@ -3,7 +3,9 @@
 //! Bytes move when an operation says so, and so do pages of the log, signatures and time. What a peer decrypts is compared with
 //! what the log that was written by then says, as somebody with the key reads it.
 
+mod fault;
 mod setup;
+mod show;
 mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -16,8 +18,9 @@ use proxy_core::{
 };
 use ssh_transport::RECEIVE_BUFFER_BYTES;
 
-use self::setup::Law;
-pub use self::setup::{Config, SECRETS};
+pub use self::fault::{Answer, Fault, Question};
+pub use self::setup::{Config, Law, SECRETS};
+use self::show::{show_packet, show_record};
 use self::watch::Watch;
 use super::choices::Choices;
 use super::ends::End;
@@ -91,6 +94,28 @@ pub fn replay(config: &Config, ops: &[Op]) -> u64 {
     world.digest
 }
 
+/// Plays a script in which one thing goes wrong; gives how often each question was put.
+pub fn perform(config: &Config, ops: &[Op], fault: Option<Fault>) -> BTreeMap<Question, usize> {
+    let mut world = World::new(config);
+    world.fault = fault;
+    for op in ops {
+        world.step(op);
+    }
+    world.finish();
+    world.asked
+}
+
+/// Plays a script, and tells line by line what leaves the session.
+pub fn transcript(config: &Config, ops: &[Op]) -> String {
+    let mut world = World::new(config);
+    world.watch.keep_journal();
+    for op in ops {
+        world.step(op);
+    }
+    world.finish();
+    world.watch.journal()
+}
+
 /// Everybody, and everything on its way.
 pub struct World {
     config: Config,
@@ -119,6 +144,11 @@ pub struct World {
     /// Nobody did anything that a peer may be blamed for.
     is_lawful: bool,
     digest: u64,
+    fault: Option<Fault>,
+    /// How often each question was put.
+    asked: BTreeMap<Question, usize>,
+    /// The person's connection broke before the proxy ended it.
+    has_person_left: bool,
 }
 
 impl World {
@@ -148,6 +178,9 @@ impl World {
             must_end: false,
             is_lawful: config.mischief == 0,
             digest: 0,
+            fault: None,
+            asked: BTreeMap::new(),
+            has_person_left: false,
         }
     }
 
@@ -255,6 +288,7 @@ impl World {
     }
 
     fn say(&mut self, leg: Leg, packet: &Packet) {
+        self.watch.said(leg, packet);
         let now = self.now.mono;
         if let Some(end) = self.end(leg) {
             end.say(packet, now);
@@ -383,6 +417,7 @@ impl World {
 
     fn close(&mut self, leg: Leg) {
         if self.page.is_none() && (leg == Leg::Client || self.host.is_some()) {
+            self.has_person_left |= leg == Leg::Client && !self.closed.client;
             self.session.handle(Input::Closed(leg), self.now);
         }
     }
@@ -415,9 +450,7 @@ impl World {
         for round in 0.. {
             assert!(round < MAX_ROUNDS, "things move for ever");
             self.perform();
-            let mut moved = self.answer_page(true);
-            moved |= self.answer_connect(true);
-            moved |= self.answer_signing(true);
+            let mut moved = self.answer_as_planned();
             if std::mem::take(&mut self.wants_rules) {
                 let current = Box::new(self.current.clone());
                 self.session.handle(Input::Reevaluate(current), self.now);
@@ -428,6 +461,33 @@ impl World {
                 return;
             }
         }
+    }
+
+    /// Answers each question with yes, but for the one that the fault is about.
+    fn answer_as_planned(&mut self) -> bool {
+        let mut moved = false;
+        for question in Question::ALL {
+            let count = self.asked.get(&question).copied().unwrap_or(0);
+            let is_it = |fault: &Fault| fault.question == question && fault.at == count;
+            let answer = self
+                .fault
+                .filter(is_it)
+                .map_or(Answer::Yes, |fault| fault.answer);
+            if answer == Answer::Nothing {
+                continue;
+            }
+            let is_good = answer == Answer::Yes;
+            let has_answered = match question {
+                Question::Page => self.answer_page(is_good),
+                Question::Connect => self.answer_connect(is_good),
+                Question::Sign => self.answer_signing(is_good),
+            };
+            if has_answered {
+                *self.asked.entry(question).or_default() += 1;
+            }
+            moved |= has_answered;
+        }
+        moved
     }
 
     fn move_bytes(&mut self) -> bool {
@@ -513,12 +573,17 @@ impl World {
     pub fn finish(&mut self) {
         if !self.is_done() {
             self.run();
-            if self.must_end {
+            if self.must_end && self.page.is_none() {
                 assert!(
                     self.watch.has_ended(),
                     "A17: a session goes on that is not allowed"
                 );
             }
+        }
+        if self.page.is_some() {
+            // The disk's time is up, and somebody is still there to read so.
+            self.pass(Duration::from_secs(31));
+            self.run();
         }
         for leg in [Leg::Target, Leg::Client] {
             self.close(leg);
@@ -540,6 +605,9 @@ impl World {
             "something is awaited after the end"
         );
         self.watch.is_whole();
+        if !self.has_person_left {
+            self.watch.person_knows_why();
+        }
     }
 
     fn add_to(&self, tally: &mut Tally) {

@@ -8,7 +8,7 @@ use session_log::{Event, Reader, ReaderConfig};
 use super::super::noted::Noted;
 use super::super::wire::Packet;
 use super::setup::auditor;
-use super::{SECRETS, Tally};
+use super::{SECRETS, Tally, show_packet, show_record};
 
 /// All that was seen.
 pub struct Watch {
@@ -30,6 +30,7 @@ pub struct Watch {
     ends: usize,
     packets: usize,
     outcome: Option<(bool, String)>,
+    told_person: String,
     journal: Option<Vec<String>>,
 }
 
@@ -58,6 +59,7 @@ impl Watch {
             ends: 0,
             packets: 0,
             outcome: None,
+            told_person: String::new(),
             journal: None,
         }
     }
@@ -76,6 +78,10 @@ impl Watch {
         if let Some(journal) = &mut self.journal {
             journal.push(line());
         }
+    }
+
+    pub fn said(&mut self, leg: Leg, packet: &Packet) {
+        self.write(|| format!("\n{} says {}", name(leg), show_packet(packet)));
     }
 
     pub const fn has_begun(&self) -> bool {
@@ -107,7 +113,11 @@ impl Watch {
             };
             let noted = Noted::of(view.channel, &view.record);
             if self.journal.is_some() {
-                lines.push(format!("  log {} {:?}", view.channel, view.record));
+                lines.push(format!(
+                    "log {} {}",
+                    view.channel,
+                    show_record(&view.record)
+                ));
             }
             match noted {
                 Noted::Data {
@@ -152,13 +162,13 @@ impl Watch {
     /// I3: from here on nothing passes.
     pub fn failed(&mut self, sent: PerLeg<usize>) {
         self.failed_at.get_or_insert(sent);
-        self.write(|| "  log fails".into());
+        self.write(|| "the log cannot be written".into());
     }
 
     /// I1, I2, I3: what arrives was allowed, stands in the written log, and was sent before a failure.
     pub fn arrived(&mut self, at: Leg, offset: usize, packet: &Packet, is_carried: bool) {
         let from = at.other();
-        self.write(|| format!("{} gets {packet:?}", name(at)));
+        self.write(|| format!("{} gets {}", name(at), show_packet(packet)));
         self.packets += 1;
         assert!(self.is_allowed, "I1: a packet before the permission");
         if let Some(failed_at) = self.failed_at {
@@ -225,6 +235,9 @@ impl Watch {
 
     pub fn heard(&mut self, at: Leg, text: &str) {
         has_no_secret(text);
+        if at == Leg::Client {
+            self.told_person.push_str(text);
+        }
         self.write(|| format!("{} hears {text:?}", name(at)));
     }
 
@@ -296,6 +309,19 @@ impl Watch {
     pub fn is_whole(&self) {
         assert_eq!(self.denials + self.starts, 1, "I6: no beginning");
         assert_eq!(self.ends, self.starts, "I6: no end");
+    }
+
+    /// I3: who is still there has read that nothing can be recorded.
+    pub fn person_knows_why(&self) {
+        let is_it = self
+            .outcome
+            .as_ref()
+            .is_some_and(|(_, reason)| reason == "RecorderFailed");
+        assert!(
+            !is_it || self.told_person.contains("record"),
+            "I3: {:?}",
+            self.told_person
+        );
     }
 
     pub fn add_to(&self, tally: &mut Tally) {
