@@ -2,8 +2,10 @@
 //!
 //! They hold no session content and no command text; that is in the encrypted log.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
@@ -96,6 +98,43 @@ pub enum EventKind {
         policy: Arc<str>,
         /// The version of the rules.
         rules: Arc<str>,
+    },
+    /// The person proved to have a security key that is enrolled for them.
+    #[serde(rename = "step_up.security_key")]
+    SecurityKeyProven {
+        /// The key's fingerprint.
+        key: String,
+        /// Whether it verified its user, by a PIN or a fingerprint.
+        user_verified: bool,
+        /// How often the key says that it has signed. One that is not above that of the last login speaks of a copied key.
+        counter: u32,
+    },
+    /// The person said why they want to come in; the text is in the log.
+    #[serde(rename = "step_up.reason")]
+    ReasonGiven {
+        /// How long it is, in bytes.
+        bytes: usize,
+    },
+    /// Other people were asked to approve.
+    #[serde(rename = "approval.asked")]
+    ApprovalAsked {
+        /// Who may, by e-mail address.
+        approvers: Vec<Box<str>>,
+    },
+    /// One of them did.
+    #[serde(rename = "approval.given")]
+    ApprovalGiven {
+        /// Who.
+        by: String,
+    },
+    /// None of them did.
+    #[serde(rename = "approval.refused")]
+    ApprovalRefused {
+        /// How it came to that.
+        why: ApprovalRefusal,
+        /// Who refused, if a person did.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
     },
     /// The target accepted the certificate, and the client is let in.
     #[serde(rename = "session.start")]
@@ -279,6 +318,18 @@ pub enum ChannelEvent {
     },
 }
 
+/// How an approval came to be refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApprovalRefusal {
+    /// Somebody who was asked said no.
+    ByPerson,
+    /// Nobody answered in time.
+    BySilence,
+    /// Nobody needs to answer any more: the person left, or is refused for another reason.
+    Withdrawn,
+}
+
 /// How a program ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -311,6 +362,10 @@ pub enum Refusal {
     Revoked,
     /// The user's name cannot stand in a certificate.
     BadUserName,
+    /// The person did not do what the policy asks for besides a name, or cannot.
+    StepUpMissing,
+    /// Nobody who was asked to approve did.
+    NotApproved,
     /// The client never logged in with method `none`.
     NoLogin,
     /// The client went away.

@@ -12,6 +12,7 @@ use ssh_transport::{Algorithms, RekeyPolicy};
 use sshcert::{CaKey, CaPublicKey};
 
 use crate::Limits;
+use crate::SecurityKey;
 
 /// The two clocks, as the driver reads them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -114,6 +115,8 @@ pub struct Timeouts {
     pub log: Duration,
     /// For whoever has the authority's key to sign. 30 s: an HSM that takes longer is gone.
     pub signing: Duration,
+    /// For another person to approve a login whose policy asks for that. The login grace waits meanwhile. 120 s.
+    pub approval: Duration,
     /// For a client that was refused to read why and go. 5 s.
     pub farewell: Duration,
 }
@@ -126,6 +129,7 @@ impl Default for Timeouts {
             target_login: Duration::from_secs(30),
             log: Duration::from_secs(30),
             signing: Duration::from_secs(30),
+            approval: Duration::from_secs(120),
             farewell: Duration::from_secs(5),
         }
     }
@@ -157,6 +161,8 @@ pub struct ConnectionInfo {
     pub network: policy::Network,
     /// The client's own address.
     pub client_addr: SocketAddr,
+    /// The security keys that were enrolled for this identity, for policies that ask for one.
+    pub security_keys: Vec<SecurityKey>,
     /// The target they asked for.
     pub target: Target,
 }
@@ -175,7 +181,7 @@ impl Target {
 }
 
 impl ConnectionInfo {
-    /// Somebody of whose device nothing is known.
+    /// Somebody of whose device nothing is known, and for whom no security key is enrolled.
     #[must_use]
     pub fn new(identity: policy::Identity, client_addr: SocketAddr, target: Target) -> Self {
         Self {
@@ -183,6 +189,7 @@ impl ConnectionInfo {
             device: policy::Device::default(),
             network: policy::Network::default(),
             client_addr,
+            security_keys: Vec::new(),
             target,
         }
     }

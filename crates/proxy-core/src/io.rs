@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 
 use bytes::Bytes;
 
-use crate::{AccessEvent, Current, Leg, SessionId};
+use crate::{AccessEvent, Approval, ApprovalRequest, Current, Leg, SessionId};
 
 /// What the driver tells a session, with [`crate::Session::handle`].
 #[derive(Debug)]
@@ -27,6 +27,9 @@ pub enum Input<'a> {
     Signed(SessionId, &'a [u8]),
     /// The signer refused, or cannot be reached.
     SigningFailed(SessionId),
+    /// Somebody's answer to [`Output::AskApproval`]. One that comes too late, of somebody who may not answer, or about another session
+    /// changes nothing.
+    Approval(Approval),
     /// The rules or the facts have changed, or [`Output::Reevaluate`] asked for them. The session is decided about again, at whatever
     /// stage it is: nothing begins under rules older than the last that were brought, and what is no longer allowed ends with a message to the person.
     Reevaluate(Box<Current>),
@@ -61,7 +64,8 @@ pub enum Output {
     /// Tell the operator.
     Event(AccessEvent),
     /// Open a connection to the target of [`crate::ConnectionInfo`]; answer [`Input::TargetConnected`] or
-    /// [`Input::TargetUnreachable`].
+    /// [`Input::TargetUnreachable`]. Where a policy keeps the person waiting before the login, it comes a second time, after the
+    /// first connection was closed.
     ConnectTarget,
     /// Append to the log of this session, which is the connection's own or one inside it; answer [`Input::LogWritten`] or
     /// [`Input::LogFailed`]. Nothing passes before; deadlines, new rules and a shutdown may be brought meanwhile, and what then comes
@@ -71,6 +75,9 @@ pub enum Output {
     /// Have this signed by the certificate authority that it names; answer [`Input::Signed`] or [`Input::SigningFailed`].
     /// Only with [`crate::Ca::Remote`]; one question of a session is open at a time.
     SignCertificate(SigningRequest),
+    /// Ask these people to approve; answer [`Input::Approval`] when one of them does. Silence is refusal: the session sees to the
+    /// time, and tells with `approval.given` or `approval.refused` that the question is no longer open.
+    AskApproval(Box<ApprovalRequest>),
     /// It is time to decide again: answer [`Input::Reevaluate`] with the rules and facts as they are now. Without an answer within a second
     /// the session decides with those that it has.
     Reevaluate,

@@ -3,6 +3,7 @@
 
 extern crate alloc;
 
+mod approval;
 mod event;
 mod gateway;
 mod io;
@@ -10,10 +11,13 @@ mod leg;
 pub mod limits;
 pub mod relay;
 mod rules;
+mod security_key;
 mod session;
 
+pub use approval::{Approval, ApprovalRequest, MAX_NOTE_BYTES, Verdict};
 pub use event::{
-    AccessEvent, ChannelEvent, EndReason, EventKind, Exit, Refusal, SessionId, Subject,
+    AccessEvent, ApprovalRefusal, ChannelEvent, EndReason, EventKind, Exit, Refusal, SessionId,
+    Subject,
 };
 pub use gateway::{Ca, ConnectionInfo, Gateway, Now, Target, Timeouts};
 pub use io::{ConnectFailure, Input, Output, SigningRequest};
@@ -21,5 +25,6 @@ pub use leg::{Leg, PerLeg};
 pub use limits::{LimitError, Limits};
 pub use relay::RelayError;
 pub use rules::{Current, ENFORCED, Rules};
-pub use session::{LAST_PAGES, Session};
+pub use security_key::{SecurityKey, SecurityKeyError};
+pub use session::{LAST_PAGES, MAX_REASON_BYTES, Session};
 pub use ssh_transport::RekeyPolicy;

@@ -15,7 +15,8 @@ pub const ENFORCED: Features = Features::NONE
     .with(Feature::X11Forwarding)
     .with(Feature::ForwardRecording)
     .with(Feature::Reevaluation)
-    .with(Feature::LoginAge);
+    .with(Feature::LoginAge)
+    .with(Feature::StepUp);
 
 /// What decides who may do what. It never changes; share it in an [`Arc`], and when it is to change, give a whole new one to
 /// new sessions ([`Session::new`](crate::Session::new)) and to those that live ([`Input::Reevaluate`](crate::Input::Reevaluate)).

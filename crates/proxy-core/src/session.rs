@@ -6,8 +6,8 @@
 //!        │ yes: ConnectTarget
 //!   TargetConnection ──> TargetHostKey ── pins, derived keys ──> HostCertificates ──> ClientLogin
 //!                                                                    │ may it be this user?
-//!                          Farewell <──no── banner, failure ─────────┤
-//!                             │                                      │ yes: the log's first page
+//!                          Farewell <──no── banner, failure ─────────┤ yes ── more to be done ──> StepUp ──> TargetAgain ─┐
+//!                             │                                      │ the log's first page <─────────────────────────────┘
 //!                             v                                  LogOpened
 //!                            Over                                    │ mint
 //!                             ^                                  Certificate
@@ -33,6 +33,7 @@ mod recorder;
 mod seeds;
 mod stage;
 mod standing;
+mod step_up;
 
 use alloc::collections::VecDeque;
 use alloc::format;
@@ -54,6 +55,7 @@ use self::recorder::Recorder;
 use self::seeds::{LaterSeeds, Seeds};
 use self::stage::{Denied, Stage};
 use self::standing::Recheck;
+pub use self::step_up::MAX_REASON_BYTES;
 use crate::event::{EventKind, Subject, millis};
 use crate::{
     AccessEvent, ConnectionInfo, Gateway, Input, Leg, Limits, Now, Output, PerLeg, Refusal, Rules,
@@ -291,6 +293,7 @@ impl Session {
             | Input::LogFailed(_)
             | Input::Signed(..)
             | Input::SigningFailed(_) => {}
+            Input::Approval(approval) => self.approval_answered(&approval, now),
             Input::Reevaluate(current) => self.reevaluate(*current, now),
             Input::Shutdown => self.shut_down(now),
         }
@@ -311,7 +314,9 @@ impl Session {
             | Stage::HostCertificates { deadline, .. }
             | Stage::Certificate { deadline, .. }
             | Stage::TargetLogin { deadline, .. }
+            | Stage::TargetAgain { deadline, .. }
             | Stage::Farewell { deadline } => Some(*deadline),
+            Stage::StepUp(stepping) => stepping.deadline(),
             Stage::End(relaying) => relaying.poll_timeout(),
             Stage::Over => return None,
             _ => None,
@@ -371,7 +376,12 @@ impl Session {
             Stage::TargetConnection { deadline } if *deadline <= now.mono => {
                 self.target_unreachable(crate::ConnectFailure::TimedOut, now);
             }
-            Stage::TargetHostKey { deadline } | Stage::TargetLogin { deadline, .. }
+            Stage::StepUp(stepping) if stepping.deadline().is_some_and(|at| at <= now.mono) => {
+                self.approval_timed_out(now);
+            }
+            Stage::TargetHostKey { deadline }
+            | Stage::TargetAgain { deadline, .. }
+            | Stage::TargetLogin { deadline, .. }
                 if *deadline <= now.mono =>
             {
                 self.refuse(
@@ -504,6 +514,7 @@ impl Session {
                     .get_or_insert_with(|| algorithms(&exchanged));
             }
             ServerEvent::AuthAttempt(attempt) => self.login_attempted(attempt, now),
+            ServerEvent::AuthResponses(answer) => self.reason_given(answer, now),
             ServerEvent::Authenticated => {}
             ServerEvent::Disconnected { text, .. } => self.leg_gone(Leg::Client, &text, now),
             _ => {}
@@ -520,6 +531,7 @@ impl Session {
                     .target_algorithms
                     .get_or_insert_with(|| algorithms(&exchanged));
                 self.known.target_ready = true;
+                self.target_is_back(now);
                 self.present_certificate(now);
             }
             ClientEvent::SignAuth(request) => {

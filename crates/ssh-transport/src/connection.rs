@@ -230,6 +230,10 @@ impl<E: From<Common>> Core<E> {
         self.login_deadline = None;
     }
 
+    pub(crate) fn extend_login_grace(&mut self, by: Duration) {
+        self.login_deadline = self.login_deadline.map(|at| at.saturating_add(by));
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
     }

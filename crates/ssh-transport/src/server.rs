@@ -247,6 +247,11 @@ impl Server {
         let _ = self.settle(result);
     }
 
+    /// Gives the client this much more time to log in, for what it cannot hasten. Does nothing once it is in.
+    pub fn extend_login_grace(&mut self, by: Duration) {
+        self.core.extend_login_grace(by);
+    }
+
     /// Sends one connection-layer packet (message numbers 80 to 127): sealed straight into the output, or held in order
     /// while a key exchange is under way.
     ///

@@ -2,8 +2,10 @@
 
 use alloc::string::String;
 
-/// The text without control and direction characters but line breaks and tabs, at most `max_bytes` long.
-pub(crate) fn clean(bytes: &[u8], max_bytes: usize) -> String {
+/// The text without control and direction characters but line breaks and tabs, at most `max_bytes` long. What is not UTF-8
+/// becomes replacement characters.
+#[must_use]
+pub fn clean(bytes: &[u8], max_bytes: usize) -> String {
     // A lossy character takes three bytes at most, so that no more than this is looked at.
     let bytes = bytes.get(..max_bytes.min(bytes.len())).unwrap_or_default();
     let mut out = String::new();

@@ -19,11 +19,22 @@ impl Session {
     /// Ends a connection that has no session yet; the person is told as well as the client's state allows.
     pub(super) fn refuse(&mut self, denied: Denied, now: Now) {
         match core::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::LogOpened(login)
+            Stage::TargetAgain { login, .. }
+            | Stage::LogOpened(login)
             | Stage::Certificate { login, .. }
             | Stage::TargetLogin { login, .. } => {
                 self.refuse_login(login.attempt, denied, now);
             }
+            Stage::StepUp(stepping) => match stepping.waiting {
+                Some(waiting) => {
+                    self.tell_withdrawn(now);
+                    self.refuse_login(waiting.attempt, denied, now);
+                }
+                None => {
+                    self.tell_denied(&denied, now);
+                    self.turn_away(&denied);
+                }
+            },
             Stage::ClientIdentification { refused: None }
             | Stage::TargetConnection { .. }
             | Stage::TargetHostKey { .. }
@@ -231,7 +242,7 @@ impl Session {
         self.stage = Stage::Over;
     }
 
-    fn disconnect_target(&mut self, text: &str) {
+    pub(super) fn disconnect_target(&mut self, text: &str) {
         if let Some(target) = &mut self.target {
             target.disconnect(DisconnectReason::ByApplication, text);
         }
@@ -308,8 +319,8 @@ impl Session {
         match leg {
             Leg::Client if in_session => self.end(EndReason::ClientDisconnected, detail, now),
             Leg::Target if in_session => self.end(EndReason::TargetDisconnected, detail, now),
-            Leg::Client => self.refuse(
-                Denied {
+            Leg::Client => {
+                let denied = self.undone().unwrap_or_else(|| Denied {
                     reason: if self.tried_other_methods {
                         Refusal::NoLogin
                     } else {
@@ -317,9 +328,9 @@ impl Session {
                     },
                     detail: detail.to_owned(),
                     advice: "goodbye".into(),
-                },
-                now,
-            ),
+                });
+                self.refuse(denied, now);
+            }
             Leg::Target => self.refuse(
                 Denied {
                     reason: Refusal::TargetProtocol,

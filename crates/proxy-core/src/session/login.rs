@@ -8,12 +8,13 @@ use alloc::vec::Vec;
 
 use policy::{Denial, Grant, Revocation};
 use session_log::{LogId, Record, SessionMeta};
-use ssh_transport::{AuthAttempt, AuthId, AuthMethod, Client, ClientConfig, Identification};
+use ssh_transport::{AuthAttempt, AuthMethod, Client, ClientConfig, Identification};
 use sshcert::{KeyId, Principals};
 
 use super::recorder::Recorder;
 use super::stage::{Denied, Login, Relaying, Stage};
 use super::standing::Standing;
+use super::step_up::Done;
 use super::{Held, IDENTIFICATION, IDENTIFICATION_OPENSSH, LOGIN_METHOD, Session};
 use crate::event::{EventKind, millis};
 use crate::relay::Relay;
@@ -54,9 +55,22 @@ impl Session {
     }
 
     pub(super) fn target_connected(&mut self, now: Now) {
+        if matches!(self.stage, Stage::TargetAgain { .. }) {
+            return self.target_connected_again(now);
+        }
         if !matches!(self.stage, Stage::TargetConnection { .. }) {
             return;
         }
+        // Taken once, as this stage is reached once.
+        let Some(seed) = self.seeds.target_leg.take() else {
+            return;
+        };
+        self.start_target_leg(*seed, now);
+        let deadline = now.mono.saturating_add(self.gateway.timeouts.target_login);
+        self.stage = Stage::TargetHostKey { deadline };
+    }
+
+    pub(super) fn start_target_leg(&mut self, seed: [u8; 32], now: Now) {
         let mirrors_openssh = self
             .known
             .client_ident
@@ -78,17 +92,16 @@ impl Session {
         // The person may think about a new host key for as long as the client leg waits; this leg has deadlines of its own.
         let timeouts = &self.gateway.timeouts;
         config.login_grace = timeouts.login_grace.saturating_add(timeouts.target_login);
-        // Taken once, as this stage is reached once.
-        let Some(seed) = self.seeds.target_leg.take() else {
-            return;
-        };
-        self.target = Some(Client::new(Arc::new(config), *seed, now.mono));
-        let deadline = now.mono.saturating_add(self.gateway.timeouts.target_login);
-        self.stage = Stage::TargetHostKey { deadline };
+        self.target = Some(Client::new(Arc::new(config), seed, now.mono));
     }
 
     pub(super) fn target_unreachable(&mut self, failure: ConnectFailure, now: Now) {
-        if !matches!(self.stage, Stage::TargetConnection { .. }) {
+        let is_awaited = match &self.stage {
+            Stage::TargetConnection { .. } => true,
+            Stage::TargetAgain { .. } => self.target.is_none(),
+            _ => false,
+        };
+        if !is_awaited {
             return;
         }
         let hostname = &self.info.target.facts.hostname;
@@ -105,13 +118,19 @@ impl Session {
         );
     }
 
-    /// May it be this Unix user? Asked once: the first `none` decides for the connection.
+    /// May it be this Unix user? Asked once: the first `none` decides for the connection, or whatever comes first where the policy
+    /// asks for a method besides.
     pub(super) fn login_attempted(&mut self, attempt: AuthAttempt, now: Now) {
+        if matches!(self.stage, Stage::StepUp(_)) {
+            return self.step_attempted(attempt, now);
+        }
         if !matches!(self.stage, Stage::ClientLogin) {
             self.client.reject(attempt.id, &[LOGIN_METHOD], now.mono);
             return;
         }
-        if !matches!(attempt.method, AuthMethod::None) {
+        if !matches!(attempt.method, AuthMethod::None)
+            && !self.steps_begin_with_a_method(&attempt.user, now)
+        {
             self.tried_other_methods = true;
             self.client.banner(
                 "This proxy knows you by how you reached it: log in without a key or password.\r\n",
@@ -128,7 +147,17 @@ impl Session {
                 {
                     Denied::by_age_of_login(&grant)
                 }
-                Ok(grant) => return self.login_allowed(attempt.id, grant, now),
+                Ok(grant) if !grant.constraints.step_up.is_empty() => {
+                    return self.step_up(attempt, grant, now);
+                }
+                Ok(grant) => {
+                    let login = Login {
+                        attempt: attempt.id,
+                        grant,
+                        done: Done::default(),
+                    };
+                    return self.login_allowed(login, now);
+                }
                 Err(denied) => denied,
             },
             Err(error) => Denied {
@@ -140,17 +169,21 @@ impl Session {
         self.refuse_login(attempt.id, denied, now);
     }
 
-    fn login_allowed(&mut self, attempt: AuthId, grant: Grant, now: Now) {
+    pub(super) fn login_allowed(&mut self, login: Login, now: Now) {
         let kind = EventKind::AccessAllowed {
-            application: Arc::clone(&grant.application),
-            policy: Arc::clone(&grant.policy),
+            application: Arc::clone(&login.grant.application),
+            policy: Arc::clone(&login.grant.policy),
             rules: Arc::clone(&self.rules.version),
         };
         self.event(kind, now);
-        self.open_log(Login { attempt, grant }, now);
+        if self.target.is_some() {
+            self.open_log(login, now);
+        } else {
+            self.return_to_target(login, now);
+        }
     }
 
-    fn open_log(&mut self, login: Login, now: Now) {
+    pub(super) fn open_log(&mut self, login: Login, now: Now) {
         let Some(seed) = self.seeds.log.take() else {
             let denied = Denied::by_recorder("the log was opened before".into());
             return self.refuse_login(login.attempt, denied, now);
@@ -237,6 +270,7 @@ impl Session {
                 text: &text,
             },
         );
+        login.done.record(recorder);
     }
 
     /// What the target says to whoever logs in goes on once it is recorded. Before the policy has allowed the user,

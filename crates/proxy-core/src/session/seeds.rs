@@ -21,6 +21,7 @@ pub(super) struct Seeds {
 /// The seeds of what begins in the course of a session; `None` once taken.
 pub(super) struct LaterSeeds {
     pub(super) target_leg: Option<Zeroizing<[u8; 32]>>,
+    pub(super) target_leg_again: Option<Zeroizing<[u8; 32]>>,
     pub(super) log: Option<Zeroizing<[u8; 32]>>,
 }
 
@@ -49,6 +50,7 @@ impl Seeds {
             session_key: secret("session key"),
             later: LaterSeeds {
                 target_leg: Some(secret("target leg")),
+                target_leg_again: Some(secret("target leg again")),
                 log: Some(secret("log")),
             },
         }

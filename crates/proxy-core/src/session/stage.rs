@@ -11,6 +11,7 @@ use ssh_transport::AuthId;
 use sshcert::{Certificate, Prepared};
 
 use super::standing::Standing;
+use super::step_up::{Done, SteppingUp};
 use crate::relay::Relay;
 use crate::{EndReason, Now, Refusal};
 
@@ -31,6 +32,10 @@ pub(super) enum Stage {
     },
     /// The client's key exchange and its wish to log in.
     ClientLogin,
+    /// What the policy asks for besides a name, or another person's approval.
+    StepUp(Box<SteppingUp>),
+    /// The target's key exchange, for which it was connected to once more.
+    TargetAgain { login: Login, deadline: Duration },
     /// The log's first page.
     LogOpened(Login),
     /// The certificate authority's signature.
@@ -66,6 +71,7 @@ pub(super) struct CertifyingHost {
 pub(super) struct Login {
     pub(super) attempt: AuthId,
     pub(super) grant: Grant,
+    pub(super) done: Done,
 }
 
 /// A session in full swing.

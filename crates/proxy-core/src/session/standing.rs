@@ -150,7 +150,11 @@ impl Session {
                 }
             }
             (
-                Stage::LogOpened(_) | Stage::Certificate { .. } | Stage::TargetLogin { .. },
+                Stage::StepUp(_)
+                | Stage::TargetAgain { .. }
+                | Stage::LogOpened(_)
+                | Stage::Certificate { .. }
+                | Stage::TargetLogin { .. },
                 Some(user),
             ) => self.decide_login_again(&user, now),
             (Stage::End(_), Some(user)) => self.decide_session_again(&user, now),
@@ -160,22 +164,35 @@ impl Session {
 
     /// A login goes on under the grant with which it began, or not at all.
     fn decide_login_again(&mut self, user: &str, now: Now) {
-        let denied = match (self.grant_for(user, now), &self.stage) {
-            (Err(denied), _) => denied,
-            (
-                Ok(grant),
-                Stage::LogOpened(login)
-                | Stage::Certificate { login, .. }
-                | Stage::TargetLogin { login, .. },
-            ) if grant != login.grant => Denied {
-                reason: Refusal::Policy,
-                detail: "what the policy grants changed during the login".into(),
-                advice: "the rules for this machine changed while you logged in; connect again"
-                    .into(),
-            },
+        let held = match &self.stage {
+            Stage::StepUp(stepping) => &stepping.grant,
+            Stage::TargetAgain { login, .. }
+            | Stage::LogOpened(login)
+            | Stage::Certificate { login, .. }
+            | Stage::TargetLogin { login, .. } => &login.grant,
             _ => return,
         };
-        self.refuse(denied, now);
+        let held = held.clone();
+        if let Err(denied) = self.still_granted(user, &held, now) {
+            self.refuse(denied, now);
+        }
+    }
+
+    /// Whether what a login began under is what is granted now.
+    pub(super) fn still_granted(
+        &mut self,
+        user: &str,
+        held: &Grant,
+        now: Now,
+    ) -> Result<(), Denied> {
+        if self.grant_for(user, now)? == *held {
+            return Ok(());
+        }
+        Err(Denied {
+            reason: Refusal::Policy,
+            detail: "what the policy grants changed during the login".into(),
+            advice: "the rules for this machine changed while you logged in; connect again".into(),
+        })
     }
 
     fn decide_session_again(&mut self, user: &str, now: Now) {

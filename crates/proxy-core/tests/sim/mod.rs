@@ -12,17 +12,19 @@
 pub mod packets;
 mod peers;
 mod setup;
+mod soft_key;
 
 pub use peers::{Person, TargetHost};
 pub use setup::Setup;
+pub use soft_key::{SoftKey, TOUCHED, VERIFIED};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_core::{
-    AccessEvent, Ca, ConnectionInfo, Current, EventKind, Gateway, Input, Leg, Now, Output, PerLeg,
-    Rules, Session, Target,
+    AccessEvent, Approval, ApprovalRequest, Ca, ConnectionInfo, Current, EventKind, Gateway, Input, Leg, Now, Output, PerLeg,
+    Rules, SecurityKey, Session, Target, Verdict,
 };
 use session_log::{Event, Identity, Kem, Reader, ReaderConfig, Record, SigningIdentity};
 use ssh_transport::{AuthMethod, Client, ClientConfig, Ed25519Key, HostKeyAlgorithm};
@@ -48,6 +50,7 @@ pub const START_UNIX: Duration = Duration::from_secs(1_800_000_000);
 pub enum Step {
     Event(EventKind),
     Connect,
+    AskApproval(ApprovalRequest),
     Log(Vec<u8>),
     SignCertificate,
     Reevaluate,
@@ -172,6 +175,11 @@ impl World {
             },
             network: policy::Network::default(),
             client_addr: "198.51.100.7:50000".parse().unwrap(),
+            security_keys: setup
+                .enrolled
+                .iter()
+                .map(|line| SecurityKey::from_line(line).unwrap())
+                .collect(),
             target: Target {
                 facts: policy::Target {
                     id: "t1".into(),
@@ -204,21 +212,7 @@ impl World {
             let certificates = HostKeyAlgorithm::CERTIFICATES.into_iter();
             config.algorithms.host_keys = certificates.chain(HostKeyAlgorithm::KEYS).collect();
         }
-        let person = Person {
-            ssh: Client::new(Arc::new(config), [11; 32], now.mono),
-            user: setup.user.into(),
-            host_keys: Vec::new(),
-            banners: Vec::new(),
-            is_in: false,
-            was_refused: false,
-            goodbye: None,
-            packets: Vec::new(),
-            announcements: Vec::new(),
-            session_id: Vec::new(),
-            exchanges: 0,
-            data: Vec::new(),
-            incoming: Vec::new(),
-        };
+        let person = Person::new(Client::new(Arc::new(config), [11; 32], now.mono), &setup);
         Self {
             setup,
             session,
@@ -268,6 +262,20 @@ impl World {
             world.events()
         );
         world
+    }
+
+    /// Somebody answers the question of this session.
+    pub fn answer(&mut self, by: &str, verdict: Verdict, note: &str) {
+        let session = self.session.id();
+        let (by, note) = (by.to_owned(), note.to_owned());
+        let approval = Approval {
+            session,
+            by,
+            verdict,
+            note,
+        };
+        self.session.handle(Input::Approval(approval), self.now);
+        self.run();
     }
 
     pub fn events(&self) -> Vec<&EventKind> {
@@ -343,6 +351,8 @@ impl World {
                 Output::Event(AccessEvent { kind, .. }) => self.steps.push(Step::Event(kind)),
                 Output::ConnectTarget => {
                     self.steps.push(Step::Connect);
+                    self.closed.retain(|leg| *leg != Leg::Target);
+                    self.in_flight.remove(&Leg::Target);
                     match self.setup.connect {
                         Ok(()) => {
                             self.target = Some(TargetHost::new(&self.setup, self.now.mono));
@@ -379,6 +389,7 @@ impl World {
                     self.session
                         .handle(Input::Signed(request.session, &signature), self.now);
                 }
+                Output::AskApproval(request) => self.steps.push(Step::AskApproval(*request)),
                 Output::Reevaluate => {
                     self.steps.push(Step::Reevaluate);
                     if !self.is_slow_to_reevaluate {

@@ -13,7 +13,12 @@ use super::*;
 /// The person's `ssh`.
 pub struct Person {
     pub ssh: Client,
-    pub(super) user: String,
+    pub user: String,
+    pub(super) keys: std::collections::VecDeque<SoftKey>,
+    /// The key that the client tries now.
+    trying: Option<SoftKey>,
+    /// What its login ends with if nothing of it is accepted: the methods that are left, and whether part of it was.
+    pub failures: Vec<(Vec<String>, bool)>,
     pub host_keys: Vec<Vec<u8>>,
     pub banners: Vec<String>,
     pub is_in: bool,
@@ -45,6 +50,27 @@ pub struct TargetHost {
 }
 
 impl Person {
+    pub(super) fn new(ssh: Client, setup: &Setup) -> Self {
+        Self {
+            ssh,
+            user: setup.user.into(),
+            keys: setup.keys.clone().into(),
+            trying: None,
+            failures: Vec::new(),
+            host_keys: Vec::new(),
+            banners: Vec::new(),
+            is_in: false,
+            was_refused: false,
+            goodbye: None,
+            packets: Vec::new(),
+            announcements: Vec::new(),
+            session_id: Vec::new(),
+            exchanges: 0,
+            data: Vec::new(),
+            incoming: Vec::new(),
+        }
+    }
+
     pub(super) fn act(&mut self, now: Duration) -> bool {
         let mut any = false;
         loop {
@@ -96,7 +122,24 @@ impl Person {
             }
             ClientEvent::Banner(text) => self.banners.push(text),
             ClientEvent::Authenticated => self.is_in = true,
-            ClientEvent::AuthFailed { .. } => self.was_refused = true,
+            ClientEvent::AuthFailed { remaining, partial } => {
+                let takes_keys = remaining.iter().any(|method| method == "publickey");
+                self.failures.push((remaining, partial));
+                self.trying = self.keys.pop_front().filter(|_| takes_keys);
+                match &self.trying {
+                    Some(key) => {
+                        let method = ClientAuth::Key {
+                            public_key: key.blob(),
+                        };
+                        self.ssh.authenticate(&self.user, method, now).unwrap();
+                    }
+                    None => self.was_refused = true,
+                }
+            }
+            ClientEvent::SignAuth(request) => {
+                let signature = self.trying.as_ref().unwrap().sign(&request.data);
+                self.ssh.signed(request.id, &signature, now).unwrap();
+            }
             ClientEvent::Disconnected { text, .. } => self.goodbye = Some(text),
             _ => {}
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proxy_core::ConnectFailure;
 
-use super::POLICY;
+use super::{POLICY, SoftKey};
 
 /// How the world differs from the one in which everything goes well.
 #[derive(Clone)]
@@ -41,6 +41,10 @@ pub struct Setup {
     pub rekey_bytes: u64,
     /// What the target says at the login.
     pub banner: Option<&'static str>,
+    /// The security keys that are enrolled for the identity, as lines of `authorized_keys`.
+    pub enrolled: Vec<String>,
+    /// The keys that the person's client tries, one after the other, where it may.
+    pub keys: Vec<SoftKey>,
     /// Packets that the target sends in the same breath as its word that the login is accepted.
     pub sent_at_login: Vec<Vec<u8>>,
 }
@@ -70,6 +74,8 @@ impl Default for Setup {
             signer_is_silent: false,
             rekey_bytes: 1 << 30,
             banner: None,
+            enrolled: Vec::new(),
+            keys: Vec::new(),
             sent_at_login: Vec::new(),
         }
     }
