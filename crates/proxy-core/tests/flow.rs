@@ -130,7 +130,7 @@ fn a_denied_identity_reads_why_and_the_target_sees_no_connection() {
 fn a_grant_that_asks_for_what_is_not_enforced_lets_nobody_in() {
     let mut world = World::new(Setup {
         policy: Setup::default().policy
-            + "\nstep_up = [\"reason\"]\ncommands = { allow = [\"uptime\"] }\n",
+            + "\nhidden_input = \"never\"\ncommands = { allow = [\"uptime\"] }\n",
         ..Setup::default()
     });
     world.run();

@@ -23,8 +23,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_core::{
-    AccessEvent, Approval, ApprovalRequest, Ca, ConnectionInfo, Current, EventKind, Gateway, Input, Leg, Now, Output, PerLeg,
-    Rules, SecurityKey, Session, Target, Verdict,
+    AccessEvent, Approval, ApprovalRequest, Ca, ConnectFailure, ConnectionInfo, Current, EventKind,
+    Gateway, Input, Leg, Now, Output, PerLeg, Rules, SecurityKey, Session, Target, Verdict,
 };
 use session_log::{Event, Identity, Kem, Reader, ReaderConfig, Record, SigningIdentity};
 use ssh_transport::{AuthMethod, Client, ClientConfig, Ed25519Key, HostKeyAlgorithm};
@@ -64,6 +64,8 @@ pub struct World {
     pub now: Now,
     pub person: Person,
     pub target: Option<TargetHost>,
+    /// Those that the session has left.
+    pub left: Vec<TargetHost>,
     /// In the order in which the session asked.
     pub steps: Vec<Step>,
     /// All pages that could be written.
@@ -147,6 +149,7 @@ impl World {
             vec![recipient.recipient()],
             SigningIdentity::from_seed([5; 32]),
         );
+        gateway.timeouts.approval = setup.approval;
         gateway.rekey.max_bytes = setup.rekey_bytes;
         if let Some((previous, overlap)) = &setup.previous_secret {
             let secret = |bytes| hostkey_derive::AccountSecret::from_bytes(bytes).unwrap();
@@ -219,6 +222,7 @@ impl World {
             now,
             person,
             target: None,
+            left: Vec::new(),
             steps: Vec::new(),
             log: Vec::new(),
             recipient,
@@ -262,6 +266,11 @@ impl World {
             world.events()
         );
         world
+    }
+
+    /// Every connection to the target, in their order.
+    pub fn targets(&self) -> impl Iterator<Item = &TargetHost> {
+        self.left.iter().chain(&self.target)
     }
 
     /// Somebody answers the question of this session.
@@ -353,7 +362,16 @@ impl World {
                     self.steps.push(Step::Connect);
                     self.closed.retain(|leg| *leg != Leg::Target);
                     self.in_flight.remove(&Leg::Target);
+                    self.left.extend(self.target.take());
+                    let is_again = !self.left.is_empty();
+                    if let Some(later) = self.setup.later_target_key.filter(|_| is_again) {
+                        self.setup.target_key = later;
+                    }
                     match self.setup.connect {
+                        Ok(()) if is_again && self.setup.connects_once => {
+                            let refused = Input::TargetUnreachable(ConnectFailure::Refused);
+                            self.session.handle(refused, self.now);
+                        }
                         Ok(()) => {
                             self.target = Some(TargetHost::new(&self.setup, self.now.mono));
                             self.session.handle(Input::TargetConnected, self.now);

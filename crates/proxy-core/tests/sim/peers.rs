@@ -13,7 +13,9 @@ use super::*;
 /// The person's `ssh`.
 pub struct Person {
     pub ssh: Client,
-    pub user: String,
+    user: String,
+    then_user: Option<&'static str>,
+    begins_with_key: bool,
     pub(super) keys: std::collections::VecDeque<SoftKey>,
     /// The key that the client tries now.
     trying: Option<SoftKey>,
@@ -54,6 +56,8 @@ impl Person {
         Self {
             ssh,
             user: setup.user.into(),
+            then_user: setup.then_user,
+            begins_with_key: setup.begins_with_key,
             keys: setup.keys.clone().into(),
             trying: None,
             failures: Vec::new(),
@@ -116,6 +120,9 @@ impl Person {
                     return;
                 }
                 self.session_id = exchange.session_id;
+                if self.begins_with_key {
+                    return self.try_key(now);
+                }
                 self.ssh
                     .authenticate(&self.user, ClientAuth::None, now)
                     .unwrap();
@@ -125,15 +132,13 @@ impl Person {
             ClientEvent::AuthFailed { remaining, partial } => {
                 let takes_keys = remaining.iter().any(|method| method == "publickey");
                 self.failures.push((remaining, partial));
-                self.trying = self.keys.pop_front().filter(|_| takes_keys);
-                match &self.trying {
-                    Some(key) => {
-                        let method = ClientAuth::Key {
-                            public_key: key.blob(),
-                        };
-                        self.ssh.authenticate(&self.user, method, now).unwrap();
-                    }
-                    None => self.was_refused = true,
+                if let Some(other) = self.then_user.take() {
+                    self.user = other.into();
+                }
+                if takes_keys {
+                    self.try_key(now);
+                } else {
+                    self.was_refused = true;
                 }
             }
             ClientEvent::SignAuth(request) => {
@@ -142,6 +147,22 @@ impl Person {
             }
             ClientEvent::Disconnected { text, .. } => self.goodbye = Some(text),
             _ => {}
+        }
+    }
+}
+
+impl Person {
+    /// The next key, if there is one.
+    fn try_key(&mut self, now: Duration) {
+        self.trying = self.keys.pop_front();
+        match &self.trying {
+            Some(key) => {
+                let method = ClientAuth::Key {
+                    public_key: key.blob(),
+                };
+                self.ssh.authenticate(&self.user, method, now).unwrap();
+            }
+            None => self.was_refused = true,
         }
     }
 }

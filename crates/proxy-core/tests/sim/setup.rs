@@ -45,6 +45,16 @@ pub struct Setup {
     pub enrolled: Vec<String>,
     /// The keys that the person's client tries, one after the other, where it may.
     pub keys: Vec<SoftKey>,
+    /// It tries the first of them without asking what it may do.
+    pub begins_with_key: bool,
+    /// Its user's name from the second attempt on.
+    pub then_user: Option<&'static str>,
+    /// How long another person's approval is waited for.
+    pub approval: Duration,
+    /// The target's host key from the second connection on.
+    pub later_target_key: Option<[u8; 32]>,
+    /// The target cannot be reached a second time.
+    pub connects_once: bool,
     /// Packets that the target sends in the same breath as its word that the login is accepted.
     pub sent_at_login: Vec<Vec<u8>>,
 }
@@ -76,6 +86,11 @@ impl Default for Setup {
             banner: None,
             enrolled: Vec::new(),
             keys: Vec::new(),
+            begins_with_key: false,
+            then_user: None,
+            approval: Duration::from_secs(120),
+            later_target_key: None,
+            connects_once: false,
             sent_at_login: Vec::new(),
         }
     }

@@ -15,9 +15,9 @@ const IN_SECURITY_KEY: &[u8] = b"sk-ssh-ed25519@openssh.com";
 /// An Ed25519 key.
 #[derive(Clone)]
 pub struct SoftKey {
-    seed: [u8; 32],
+    pub seed: [u8; 32],
     /// What it plays a security key for; a plain key if nothing.
-    application: Option<&'static str>,
+    pub application: Option<&'static str>,
     pub flags: u8,
     pub counter: u32,
     /// Signs this in the place of what it is asked to sign.
