@@ -69,7 +69,10 @@ fn main() -> Result<(), Box<dyn Error>> {
                     session.handle(Input::Written(leg, bytes.len()), NOW);
                 }
                 // Nothing changes here, and the authority is no further away than this process.
-                Output::Reevaluate | Output::SignCertificate(_) | Output::Close(_) => {}
+                Output::AskApproval(_)
+                | Output::Reevaluate
+                | Output::SignCertificate(_)
+                | Output::Close(_) => {}
             }
         }
         session.receive(Leg::Client, &person.say(), NOW);

@@ -86,6 +86,7 @@ fn info() -> ConnectionInfo {
         device: policy::Device::default(),
         network: policy::Network::default(),
         client_addr: ([198, 51, 100, 7], 50_000).into(),
+        security_keys: Vec::new(),
         target: Target {
             facts,
             host_keys: None,
@@ -151,7 +152,10 @@ impl World {
                     self.session.handle(Input::Written(leg, bytes.len()), NOW);
                 }
                 Output::Event(_) => {}
-                Output::Reevaluate | Output::SignCertificate(_) | Output::Close(_) => {
+                Output::AskApproval(_)
+                | Output::Reevaluate
+                | Output::SignCertificate(_)
+                | Output::Close(_) => {
                     panic!("not in a session that goes well")
                 }
             }

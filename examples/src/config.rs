@@ -67,6 +67,7 @@
 //! connect = "10s"                       # for the connection to the target
 //! target_login = "30s"                  # for the target's key exchange, and for its login
 //! log = "30s"                           # for a page of the log to be written
+//! approval = "120s"                     # for another person to approve, where a policy asks for that
 //! farewell = "5s"                       # for a refused client to read why
 //! shutdown = "10s"                      # for sessions to end when the program does
 //!
@@ -102,6 +103,7 @@
 //! device = "laptop-7"                   # its name, by which it can be revoked
 //! managed_device = true
 //! country = "PT"
+//! security_keys = ["sk-ssh-ed25519@openssh.com AAAA…"] # where a policy asks for one: lines as of `authorized_keys`, `verify-required` too
 //! token_sha256 = "…"                    # of the token that `audit_proxy token` shows; or a list
 //! # kind = "service"                    # a program; "person" is the default
 //! ```
@@ -125,7 +127,7 @@ use std::time::Duration;
 
 use hostkey_derive::{Algorithm, SecretRing};
 use policy::Problem;
-use proxy_core::{Rules, Timeouts};
+use proxy_core::{Rules, SecurityKey, Timeouts};
 use session_log::{SigningIdentity, WriterConfig};
 use ssh_transport::Algorithms;
 use sshcert::CaKey;
@@ -196,6 +198,8 @@ pub struct Who {
     pub managed_device: bool,
     /// The checks that its device passes, at any time: the configuration is the operator's word.
     pub posture: Vec<String>,
+    /// The security keys that are enrolled for it.
+    pub security_keys: Vec<SecurityKey>,
 }
 
 impl Who {

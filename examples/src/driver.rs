@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use zeroize::Zeroizing;
 
+use crate::approvals::{Answer, Approvals, Asking};
 use crate::audit_proxy::admission::Place;
 use crate::events::Events;
 use crate::in_force::InForce;
@@ -60,6 +61,8 @@ pub struct Deps {
     pub events: Arc<Events>,
     /// Where logs go.
     pub logs: Arc<LogStore>,
+    /// Where people are asked to approve.
+    pub approvals: Arc<Approvals>,
 }
 
 /// Who the person is and what is known of their device, asked with the time since 1970.
@@ -112,6 +115,7 @@ pub async fn run(
         connecting: None,
         route: (host, port),
         logs: Logs::new(&deps.logs),
+        asking: Asking::new(&deps.approvals),
         stopping: false,
         has_begun: false,
         is_cut_off: false,
@@ -253,6 +257,7 @@ struct Driver<'a> {
     connecting: Option<Connecting>,
     route: (String, u16),
     logs: Logs,
+    asking: Asking,
     stopping: bool,
     /// The client was let in.
     has_begun: bool,
@@ -266,6 +271,7 @@ enum Woken {
     Timeout,
     LogWritten(SessionId, io::Result<()>),
     RulesChanged,
+    Answered(Answer),
     Shutdown,
 }
 
@@ -324,6 +330,7 @@ impl Driver<'_> {
                     Err(failure) => Input::TargetUnreachable(failure),
                 }
             }
+            Woken::Answered(answer) => Input::Approval(self.asking.take(answer)),
             Woken::Shutdown => {
                 self.stopping = true;
                 Input::Shutdown
@@ -372,6 +379,7 @@ impl Driver<'_> {
             () = timer => Woken::Timeout,
             (session, written) = self.logs.written() => Woken::LogWritten(session, written),
             Ok(()) = self.changes.changed() => Woken::RulesChanged,
+            answer = self.asking.answer() => Woken::Answered(answer),
             () = asked_to_stop, if !self.stopping => Woken::Shutdown,
         }
     }
@@ -425,23 +433,31 @@ impl Driver<'_> {
         if self.target.as_ref().is_some_and(Connection::is_done) {
             self.target = None;
         }
+        if !self.is_held_up() {
+            self.asking.settle();
+        }
     }
 
     /// Nothing overtakes a page of the log that is being written, unless the session has given it up.
     fn next_output(&mut self) -> Option<Output> {
-        let waits = self.logs.is_writing() && self.session.awaits_log();
-        if waits {
+        if self.is_held_up() {
             return None;
         }
         self.session.poll_output()
+    }
+
+    fn is_held_up(&self) -> bool {
+        self.logs.is_writing() && self.session.awaits_log()
     }
 
     fn perform(&mut self, output: Output) {
         match output {
             Output::Event(event) => {
                 self.note(&event);
+                self.asking.hear(&event);
                 self.deps.events.write(&event);
             }
+            Output::AskApproval(request) => self.asking.ask(*request),
             Output::Reevaluate => self.reevaluate(),
             Output::ConnectTarget => self.connecting = Some(Box::pin(connect(self.route.clone()))),
             Output::Log(session, page) => {

@@ -3,6 +3,7 @@
 
 #![cfg(unix)]
 
+pub mod approvals;
 pub mod arrival;
 pub mod asked;
 pub mod audit_proxy;

@@ -155,6 +155,7 @@ impl World {
             device: policy::Device::default(),
             network: policy::Network::default(),
             client_addr: ([198, 51, 100, 7], 50_000).into(),
+            security_keys: Vec::new(),
             target: Target {
                 facts: policy::Target {
                     hostname: "web-1".into(),
@@ -323,6 +324,7 @@ impl World {
                 Output::Log(_, page) => self.write(&page),
                 Output::Send(leg, bytes) => self.deliver(leg, &bytes),
                 Output::SignCertificate(_) => unreachable!("the authority is local"),
+                Output::AskApproval(_) => unreachable!("the policy asks nobody"),
                 Output::Reevaluate => unreachable!("the policy has no times"),
                 Output::Close(_) => {}
             }

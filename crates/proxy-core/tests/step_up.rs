@@ -11,7 +11,8 @@ mod sim;
 use std::time::Duration;
 
 use proxy_core::{ApprovalRefusal, ApprovalRequest, EventKind, Leg, Refusal, Verdict};
-use sim::{Setup, SoftKey, Step, TOUCHED, VERIFIED, World};
+use sim::soft_key::{TOUCHED, VERIFIED};
+use sim::{Setup, SoftKey, Step, World};
 
 const ADA: u8 = 40;
 const BOB: u8 = 41;

@@ -109,6 +109,7 @@ impl Server {
                     in_force: Arc::new(InForce::new(config.rules)),
                     events: Arc::new(events),
                     logs: Arc::new(logs),
+                    approvals: Arc::default(),
                 },
                 directory: config.directory,
                 identities: config.identities,
@@ -341,6 +342,7 @@ async fn serve(shared: &Shared, arrival: Arrival, place: Place, stop: watch::Rec
             country: None,
         },
         client_addr: arrival.client_addr,
+        security_keys: who.security_keys.clone(),
         target: target.clone(),
     };
     let facts = |now_unix| (who.identity.clone(), who.device_at(now_unix));

@@ -1,5 +1,7 @@
 //! `[[identity]]`: who may come, and by which token they are known.
 
+use proxy_core::SecurityKey;
+
 use super::Who;
 use super::parts::text_or_empty;
 use super::reader::{Reader, Table, quoted};
@@ -23,6 +25,7 @@ pub(super) fn identities<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> V
         "device",
         "managed_device",
         "country",
+        "security_keys",
         "token_sha256",
     ];
     let mut identities: Vec<KnownIdentity> = Vec::new();
@@ -43,6 +46,7 @@ pub(super) fn identities<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> V
         let name = text_or_empty(name);
         let identity = identity(reader, &table, &name);
         let posture = reader.texts(&table, "posture");
+        let security_keys = security_keys(reader, &table);
         let device = reader.optional_text(&table, "device");
         identities.push(KnownIdentity {
             who: Who {
@@ -53,6 +57,7 @@ pub(super) fn identities<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> V
                     .into_iter()
                     .map(|(_, text)| text.to_owned())
                     .collect(),
+                security_keys,
                 name,
             },
             tokens,
@@ -151,6 +156,29 @@ fn tokens<'d>(
         tokens.push(hash);
     }
     tokens
+}
+
+fn security_keys<'d>(reader: &mut Reader<'d>, table: &Table<'d>) -> Vec<SecurityKey> {
+    let mut keys: Vec<SecurityKey> = Vec::new();
+    for (field, text) in reader.texts(table, "security_keys") {
+        match SecurityKey::from_line(text) {
+            Ok(key)
+                if keys
+                    .iter()
+                    .any(|other| other.fingerprint() == key.fingerprint()) =>
+            {
+                let help = "write each key once, with `verify-required` or without";
+                reader.problem(&field, "the same security key twice", help);
+            }
+            Ok(key) => keys.push(key),
+            Err(error) => {
+                let what = format!("{} is {error}", quoted(text));
+                let help = "write the line of a `.pub` file that `ssh-keygen -t ed25519-sk` made, with `verify-required` before it if the key must verify its user";
+                reader.problem(&field, what, help);
+            }
+        }
+    }
+    keys
 }
 
 /// A first look, so that a slip is found at load; the policy has the last word.

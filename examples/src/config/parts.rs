@@ -97,6 +97,7 @@ pub(super) fn timeouts<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> All
         "connect",
         "target_login",
         "log",
+        "approval",
         "farewell",
         "shutdown",
     ];
@@ -114,6 +115,7 @@ pub(super) fn timeouts<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> All
         ("connect", &mut timeouts.session.connect),
         ("target_login", &mut timeouts.session.target_login),
         ("log", &mut timeouts.session.log),
+        ("approval", &mut timeouts.session.approval),
         ("farewell", &mut timeouts.session.farewell),
         ("shutdown", &mut timeouts.shutdown),
     ] {

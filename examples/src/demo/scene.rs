@@ -247,6 +247,7 @@ fn you() -> Who {
         device: None,
         managed_device: false,
         posture: Vec::new(),
+        security_keys: Vec::new(),
     }
 }
 

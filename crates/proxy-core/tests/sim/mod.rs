@@ -12,11 +12,11 @@
 pub mod packets;
 mod peers;
 mod setup;
-mod soft_key;
+pub mod soft_key;
 
 pub use peers::{Person, TargetHost};
 pub use setup::Setup;
-pub use soft_key::{SoftKey, TOUCHED, VERIFIED};
+pub use soft_key::SoftKey;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
