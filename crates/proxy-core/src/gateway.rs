@@ -11,8 +11,7 @@ use session_log::{Recipient, SigningIdentity, Suite, WriterConfig, WriterPolicy}
 use ssh_transport::{Algorithms, RekeyPolicy};
 use sshcert::{CaKey, CaPublicKey};
 
-use crate::Limits;
-use crate::SecurityKey;
+use crate::{Limits, SecurityKey};
 
 /// The two clocks, as the driver reads them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
