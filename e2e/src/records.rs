@@ -55,18 +55,27 @@ impl Record {
         self.0[field].as_u64().unwrap_or_default()
     }
 
-    /// The bytes of an input, output or standard error record.
+    /// The bytes of an input, output, standard error or forwarded data record.
     ///
     /// # Panics
     ///
     /// When the record has none.
     pub fn data(&self) -> Vec<u8> {
-        if let Some(encoded) = self.0["data_base64"].as_str() {
+        self.bytes("data")
+    }
+
+    /// The bytes of a field.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such field.
+    pub fn bytes(&self, field: &str) -> Vec<u8> {
+        if let Some(encoded) = self.0[format!("{field}_base64")].as_str() {
             return base64(encoded);
         }
-        self.0["data"]
+        self.0[field]
             .as_str()
-            .unwrap_or_else(|| panic!("no data in {self:?}"))
+            .unwrap_or_else(|| panic!("no {field} in {self:?}"))
             .as_bytes()
             .to_vec()
     }
