@@ -291,7 +291,7 @@ fn a_policy_that_asks_for_what_nobody_here_can_tell_is_refused_by_name() {
     let Some(folder) = Folder::new() else { return };
     for (name, asked) in [
         ("max_login_age", "max_login_age = \"1h\""),
-        ("agent_forwarding", "permit = [\"agent_forwarding\"]"),
+        ("hidden_input", "hidden_input = \"never\""),
     ] {
         folder.write("policy.toml", &format!("{POLICY}{asked}\n"), 0o644);
         let said = folder.refused(GOOD);

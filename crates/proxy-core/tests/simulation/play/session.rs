@@ -525,6 +525,7 @@ impl World {
                 Output::Log(_, _) if !self.session.awaits_log() => self.watch.failed(self.sent),
                 Output::Log(id, page) => self.page = Some((id, page.to_vec())),
                 Output::SignCertificate(request) => self.unsigned = Some(request),
+                Output::AskApproval(_) => unreachable!("no policy here asks for approval"),
                 Output::Reevaluate => self.wants_rules = true,
                 Output::Send(leg, bytes) => {
                     assert!(!self.closed[leg], "bytes behind the close of the {leg:?}");
