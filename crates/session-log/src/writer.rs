@@ -133,15 +133,29 @@ impl Writer {
         record: &Record<'_>,
         now: Now,
     ) -> Result<(), WriteError> {
-        self.begin_at(now)?;
-        if let Some((kind, data)) = DataKind::of(record) {
-            return self.add_data(channel, kind, data);
-        }
-        self.add_cold(channel, record)?;
+        self.record_until_flush(channel, record, now)?;
         if record.is_urgent() {
             self.seal(FLAG_URGENT)
         } else {
             Ok(())
+        }
+    }
+
+    /// As [`Self::record`], but no record is sealed at once: for who calls [`Self::flush`] before anything rests on it. So many small records of
+    /// urgent kinds share a frame, where each would have one of its own.
+    ///
+    /// # Errors
+    /// As [`Self::record`].
+    pub fn record_until_flush(
+        &mut self,
+        channel: u32,
+        record: &Record<'_>,
+        now: Now,
+    ) -> Result<(), WriteError> {
+        self.begin_at(now)?;
+        match DataKind::of(record) {
+            Some((kind, data)) => self.add_data(channel, kind, data),
+            None => self.add_cold(channel, record),
         }
     }
 

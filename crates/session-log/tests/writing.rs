@@ -143,6 +143,30 @@ fn commands_decisions_and_exits_are_sealed_at_once_and_keystrokes_are_not() {
 }
 
 #[test]
+fn records_until_a_flush_share_a_frame_however_urgent() {
+    let refused = Record::Refused {
+        from: Side::Client,
+        what: "channel x11",
+        why: "not supported",
+    };
+    let len = |records: usize| {
+        let mut writer = writer(WriterPolicy::default());
+        let _ = writer.take_output();
+        for _ in 0..records {
+            writer.record_until_flush(1, &refused, now(1)).unwrap();
+        }
+        assert!(writer.take_output().is_none());
+        writer.flush(now(1)).unwrap();
+        let mut log = writer.take_output().unwrap().to_vec();
+        writer.finish(now(2)).unwrap();
+        log.extend(writer.take_output().unwrap());
+        log.len()
+    };
+    assert_eq!(len(1), len(3), "padding hides how many");
+    assert!(len(1000) < len(1) + 1000 * 64);
+}
+
+#[test]
 fn clocks_that_jump_are_noted_and_log_time_never_goes_back() {
     let mut writer = writer(WriterPolicy::default());
     let at = |mono_ms: u64, unix_ms: u64| Now {

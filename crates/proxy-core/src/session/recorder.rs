@@ -34,10 +34,11 @@ impl Recorder {
     }
 
     pub(super) fn record(&mut self, channel: u32, record: &Record<'_>) {
-        self.failed |= self
+        // Nothing passes before the flush, so that nothing else is urgent.
+        let recorded = self
             .writer
-            .record(channel, record, self.now.into())
-            .is_err();
+            .record_until_flush(channel, record, self.now.into());
+        self.failed |= recorded.is_err();
     }
 
     /// Everything recorded so far, sealed; `None` when there was nothing.

@@ -79,6 +79,8 @@ pub struct World {
     pub records: Vec<String>,
     pages: usize,
     in_flight: BTreeMap<Leg, Vec<u8>>,
+    /// Bytes that the session has read from each leg.
+    pub delivered: PerLeg<usize>,
     ca: ssh_key::PrivateKey,
     /// While set, bytes to that leg are not reported as written: its socket is full.
     pub stuck: Option<Leg>,
@@ -151,6 +153,7 @@ impl World {
         );
         gateway.timeouts.approval = setup.approval;
         gateway.rekey.max_bytes = setup.rekey_bytes;
+        gateway.limits = setup.limits;
         if let Some((previous, overlap)) = &setup.previous_secret {
             let secret = |bytes| hostkey_derive::AccountSecret::from_bytes(bytes).unwrap();
             gateway.secrets = hostkey_derive::SecretRing::new(secret(previous))
@@ -232,6 +235,7 @@ impl World {
             records: Vec::new(),
             pages: 0,
             in_flight: BTreeMap::new(),
+            delivered: PerLeg::default(),
             ca,
             stuck: None,
             unwritten_bytes: 0,
@@ -344,8 +348,14 @@ impl World {
         if bytes.is_empty() || self.closed.contains(&leg) {
             return false;
         }
-        let len = bytes.len().min(self.setup.read_at_most);
+        let mut len = bytes.len().min(self.setup.read_at_most);
+        if let Some((silent, at)) = self.setup.falls_silent
+            && silent == leg
+        {
+            len = len.min(at.saturating_sub(self.delivered[leg]));
+        }
         let taken = self.session.receive(leg, &bytes[..len], self.now);
+        self.delivered[leg] += taken;
         bytes.drain(..taken);
         self.in_flight.insert(leg, bytes);
         taken > 0

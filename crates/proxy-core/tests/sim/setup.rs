@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proxy_core::ConnectFailure;
+use proxy_core::{ConnectFailure, Leg, Limits};
 
 use super::{POLICY, SoftKey};
 
@@ -55,6 +55,9 @@ pub struct Setup {
     pub later_target_key: Option<[u8; 32]>,
     /// The target cannot be reached a second time.
     pub connects_once: bool,
+    /// That leg's peer says no more than so many bytes.
+    pub falls_silent: Option<(Leg, usize)>,
+    pub limits: Limits,
     /// Packets that the target sends in the same breath as its word that the login is accepted.
     pub sent_at_login: Vec<Vec<u8>>,
 }
@@ -91,6 +94,8 @@ impl Default for Setup {
             approval: Duration::from_secs(120),
             later_target_key: None,
             connects_once: false,
+            falls_silent: None,
+            limits: Limits::default(),
             sent_at_login: Vec::new(),
         }
     }

@@ -1,0 +1,330 @@
+//! Peers that do their worst to a session after the login, and what that costs: measured, and compared with the README.
+//!
+//! Before the login a peer meets `ssh-transport` alone, whose own tests measure the same there.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "tests"
+)]
+
+#[path = "../sim/mod.rs"]
+mod sim;
+
+mod arena;
+
+use arena::{Arena, Cost};
+use proxy_core::{EndReason, Leg};
+use sim::packets as p;
+
+const MIB: u64 = 1024 * 1024;
+
+/// More than any stated ceiling.
+const FLOOD: u64 = 24 * MIB;
+
+/// A figure of the README's table, in bytes.
+fn stated_bytes(attack: &str) -> u64 {
+    let row = include_str!("../../README.md")
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("| ")?
+                .strip_prefix(attack)?
+                .strip_prefix(" | ")
+        })
+        .unwrap_or_else(|| panic!("no row `{attack}` in README.md"));
+    let kib: u64 = row.split(' ').next().unwrap().parse().unwrap();
+    kib * 1024
+}
+
+/// The figure in the README is a ceiling, and not a stale one.
+fn expect_stated(attack: &str, cost: &Cost) {
+    let peak = cost.peak_bytes;
+    eprintln!(
+        "{attack}: {} KiB, {} hostile bytes, {:.2} logged for each, {} events, held up: {}, end: {:?}",
+        peak / 1024,
+        cost.hostile_bytes,
+        cost.logged_bytes as f64 / cost.hostile_bytes.max(1) as f64,
+        cost.events,
+        cost.is_held_up,
+        cost.end,
+    );
+    let stated = stated_bytes(attack);
+    assert!(
+        peak <= stated && peak * 3 > stated,
+        "{attack}: {peak} bytes, README says {stated}"
+    );
+}
+
+/// The number of the one channel as that peer is to write it.
+fn channel_of(from: Leg) -> u32 {
+    match from {
+        Leg::Client => 7,
+        Leg::Target => 0,
+    }
+}
+
+/// The session goes on: what the attacker did is over, and its peer is served.
+fn expect_alive(arena: &mut Arena) {
+    let before = arena.passed;
+    arena.says(Leg::Client, &p::data(7, b"still"));
+    arena.says(Leg::Target, &p::data(0, b"here"));
+    arena.run();
+    assert!(arena.passed.target > before.target && arena.passed.client > before.client);
+}
+
+#[test]
+fn a_client_that_never_reads_holds_up_the_target() {
+    let mut arena = Arena::granting("");
+    arena.deaf.client = true;
+    arena.flood(Leg::Target, FLOOD, |_| p::data(0, &[7; 32_000]));
+    assert!(arena.cost.is_held_up && !arena.is_over());
+    expect_stated("a client that never reads", &arena.settle());
+}
+
+#[test]
+fn a_target_that_never_reads_holds_up_the_client() {
+    let mut arena = Arena::granting("");
+    arena.deaf.target = true;
+    arena.flood(Leg::Client, FLOOD, |_| p::data(7, &[7; 32_000]));
+    assert!(arena.cost.is_held_up && !arena.is_over());
+    expect_stated("a target that never reads", &arena.settle());
+}
+
+#[test]
+fn neither_peer_reads_and_both_send_the_longest_packets() {
+    let mut arena = Arena::granting("");
+    (arena.deaf.client, arena.deaf.target) = (true, true);
+    let longest = ssh_transport::MAX_PAYLOAD_BYTES - 9;
+    arena.flood(Leg::Client, FLOOD, |_| p::data(7, &vec![7; longest]));
+    arena.flood(Leg::Target, FLOOD, |_| p::data(0, &vec![7; longest]));
+    assert!(arena.cost.is_held_up && !arena.is_over());
+    expect_stated("neither peer reads, the longest packets", &arena.settle());
+}
+
+#[test]
+fn refused_opens_whose_answers_nobody_reads_hold_up_whoever_asks() {
+    let mut arena = Arena::granting("");
+    (arena.deaf.client, arena.deaf.target) = (true, true);
+    arena.flood(Leg::Client, FLOOD, |_| {
+        p::open("direct-tcpip", 9, 1000, b"")
+    });
+    arena.flood(Leg::Target, FLOOD, |_| {
+        p::open("tun@openssh.com", 9, 1000, b"")
+    });
+    assert!(arena.cost.is_held_up && !arena.is_over());
+    assert!(arena.cost.events < 70);
+    expect_stated("refused opens by both, no answer read", &arena.settle());
+}
+
+#[test]
+fn thousands_of_opens_get_as_many_channels_as_are_granted() {
+    let mut arena = Arena::granting("max_channels = 1024\n");
+    arena.flood(Leg::Client, 4 * MIB, |n| {
+        p::open("session", 1 + n, 100_000, &[])
+    });
+    expect_alive(&mut arena);
+    assert_eq!(arena.passed.target, 1023 + 1);
+    expect_stated("opens without end, 1024 channels granted", &arena.settle());
+}
+
+#[test]
+fn every_channel_with_every_request_unanswered_is_bounded() {
+    let mut arena = Arena::granting("max_channels = 1024\n");
+    let mut at = 0;
+    for id in 1..1024 {
+        arena.says(Leg::Client, &p::open("session", id, 100_000, &[]));
+        arena.run();
+        arena.says(Leg::Target, &p::confirm(id, 1000 + id));
+        arena.run();
+    }
+    // One request less than would end the session, on each channel and both ways.
+    while at < 255 {
+        for id in 1..1024 {
+            let signal = |to| p::request(to, "keepalive@openssh.com", true, b"");
+            arena.says(Leg::Client, &signal(1000 + id));
+            arena.says(Leg::Target, &signal(id));
+        }
+        arena.run();
+        at += 1;
+    }
+    expect_alive(&mut arena);
+    expect_stated(
+        "1024 channels, 255 requests unanswered on each, both ways",
+        &arena.settle(),
+    );
+}
+
+#[test]
+fn requests_that_nobody_answers_end_the_session_of_who_asks_without_end() {
+    for (attack, request) in [
+        (
+            "requests without an answer",
+            p::request(7, "keepalive@openssh.com", true, b""),
+        ),
+        (
+            "global requests without an answer",
+            p::global_request("keepalive@openssh.com", true, b""),
+        ),
+    ] {
+        let mut arena = Arena::granting("");
+        arena.flood(Leg::Client, MIB, |_| request.clone());
+        assert_eq!(
+            arena.cost.end,
+            Some(EndReason::ClientMisbehaved),
+            "{attack}"
+        );
+        assert_eq!(arena.passed.target, 256, "{attack}");
+        expect_stated(attack, &arena.settle());
+    }
+}
+
+#[test]
+fn refused_requests_are_answered_and_cost_nothing_that_stays() {
+    let long = p::string(&[b'x'; 100_000]);
+    let name = p::string(b"LD_PRELOAD");
+    for (attack, request) in [
+        (
+            "environment variables of 100 KiB",
+            p::request(7, "env", true, &[name, long.clone()].concat()),
+        ),
+        (
+            "unknown requests of 100 KiB",
+            p::request(7, "new@example.com", true, &long),
+        ),
+        (
+            "unknown global requests of 100 KiB",
+            p::global_request("new@example.com", true, &long),
+        ),
+        (
+            "unknown channels of 100 KiB",
+            p::open("new@example.com", 9, 1000, &long),
+        ),
+    ] {
+        let mut arena = Arena::granting("");
+        arena.flood(Leg::Client, FLOOD, |_| request.clone());
+        assert!(arena.cost.events < 70, "{attack}");
+        expect_alive(&mut arena);
+        // An answer for each: what was refused is not passed on.
+        assert_eq!(arena.passed.target, 1, "{attack}");
+        expect_stated(attack, &arena.settle());
+    }
+}
+
+#[test]
+fn packets_that_say_nothing_pass_or_go_nowhere_and_leave_nothing() {
+    type Packet = fn(Leg) -> Vec<u8>;
+    let floods: [(&str, Packet); 3] = [
+        ("windows of 2^32 - 1", |leg| {
+            p::window_adjust(channel_of(leg), u32::MAX)
+        }),
+        ("data of no bytes", |leg| p::data(channel_of(leg), b"")),
+        ("replies that nobody asked for", |leg| {
+            p::success(channel_of(leg))
+        }),
+    ];
+    for (attack, packet) in floods {
+        let mut arena = Arena::granting("");
+        for leg in [Leg::Client, Leg::Target] {
+            arena.flood(leg, 2 * MIB, |_| packet(leg));
+        }
+        assert!(arena.cost.events < 70, "{attack}");
+        expect_alive(&mut arena);
+        expect_stated(attack, &arena.settle());
+    }
+}
+
+#[test]
+fn pings_without_end_are_answered_as_long_as_somebody_reads() {
+    let mut arena = Arena::granting("");
+    for leg in [Leg::Client, Leg::Target] {
+        arena.flood_with(leg, 2 * MIB, |arena| arena.pings(leg));
+    }
+    expect_alive(&mut arena);
+    expect_stated("pings", &arena.settle());
+}
+
+#[test]
+fn a_storm_of_key_exchanges_is_one_exchange_at_a_time() {
+    let mut arena = Arena::granting("");
+    for leg in [Leg::Client, Leg::Target] {
+        arena.flood_with(leg, MIB / 2, |arena| {
+            arena.rekeys(leg);
+            arena.says(leg, &p::data(channel_of(leg), &[7; 100]));
+        });
+    }
+    expect_alive(&mut arena);
+    expect_stated("key exchanges without end", &arena.settle());
+}
+
+#[test]
+fn a_log_that_is_not_answered_holds_up_both_peers() {
+    let mut arena = Arena::granting("");
+    arena.log_is_silent = true;
+    arena.flood(Leg::Client, FLOOD, |_| p::data(7, &[7; 32_000]));
+    arena.flood(Leg::Target, FLOOD, |_| p::data(0, &[7; 32_000]));
+    assert!(arena.cost.is_held_up && !arena.is_over());
+    expect_stated("a log that does not answer", &arena.settle());
+}
+
+#[test]
+fn a_byte_at_a_time_holds_no_more_than_many() {
+    let mut arena = Arena::granting("");
+    arena.read_at_most = 1;
+    for leg in [Leg::Client, Leg::Target] {
+        arena.flood(leg, MIB / 16, |_| p::data(channel_of(leg), b"x"));
+    }
+    expect_alive(&mut arena);
+    expect_stated("a byte at a time", &arena.settle());
+}
+
+#[test]
+fn listeners_without_end_are_as_many_as_the_limit() {
+    let mut arena = Arena::granting("remote_forward = [{ ip = \"0.0.0.0/0\", port = \"any\" }]\n");
+    arena.flood(Leg::Client, MIB / 4, |n| {
+        let host = format!("10.{}.{}.{}", n >> 16, n >> 8 & 255, n & 255);
+        p::global_request("tcpip-forward", true, &p::host_port(&host, 80))
+    });
+    assert_eq!(arena.passed.target, 64);
+    // The refusals wait for the target's answers, and too many wait in the end.
+    assert_eq!(arena.cost.end, Some(EndReason::ClientMisbehaved));
+    assert!(arena.cost.events < 64 + 70);
+    expect_stated("listeners without end", &arena.settle());
+}
+
+#[test]
+fn a_smaller_setting_bites_sooner() {
+    let small = proxy_core::Limits {
+        backlog_bytes: 64 * 1024,
+        channels: 2,
+        pending_replies: 8,
+        refusal_events: 3,
+        ..proxy_core::Limits::default()
+    };
+    let arena = || {
+        Arena::new(sim::Setup {
+            limits: small,
+            ..sim::Setup::default()
+        })
+    };
+    let mut backlog = arena();
+    backlog.deaf.client = true;
+    backlog.flood(Leg::Target, FLOOD, |_| p::data(0, &[7; 32_000]));
+    assert!(backlog.cost.is_held_up && backlog.cost.hostile_bytes < 512 * 1024);
+    let mut own_backlog = arena();
+    own_backlog.deaf.client = true;
+    own_backlog.flood(Leg::Client, FLOOD, |_| p::open("x11", 9, 1000, b""));
+    assert!(own_backlog.cost.is_held_up && own_backlog.cost.hostile_bytes < MIB);
+    assert_eq!(own_backlog.cost.events, 4);
+    let mut channels = arena();
+    channels.flood(Leg::Client, MIB / 64, |n| {
+        p::open("session", 1 + n, 1000, &[])
+    });
+    assert_eq!(channels.passed.target, 1);
+    let mut replies = arena();
+    replies.flood(Leg::Client, MIB / 64, |_| {
+        p::request(7, "keepalive@openssh.com", true, b"")
+    });
+    assert_eq!(replies.cost.end, Some(EndReason::ClientMisbehaved));
+    assert_eq!(replies.passed.target, 8);
+}
