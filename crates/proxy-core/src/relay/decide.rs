@@ -66,7 +66,7 @@ pub(super) fn decide(
         (Leg::Client, R::Subsystem { name }) => {
             or_told(permissions.allows_subsystem(name), "this subsystem")
         }
-        (Leg::Client, R::Signal { .. } | R::Break { .. }) => Ok(()),
+        (Leg::Client, R::Signal { .. } | R::Break { .. } | R::WindowTuning) => Ok(()),
         (Leg::Client, R::AgentForwarding) => {
             or_told(constraints.agent_forwarding, "agent forwarding")
         }

@@ -108,6 +108,7 @@ impl Relay {
     ) -> Result<(), (u32, &'static str)> {
         let why = match (from, kind) {
             (Leg::Client, SESSION) => None,
+            (Leg::Target, SESSION) => Some("a target opens no sessions"),
             (_, DIRECT_TCP | DIRECT_SOCKET | FORWARDED_TCP | FORWARDED_SOCKET) => {
                 let allowed = connection.is_some_and(|connection| {
                     allows(&self.constraints, &self.listeners, (from, kind), connection)

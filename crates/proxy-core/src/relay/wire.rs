@@ -230,6 +230,8 @@ pub(crate) enum ChannelRequest<'a> {
     XonXoff,
     EndOfWrite,
     Keepalive,
+    /// PuTTY's own two, about windows (its manual, appendix on names): no server knows them, and PuTTY measures how long that takes.
+    WindowTuning,
     AgentForwarding,
     /// The cookie was read and is not kept (RFC 4254 section 6.3.1).
     X11Forwarding {
@@ -251,9 +253,12 @@ impl<'a> ChannelRequest<'a> {
         )
     }
 
-    /// Sent by OpenSSH on channels of every type.
+    /// Sent by OpenSSH and PuTTY on channels of every type.
     pub(crate) const fn is_of_any_channel(&self) -> bool {
-        matches!(self, Self::EndOfWrite | Self::Keepalive)
+        matches!(
+            self,
+            Self::EndOfWrite | Self::Keepalive | Self::WindowTuning
+        )
     }
 
     pub(crate) fn parse(kind: &str, data: &'a [u8]) -> Result<Self, RelayError> {
@@ -297,6 +302,9 @@ impl<'a> ChannelRequest<'a> {
             }
             "eow@openssh.com" => Self::EndOfWrite,
             "keepalive@openssh.com" => Self::Keepalive,
+            "simple@putty.projects.tartarus.org" | "winadj@putty.projects.tartarus.org" => {
+                Self::WindowTuning
+            }
             "auth-agent-req@openssh.com" | "agent-req" => Self::AgentForwarding,
             "x11-req" => {
                 let (single_connection, protocol) = (r.bool()?, r.text()?);
