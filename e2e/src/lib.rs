@@ -11,6 +11,7 @@ pub mod proxy;
 pub mod records;
 pub mod room;
 pub mod samples;
+pub mod security_key;
 pub mod sftp;
 pub mod shared;
 pub mod sshd;
