@@ -19,12 +19,12 @@ mod decide;
 mod describe;
 mod forward;
 mod global;
+mod inner;
 mod listen;
 mod open;
 mod refusal;
 mod request;
 mod tally;
-#[allow(dead_code, reason = "for channels that end at the proxy")]
 mod terminated;
 mod wire;
 mod x11;
@@ -41,6 +41,7 @@ use self::channel::Channels;
 use self::data::{Stream, record_end, release_eof};
 use self::global::GlobalRequests;
 pub use self::global::{Announcement, HostKeys, NextStep, Proofs};
+pub use self::inner::InnerSessions;
 use self::listen::Listeners;
 use self::refusal::{flush_refusals, notify};
 pub use self::terminated::TERMINATED_WINDOW_BYTES;
@@ -116,6 +117,10 @@ pub trait Outlet {
     fn event(&mut self, event: ChannelEvent);
     /// Who has the host keys. Without anybody, the target's announcements end here and the client's questions are refused.
     fn host_keys(&mut self) -> Option<&mut dyn HostKeys> {
+        None
+    }
+    /// Who makes sessions of the SSH connections inside this one. Without anybody, they are refused or cut.
+    fn inner_sessions(&mut self) -> Option<&mut dyn InnerSessions> {
         None
     }
 }
@@ -205,8 +210,10 @@ impl Relay {
             Message::WindowAdjust { recipient, bytes } => {
                 // A window given for a channel that just closed here crosses the close on the wire.
                 let channel = self.channels.addressed(from, recipient)?;
-                if !agent::adjusted(channel, from, bytes, out) {
-                    out.pass();
+                match &mut channel.inside {
+                    Some(inside) => inside.windows.adjusted(from, bytes),
+                    None if agent::adjusted(channel, from, bytes, out) => {}
+                    None => out.pass(),
                 }
                 Ok(())
             }

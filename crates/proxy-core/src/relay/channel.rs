@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use super::agent::Agent;
 use super::forward::Carried;
+use super::inner::Inside;
 use super::x11::Displays;
 use crate::{Exit, Leg, PerLeg, RelayError};
 
@@ -100,6 +101,8 @@ pub(crate) struct Channel {
     pub(crate) program: Program,
     /// Of a forwarded connection; nothing of a session.
     pub(crate) carried: Option<Carried>,
+    /// Of a connection that ends here, or may yet.
+    pub(crate) inside: Option<Inside>,
     /// What its program may show at the client.
     pub(crate) displays: Displays,
     /// The target's EOF waits until then for the exit status.
@@ -203,6 +206,7 @@ impl Channels {
             },
             program: Program::default(),
             carried: None,
+            inside: None,
             displays: Displays::default(),
             held_eof_until: None,
             words_until: None,

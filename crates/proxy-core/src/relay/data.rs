@@ -7,7 +7,9 @@ use session_log::Record;
 
 use super::agent;
 use super::channel::{Channel, Program};
+use super::inner::{Next, look_into, pass_on};
 use super::refusal::{flush_refusals, write_refusal};
+use super::tally::Tally;
 use super::wire::{self, own};
 use super::{EOF_HOLD, Outlet, Relay, RelayError};
 use crate::{ChannelEvent, Leg};
@@ -38,7 +40,11 @@ impl Relay {
             write_refusal(number, from, "data", why, out);
             return Ok(());
         }
-        if let Some(carried) = &mut channel.carried
+        if let Some(inside) = &mut channel.inside {
+            inside.windows.received(from, data.len())?;
+        }
+        let next = look_into(channel, from, data, out);
+        if let (Next::Pass, Some(carried)) = (&next, &mut channel.carried)
             && carried.agent.is_none()
             && carried.begins_as_ssh(from, data)
         {
@@ -48,6 +54,9 @@ impl Relay {
         }
         channel.bytes_from[from] = channel.bytes_from[from].saturating_add(len);
         self.bytes_from[from] = self.bytes_from[from].saturating_add(len);
+        if let Next::Taken = next {
+            return Ok(());
+        }
         match (&mut channel.carried, stream, from) {
             (Some(carried), ..) => carried.tally.record(number, from, data, out),
             (None, Stream::Error, _) => out.record(number, &Record::Stderr(data)),
@@ -105,6 +114,13 @@ impl Relay {
             return Ok(());
         }
         out.record(channel.number, &Record::Eof { from: from.side() });
+        if channel.has_session() {
+            if let Some(sessions) = out.inner_sessions() {
+                sessions.ended(channel.number, from);
+            }
+            return Ok(());
+        }
+        pass_on(channel, out);
         if from == Leg::Target
             && channel.carried.is_none()
             && channel.exit.is_none()
@@ -135,6 +151,14 @@ impl Relay {
         flush_refusals(channel, from.other(), out);
         channel.closed_by[from] = true;
         out.record(number, &Record::Close { from: from.side() });
+        if channel.has_session() {
+            if let Some(sessions) = out.inner_sessions() {
+                sessions.ended(number, from);
+            }
+            self.forget_if_closed(number, out);
+            return Ok(());
+        }
+        pass_on(channel, out);
         if from == Leg::Target {
             release_eof(channel, out);
         }
@@ -145,15 +169,20 @@ impl Relay {
         if channel.closed_by[from.other()]
             && let Some(channel) = self.channels.remove(number)
         {
-            out.event(ChannelEvent::Close {
-                channel: number,
-                bytes_from_client: channel.bytes_from.client,
-                bytes_from_target: channel.bytes_from.target,
-                exit: channel.exit,
-            });
+            tell_close(channel, out);
         }
         Ok(())
     }
+}
+
+/// The operator's last word on a channel.
+pub(super) fn tell_close(channel: Channel, out: &mut impl Outlet) {
+    out.event(ChannelEvent::Close {
+        channel: channel.number,
+        bytes_from_client: channel.bytes_from.client,
+        bytes_from_target: channel.bytes_from.target,
+        exit: channel.exit,
+    });
 }
 
 /// The log's last word on a forwarded connection.
@@ -165,7 +194,13 @@ pub(super) fn record_end(channel: &mut Channel, out: &mut impl Outlet) {
         let text = format!("{} bytes came after it was cut", carried.bytes_after_cut);
         out.record(channel.number, &Record::Annotation { text: &text });
     }
-    carried.tally.end(channel.number, channel.bytes_from, out);
+    let tally = if channel.has_session() {
+        // What it carried stands in that session's log.
+        Tally::default()
+    } else {
+        carried.tally
+    };
+    tally.end(channel.number, channel.bytes_from, out);
 }
 
 /// Whether it comes on a connection that was cut. That was told; the rest is counted, and stands in the log when it closes.

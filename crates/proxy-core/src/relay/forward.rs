@@ -11,7 +11,7 @@ use super::wire::forward::{
 use crate::{Leg, PerLeg};
 
 /// With what SSH begins on either side (RFC 4253 section 4.2).
-const SSH: &[u8] = b"SSH-";
+pub(super) const SSH: &[u8] = b"SSH-";
 
 /// Lines that a side may say before it begins, 50. RFC 4253 section 4.2 has servers say some, and no limit; those that do
 /// say a banner of a few.
@@ -114,7 +114,9 @@ pub(super) fn allows(
 ) -> bool {
     let Connection { host, port, .. } = *connection;
     match (from, kind) {
-        (Leg::Client, DIRECT_TCP) => covers(&constraints.local_forward, host, port),
+        (Leg::Client, DIRECT_TCP) => {
+            covers(&constraints.local_forward, host, port) || covers(&constraints.jump, host, port)
+        }
         (Leg::Client, DIRECT_SOCKET) => constraints.stream_local.cover(host),
         // RFC 4254 section 7.2: where the client listens by the number of the port; the address is as the target sees it.
         (Leg::Target, FORWARDED_TCP) => listeners.has_port(port),

@@ -1,12 +1,14 @@
 //! Channels in the making (RFC 4254 section 5.1): who may open which.
 
 use alloc::format;
+use alloc::string::String;
 
 use session_log::Record;
 
 use super::agent::Agent;
 use super::describe::unread;
 use super::forward::{Carried, allows};
+use super::inner::{Inside, record_session};
 use super::refusal::{refuse, write_refusal};
 use super::wire::forward::{
     AGENT, AGENT_BY_IETF, Connection, DIRECT_SOCKET, DIRECT_TCP, FORWARDED_SOCKET, FORWARDED_TCP,
@@ -60,22 +62,8 @@ impl Relay {
         }
         match connection {
             Some(connection) => {
-                let number = self.channels.open(from, sender, 0)?;
-                if kind == X11 {
-                    self.use_display();
-                }
-                tell_of_connection(number, from, kind, &connection, out);
-                let carried = if matches!(kind, AGENT | AGENT_BY_IETF) {
-                    let agent = Agent::asked_for(window, max_packet);
-                    out.send(from.other(), agent.open_packet(payload, kind));
-                    Carried::to_agent(kind, agent)
-                } else {
-                    out.pass();
-                    Carried::new(kind, self.constraints.forward_recording)
-                };
-                if let Some(channel) = self.channels.numbered(number) {
-                    channel.carried = Some(carried);
-                }
+                let windows = (window, max_packet);
+                self.open_connection((from, kind, sender), &connection, windows, payload, out)?;
             }
             None => {
                 let notice_credit = if window > 2 * NOTICE_CREDIT_BYTES {
@@ -95,6 +83,53 @@ impl Relay {
                 let packet = own::with_window(payload, kind, window - notice_credit);
                 out.send(from.other(), packet);
             }
+        }
+        Ok(())
+    }
+
+    fn open_connection(
+        &mut self,
+        (from, kind, sender): (Leg, &str, u32),
+        connection: &Connection<'_>,
+        windows: (u32, u32),
+        payload: &[u8],
+        out: &mut impl Outlet,
+    ) -> Result<(), RelayError> {
+        let number = self.channels.open(from, sender, 0)?;
+        let inside = Inside::of((from, kind), connection, &self.constraints, windows);
+        let is_session = inside.as_ref().is_some_and(Inside::is_session);
+        let session = is_session.then(|| ask_for_session(number, connection, out));
+        if let Some(Err(why)) = session {
+            self.channels.remove(number);
+            let Connection { host, port, .. } = connection;
+            let what = format!("channel {kind} to {host} {port}");
+            write_refusal(0, from, &what, "no session can begin there", out);
+            let reason = own::ADMINISTRATIVELY_PROHIBITED;
+            out.send(from, own::open_failure(sender, reason, &why));
+            return Ok(());
+        }
+        if kind == X11 {
+            self.use_display();
+        }
+        tell_of_connection(number, from, kind, connection, out);
+        if let Some(Ok(name)) = session {
+            record_session(number, &name, (connection.host, connection.port), out);
+        }
+        let carried = if matches!(kind, AGENT | AGENT_BY_IETF) {
+            let agent = Agent::asked_for(windows.0, windows.1);
+            out.send(from.other(), agent.open_packet(payload, kind));
+            Carried::to_agent(kind, agent)
+        } else {
+            let told = inside.as_ref().map(|it| it.windows.window_for(from.other()));
+            match told.filter(|told| *told != windows.0) {
+                Some(told) => out.send(from.other(), own::with_window(payload, kind, told)),
+                None => out.pass(),
+            }
+            Carried::new(kind, self.constraints.forward_recording)
+        };
+        if let Some(channel) = self.channels.numbered(number) {
+            channel.carried = Some(carried);
+            channel.inside = inside;
         }
         Ok(())
     }
@@ -146,7 +181,7 @@ impl Relay {
         &mut self,
         from: Leg,
         (recipient, sender): (u32, u32),
-        window: (u32, u32),
+        (window, max_packet): (u32, u32),
         out: &mut impl Outlet,
     ) -> Result<(), RelayError> {
         let channel = self.channels.confirm(from, recipient, sender)?;
@@ -161,12 +196,26 @@ impl Relay {
             channel: channel.number,
             from: channel.opener,
         });
-        match channel.agent_mut() {
-            Some(agent) => {
-                let packet = agent.confirmed((recipient, sender), window);
-                out.send(from.other(), packet);
-            }
-            None => out.pass(),
+        let has_session = channel.has_session();
+        if let Some(agent) = channel.agent_mut() {
+            let packet = agent.confirmed((recipient, sender), (window, max_packet));
+            out.send(from.other(), packet);
+            return Ok(());
+        }
+        let Some(inside) = &mut channel.inside else {
+            out.pass();
+            return Ok(());
+        };
+        inside.windows.confirmed(from, window, max_packet);
+        let told = inside.windows.window_for(from.other());
+        if told == window {
+            out.pass();
+        } else {
+            let packet = own::open_confirmation(recipient, sender, told, max_packet);
+            out.send(from.other(), packet);
+        }
+        if has_session && let Some(sessions) = out.inner_sessions() {
+            sessions.connected(channel.number);
         }
         Ok(())
     }
@@ -188,8 +237,25 @@ impl Relay {
         };
         out.record(channel.number, &record);
         out.pass();
+        if channel.has_session()
+            && let Some(sessions) = out.inner_sessions()
+        {
+            sessions.unreachable(channel.number);
+        }
         Ok(())
     }
+}
+
+/// The name of the session that is to be on this channel, or why there can be none.
+fn ask_for_session(
+    number: u32,
+    connection: &Connection<'_>,
+    out: &mut impl Outlet,
+) -> Result<String, String> {
+    let sessions = out.inner_sessions();
+    let sessions = sessions.ok_or("no session can begin here")?;
+    let port = u16::try_from(connection.port).map_err(|_| "no such port")?;
+    sessions.asked(number, connection.host, port)
 }
 
 /// The log's and the operator's word for a forwarded connection that passes.

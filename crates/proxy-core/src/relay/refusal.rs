@@ -45,7 +45,7 @@ pub(super) fn flush_refusals(channel: &mut Channel, to: Leg, out: &mut impl Outl
     let waits = to == Leg::Client && channel.words_until.is_some();
     while !waits && channel.replies_to[to].next_refusal() {
         if let Some(id) = channel.ids[to]
-            && !channel.closed_by[to.other()]
+            && !channel.is_closed_to(to)
         {
             out.send(to, own::to_channel(wire::CHANNEL_FAILURE, id));
         }

@@ -28,7 +28,8 @@ impl Relay {
         if channel.closed_by[from] {
             return Err(RelayError::UnknownChannel { id: recipient });
         }
-        if channel.carried.is_some() && !request.is_of_any_channel() {
+        let is_for_both = request.is_of_any_channel() && !channel.has_session();
+        if channel.carried.is_some() && !is_for_both {
             let why = "not a request of a forwarded connection";
             write_refusal(channel.number, from, kind, why, out);
             if want_reply {
