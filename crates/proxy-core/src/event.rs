@@ -58,6 +58,9 @@ pub struct Subject {
     pub hostname: String,
     /// The target's port.
     pub port: u16,
+    /// The session that this one is inside of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<SessionId>,
 }
 
 /// One line of the access log.
@@ -388,6 +391,10 @@ pub enum Refusal {
     SigningFailed,
     /// The log cannot be written.
     RecorderFailed,
+    /// A session inside another one was to go to a target that the proxy does not know.
+    UnknownTarget,
+    /// The session that it was inside of ended.
+    OuterEnded,
     /// The proxy is shutting down.
     Shutdown,
 }
@@ -419,6 +426,8 @@ pub enum EndReason {
     Revoked,
     /// The policy allows it still, but less than it began with.
     GrantChanged,
+    /// The session that it was inside of ended.
+    OuterEnded,
     /// The proxy is shutting down.
     Shutdown,
 }

@@ -1,6 +1,7 @@
 //! What all sessions share, and what each is told at its start.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -54,6 +55,15 @@ pub struct Gateway {
     pub rekey: RekeyPolicy,
     /// What clients are offered. Host keys are those derived from the target's.
     pub client_algorithms: Algorithms,
+    /// Which targets may be reached through others; `None` knows none.
+    pub directory: Option<Arc<dyn Directory + Send + Sync>>,
+}
+
+/// What the proxy knows of where an SSH connection inside a session goes.
+pub trait Directory {
+    /// The target of this name and port, as a client names it on the way through another target; `None` of one that is not known,
+    /// to which no session leads.
+    fn find(&self, host: &str, port: u16) -> Option<Target>;
 }
 
 /// The certificate authority.
@@ -74,7 +84,8 @@ impl Ca {
 }
 
 impl Gateway {
-    /// A gateway with the default timeouts, limits, log settings and host key algorithms, and without a host authority.
+    /// A gateway with the default timeouts, limits, log settings and host key algorithms, without a host authority and
+    /// without a directory.
     #[must_use]
     pub fn new(
         secrets: impl Into<SecretRing>,
@@ -97,6 +108,7 @@ impl Gateway {
             limits: Limits::default(),
             rekey: RekeyPolicy::default(),
             client_algorithms: Algorithms::default(),
+            directory: None,
         }
     }
 }

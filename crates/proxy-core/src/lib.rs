@@ -19,7 +19,7 @@ pub use event::{
     AccessEvent, ApprovalRefusal, ChannelEvent, EndReason, EventKind, Exit, Refusal, SessionId,
     Subject,
 };
-pub use gateway::{Ca, ConnectionInfo, Gateway, Now, Target, Timeouts};
+pub use gateway::{Ca, ConnectionInfo, Directory, Gateway, Now, Target, Timeouts};
 pub use io::{ConnectFailure, Input, Output, SigningRequest};
 pub use leg::{Leg, PerLeg};
 pub use limits::{LimitError, Limits};

@@ -20,6 +20,10 @@ pub const MAX_UNHEARD: usize = 64;
 /// Requests for proofs of host keys that a client may make: OpenSSH makes one. Each costs up to
 /// [`ssh_transport::hostkeys::MAX_HOST_KEYS`] signatures.
 pub const MAX_PROOF_REQUESTS: usize = 4;
+/// Sessions inside others that one connection may have at a time, at all depths: a few jumps, or a few connections behind one jump.
+pub const MAX_INNER_SESSIONS: usize = 8;
+/// How many sessions a session may be inside of. Each one seals all bytes once more.
+pub const MAX_INNER_DEPTH: usize = 8;
 /// Refusals told as events one by one; the log has them all.
 pub const MAX_REFUSAL_EVENTS: usize = 64;
 
@@ -40,6 +44,10 @@ pub struct Limits {
     pub unheard: usize,
     /// [`MAX_PROOF_REQUESTS`].
     pub proof_requests: usize,
+    /// [`MAX_INNER_SESSIONS`].
+    pub inner_sessions: usize,
+    /// [`MAX_INNER_DEPTH`].
+    pub inner_depth: usize,
     /// [`MAX_REFUSAL_EVENTS`].
     pub refusal_events: usize,
     /// [`ssh_transport::Limits::max_auth_attempts`] of a client: 20.
@@ -72,6 +80,8 @@ impl Default for Limits {
             listeners: MAX_LISTENERS,
             unheard: MAX_UNHEARD,
             proof_requests: MAX_PROOF_REQUESTS,
+            inner_sessions: MAX_INNER_SESSIONS,
+            inner_depth: MAX_INNER_DEPTH,
             refusal_events: MAX_REFUSAL_EVENTS,
             auth_attempts: transport.max_auth_attempts as usize,
             packets_before_auth: transport.max_packets_before_auth as usize,
@@ -81,7 +91,7 @@ impl Default for Limits {
 
 impl Limits {
     /// Every setting by its name, with the values that work: for who reads them from a file.
-    pub fn settings(&mut self) -> [(&'static str, &mut usize, RangeInclusive<usize>); 9] {
+    pub fn settings(&mut self) -> [(&'static str, &mut usize, RangeInclusive<usize>); 11] {
         const KIB: usize = 1024;
         [
             // Less than a few packets would make every peer wait for every packet.
@@ -96,6 +106,9 @@ impl Limits {
             ("listeners", &mut self.listeners, 0..=1024),
             ("unheard", &mut self.unheard, 0..=1024),
             ("proof_requests", &mut self.proof_requests, 0..=64),
+            ("inner_sessions", &mut self.inner_sessions, 0..=1024),
+            // Sessions are moved on one from within another.
+            ("inner_depth", &mut self.inner_depth, 0..=16),
             ("refusal_events", &mut self.refusal_events, 0..=65_536),
             // `none` is one.
             ("auth_attempts", &mut self.auth_attempts, 1..=1000),

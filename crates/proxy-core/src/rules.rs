@@ -9,6 +9,7 @@ use policy::{Feature, Features, PolicySet, Revocations};
 pub const ENFORCED: Features = Features::NONE
     .with(Feature::Commands)
     .with(Feature::LocalForward)
+    .with(Feature::Jump)
     .with(Feature::RemoteForward)
     .with(Feature::StreamLocal)
     .with(Feature::AgentForwarding)

@@ -28,6 +28,7 @@ mod ending;
 mod host_certificate;
 mod host_key;
 mod identity;
+mod inner;
 mod login;
 mod recorder;
 mod seeds;
@@ -51,12 +52,14 @@ use ssh_transport::{
 
 use self::buffer::ReceiveBuffer;
 use self::identity::Identity;
+use self::inner::{Inners, Lineage};
 use self::recorder::Recorder;
 use self::seeds::{LaterSeeds, Seeds};
 use self::stage::{Denied, Stage};
 use self::standing::Recheck;
 pub use self::step_up::MAX_REASON_BYTES;
 use crate::event::{EventKind, Subject, millis};
+use crate::relay::Relay;
 use crate::{
     AccessEvent, ConnectionInfo, Gateway, Input, Leg, Limits, Now, Output, PerLeg, Refusal, Rules,
     SessionId,
@@ -90,6 +93,7 @@ pub struct Session {
     subject: Arc<Subject>,
     user: Option<Arc<str>>,
     seeds: LaterSeeds,
+    inner: Inners,
     stage: Stage,
     client: Server,
     target: Option<Client>,
@@ -145,14 +149,36 @@ enum Held {
     Banner(String),
 }
 
+impl Held {
+    /// How much of it is the relay's own, for this leg.
+    fn bytes_for(&self, leg: Leg) -> usize {
+        match self {
+            Self::Own { to, payload } if *to == leg => payload.len(),
+            _ => 0,
+        }
+    }
+}
+
 impl Session {
     /// A session for a connection that was just accepted, under `rules` until it is told of others. `seed` must be fresh and secret.
     #[must_use]
     pub fn new(
         gateway: Arc<Gateway>,
         rules: Arc<Rules>,
+        info: ConnectionInfo,
+        seed: &[u8; 32],
+        now: Now,
+    ) -> Self {
+        Self::begin((gateway, rules), info, seed, Lineage::root(), None, now)
+    }
+
+    /// Another session may be around it, and it may be `refused` already.
+    fn begin(
+        (gateway, rules): (Arc<Gateway>, Arc<Rules>),
         mut info: ConnectionInfo,
         seed: &[u8; 32],
+        lineage: Lineage,
+        refused: Option<Denied>,
         now: Now,
     ) -> Self {
         info.network
@@ -167,6 +193,7 @@ impl Session {
             target: info.target.facts.id.clone(),
             hostname: info.target.facts.hostname.clone(),
             port: info.target.facts.port,
+            parent: lineage.parent.map(|parent| parent.session),
         });
         let limits = gateway.limits.within_bounds();
         let config = ServerConfig {
@@ -203,6 +230,7 @@ impl Session {
             host_certificate_nonce: seeds.host_certificate_nonce,
             identity: None,
             seeds: seeds.later,
+            inner: Inners::new(lineage, seeds.inner),
             log_deadline: None,
             tried_other_methods: false,
             recorder: None,
@@ -211,7 +239,10 @@ impl Session {
             outputs: VecDeque::new(),
             refusal_events: 0,
         };
-        session.decide_target(now);
+        match refused {
+            Some(denied) => session.refuse_target(denied, now),
+            None => session.decide_target(now),
+        }
         session.collect_output();
         session
     }
@@ -228,15 +259,18 @@ impl Session {
         matches!(self.stage, Stage::Over)
     }
 
-    /// True while a page of the log holds everything up: it was given out, and neither answered nor given up.
+    /// True while a page of this session's log, or of one inside it, holds everything up: it was given out, and neither answered nor
+    /// given up.
     #[must_use]
-    pub const fn awaits_log(&self) -> bool {
-        self.unanswered_logs > 0
+    pub fn awaits_log(&self) -> bool {
+        let own = self.unanswered_logs > 0 && !self.is_over();
+        own || self.inner.sessions().any(Self::awaits_log)
     }
 
     /// Where the next bytes of a leg's peer go; `None` while that leg is not to be read. That is the back-pressure:
     /// the peer's own TCP window fills up. Follow with [`Input::Received`].
     pub fn read_buffer(&mut self, leg: Leg) -> Option<&mut [u8]> {
+        let waits = self.awaits_log();
         let not_started = leg == Leg::Target && self.target.is_none();
         // What is queued for the other leg may wait for this peer's part of a key exchange, which must come through.
         let is_exchanging = match leg {
@@ -247,7 +281,7 @@ impl Session {
         let behind = self.backlog_bytes(leg.other()) > leeway * self.limits.backlog_bytes
             || self.backlog_bytes(leg) > self.limits.own_backlog_bytes();
         let io = &mut self.io[leg];
-        if not_started || behind || io.peer_closed || io.closed || self.unanswered_logs > 0 {
+        if waits || not_started || behind || io.peer_closed || io.closed {
             return None;
         }
         Some(io.buffer.free()).filter(|free| !free.is_empty())
@@ -281,18 +315,24 @@ impl Session {
             }
             Input::TargetConnected => self.target_connected(now),
             Input::TargetUnreachable(failure) => self.target_unreachable(failure, now),
-            Input::LogWritten(id) if id == self.id => self.log_answered(true, now),
-            Input::LogFailed(id) if id == self.id => self.log_answered(false, now),
-            Input::Signed(id, signature) if id == self.id => match &self.stage {
+            Input::LogWritten(id)
+            | Input::LogFailed(id)
+            | Input::Signed(id, _)
+            | Input::SigningFailed(id)
+                if id != self.id =>
+            {
+                // It may be of one that is not here any more.
+                if let Some(session) = self.named(id) {
+                    session.handle(input, now);
+                }
+            }
+            Input::LogWritten(_) => self.log_answered(true, now),
+            Input::LogFailed(_) => self.log_answered(false, now),
+            Input::Signed(_, signature) => match &self.stage {
                 Stage::HostCertificates { .. } => self.host_certificate_signed(signature, now),
                 _ => self.certificate_signed(signature, now),
             },
-            Input::SigningFailed(id) if id == self.id => self.signing_failed(now),
-            // Of a session that is not here any more.
-            Input::LogWritten(_)
-            | Input::LogFailed(_)
-            | Input::Signed(..)
-            | Input::SigningFailed(_) => {}
+            Input::SigningFailed(_) => self.signing_failed(now),
             Input::Approval(approval) => self.approval_answered(&approval, now),
             Input::Reevaluate(current) => self.reevaluate(*current, now),
             Input::Shutdown => self.shut_down(now),
@@ -321,9 +361,10 @@ impl Session {
             Stage::Over => return None,
             _ => None,
         };
-        if self.unanswered_logs > 0 {
+        let inner = self.poll_inner_timeout();
+        if self.awaits_log() {
             // Nothing passes before the driver's answer; but what is allowed may change meanwhile.
-            return [self.log_deadline, self.recheck_at()]
+            return [self.log_deadline, self.recheck_at(), inner]
                 .into_iter()
                 .flatten()
                 .min();
@@ -331,7 +372,8 @@ impl Session {
         let target = self.target.as_ref().and_then(Client::poll_timeout);
         let recorder = self.recorder.as_ref().and_then(Recorder::poll_timeout);
         let recheck = self.recheck_at();
-        [own, self.client.poll_timeout(), target, recorder, recheck]
+        let client = self.client.poll_timeout();
+        [own, client, target, recorder, recheck, inner]
             .into_iter()
             .flatten()
             .min()
@@ -346,7 +388,8 @@ impl Session {
             // What waited for the answer, deadlines included, waits no longer.
             self.recorder_failed(now);
         }
-        if self.unanswered_logs > 0 {
+        self.inner_timeout(now);
+        if self.awaits_log() {
             self.recheck_timeout(now);
             self.advance(now);
             return;
@@ -413,10 +456,13 @@ impl Session {
             {
                 continue;
             }
-            if self.unanswered_logs > 0 {
+            if self.awaits_log() {
                 break;
             }
             self.release(now);
+            if self.advance_inner(now) || self.finish_ending(now) {
+                continue;
+            }
             // A batch of one leg is released before the other leg's begins.
             if self.process(Leg::Target, now) || self.process(Leg::Client, now) {
                 continue;
@@ -574,6 +620,15 @@ impl Session {
             if closed && !core::mem::replace(&mut self.io[leg].closed, true) {
                 self.outputs.push_back(Output::Close(leg));
             }
+        }
+    }
+
+    /// The relay, while there is one.
+    fn relay(&mut self) -> Option<&mut Relay> {
+        match &mut self.stage {
+            Stage::End(relaying) => Some(&mut relaying.relay),
+            Stage::LogClosed(ending) => Some(&mut ending.relaying.relay),
+            _ => None,
         }
     }
 

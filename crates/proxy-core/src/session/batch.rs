@@ -8,11 +8,12 @@ use core::ops::Range;
 use session_log::Record;
 
 use super::identity::Identity;
+use super::inner::Nursery;
 use super::recorder::Recorder;
 use super::stage::{Relaying, Stage};
 use super::{Held, Session};
 use crate::event::{EventKind, Subject, millis};
-use crate::relay::{HostKeys, Outlet};
+use crate::relay::{HostKeys, InnerSessions, Outlet};
 use crate::{AccessEvent, ChannelEvent, EndReason, Leg, Now, Output};
 
 /// Most packets of one batch; a receive buffer full of the smallest ones has about this many.
@@ -129,6 +130,15 @@ impl Session {
             from,
             at: at.clone(),
             time_unix_ms: millis(now.unix),
+            nursery: Nursery {
+                inners: &mut self.inner,
+                gateway: &self.gateway,
+                rules: &self.rules,
+                info: &self.info,
+                limits: &self.limits,
+                id: self.id,
+                now,
+            },
         };
         Some((relaying, outlet, self.io[from].buffer.bytes(at.clone())))
     }
@@ -138,7 +148,7 @@ impl Session {
 pub(super) struct Batch<'a> {
     recorder: &'a mut Recorder,
     held: &'a mut VecDeque<Held>,
-    outputs: &'a mut VecDeque<Output>,
+    pub(super) outputs: &'a mut VecDeque<Output>,
     subject: &'a Arc<Subject>,
     user: Option<&'a Arc<str>>,
     refusal_events: &'a mut usize,
@@ -147,6 +157,7 @@ pub(super) struct Batch<'a> {
     from: Leg,
     at: Range<usize>,
     time_unix_ms: u64,
+    pub(super) nursery: Nursery<'a>,
 }
 
 impl Batch<'_> {
@@ -194,5 +205,9 @@ impl Outlet for Batch<'_> {
     fn host_keys(&mut self) -> Option<&mut dyn HostKeys> {
         let identity = self.identity.as_deref_mut()?;
         Some(identity)
+    }
+
+    fn inner_sessions(&mut self) -> Option<&mut dyn InnerSessions> {
+        Some(self)
     }
 }

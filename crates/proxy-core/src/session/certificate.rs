@@ -76,6 +76,7 @@ impl Session {
         let asks_for = login.grant.asks_for();
         let forwards = [
             Feature::LocalForward,
+            Feature::Jump,
             Feature::RemoteForward,
             Feature::StreamLocal,
         ];

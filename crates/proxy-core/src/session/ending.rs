@@ -69,7 +69,7 @@ impl Session {
         self.stage = Stage::Farewell { deadline };
     }
 
-    fn tell_denied(&mut self, denied: &Denied, now: Now) {
+    pub(super) fn tell_denied(&mut self, denied: &Denied, now: Now) {
         self.event(
             EventKind::AccessDenied {
                 reason: denied.reason,
@@ -79,7 +79,7 @@ impl Session {
         );
     }
 
-    fn message(&self, denied: &Denied) -> String {
+    pub(super) fn message(&self, denied: &Denied) -> String {
         format!("access denied: {} (request {})", denied.advice, self.id)
     }
 
@@ -111,6 +111,10 @@ impl Session {
         farewell: String,
         now: Now,
     ) {
+        if !matches!(self.stage, Stage::End(_)) {
+            return;
+        }
+        self.end_inner(reason, now);
         if let Some((relaying, mut outlet, _)) = self.split(Leg::Target, &(0..0), now) {
             if reason.is_loss_of_access()
                 || matches!(
@@ -129,19 +133,32 @@ impl Session {
         match core::mem::replace(&mut self.stage, Stage::Over) {
             Stage::End(relaying) => {
                 self.close_log(reason.name(), detail, now);
-                if reason.is_loss_of_access() {
-                    let at = now.mono.saturating_add(LAST_PAGES);
-                    self.log_deadline = self.log_deadline.map(|other| other.min(at));
-                }
                 let ending = Ending {
                     relaying: *relaying,
                     reason,
                     detail: detail.to_owned(),
                     farewell,
+                    log_complete: true,
+                    is_hurried: false,
                 };
                 self.stage = Stage::LogClosed(Box::new(ending));
+                if reason.is_loss_of_access() {
+                    self.hurry_last_pages(now);
+                }
             }
             other => self.stage = other,
+        }
+    }
+
+    /// Has its last pages written soon, or given up.
+    pub(super) fn hurry_last_pages(&mut self, now: Now) {
+        let at = now.mono.saturating_add(LAST_PAGES);
+        self.log_deadline = self.log_deadline.map(|other| other.min(at));
+        if let Stage::LogClosed(ending) = &mut self.stage {
+            ending.is_hurried = true;
+        }
+        for session in self.inner.sessions_mut() {
+            session.hurry_last_pages(now);
         }
     }
 
@@ -166,11 +183,10 @@ impl Session {
     /// The driver's word on the oldest page that it was given.
     pub(super) fn log_answered(&mut self, written: bool, now: Now) {
         self.unanswered_logs = self.unanswered_logs.saturating_sub(1);
-        let is_cut_off =
-            matches!(&self.stage, Stage::LogClosed(ending) if ending.reason.is_loss_of_access());
+        let is_hurried = matches!(&self.stage, Stage::LogClosed(ending) if ending.is_hurried);
         if self.unanswered_logs == 0 {
             self.log_deadline = None;
-        } else if !is_cut_off {
+        } else if !is_hurried {
             self.log_deadline = Some(now.mono.saturating_add(self.gateway.timeouts.log));
         }
         if !written {
@@ -178,7 +194,6 @@ impl Session {
         } else if self.unanswered_logs == 0 {
             match core::mem::replace(&mut self.stage, Stage::Over) {
                 Stage::LogOpened(login) => self.log_opened(login, now),
-                Stage::LogClosed(ending) => self.over(*ending, true, now),
                 other => self.stage = other,
             }
         }
@@ -204,10 +219,16 @@ impl Session {
                     reason: EndReason::RecorderFailed,
                     detail: "the log cannot be written".into(),
                     farewell: EndReason::RecorderFailed.farewell().into(),
+                    log_complete: false,
+                    is_hurried: false,
                 };
-                self.over(ending, false, now);
+                self.stage = Stage::LogClosed(Box::new(ending));
+                self.end_inner(EndReason::RecorderFailed, now);
             }
-            Stage::LogClosed(ending) => self.over(*ending, false, now),
+            Stage::LogClosed(mut ending) => {
+                ending.log_complete = false;
+                self.stage = Stage::LogClosed(ending);
+            }
             other => {
                 self.stage = other;
                 return false;
@@ -216,13 +237,27 @@ impl Session {
         true
     }
 
-    fn over(&mut self, ending: Ending, log_complete: bool, now: Now) {
-        self.release(now);
+    /// Ends for good a session whose last words are written, and those of all inside it; true if that is so.
+    pub(super) fn finish_ending(&mut self, now: Now) -> bool {
+        if !self.inner.are_over() {
+            return false;
+        }
+        let Stage::LogClosed(ending) = self.take_stage_if(|it| matches!(it, Stage::LogClosed(_)))
+        else {
+            return false;
+        };
+        self.over(*ending, now);
+        true
+    }
+
+    fn over(&mut self, ending: Ending, now: Now) {
         let Ending {
             relaying,
             reason,
             detail,
             farewell,
+            log_complete,
+            is_hurried: _,
         } = ending;
         let bytes = relaying.relay.bytes_from();
         let kind = EventKind::SessionEnd {
@@ -404,11 +439,12 @@ impl EndReason {
             Self::GrantChanged => {
                 "this session ends: what you may do on this machine has changed; connect again"
             }
+            Self::OuterEnded => "this session ends: the session around it ended",
             Self::Shutdown => "this session ends: the proxy is shutting down",
         }
     }
 
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::ClientDisconnected => "client_disconnected",
             Self::TargetDisconnected => "target_disconnected",
@@ -421,6 +457,7 @@ impl EndReason {
             Self::AccessLost => "access_lost",
             Self::Revoked => "revoked",
             Self::GrantChanged => "grant_changed",
+            Self::OuterEnded => "outer_ended",
             Self::Shutdown => "shutdown",
         }
     }

@@ -25,17 +25,16 @@ impl Session {
     /// May this identity reach this target at all?
     pub(super) fn decide_target(&mut self, now: Now) {
         if let Err(denied) = self.decide(None, now) {
-            self.event(
-                EventKind::AccessDenied {
-                    reason: denied.reason,
-                    detail: denied.detail.clone(),
-                },
-                now,
-            );
-            self.stage = Stage::ClientIdentification {
-                refused: Some(denied),
-            };
+            self.refuse_target(denied, now);
         }
+    }
+
+    /// The client is told why as soon as it can understand.
+    pub(super) fn refuse_target(&mut self, denied: Denied, now: Now) {
+        self.tell_denied(&denied, now);
+        self.stage = Stage::ClientIdentification {
+            refused: Some(denied),
+        };
     }
 
     /// The client speaks SSH: now the target is worth a connection.
@@ -258,6 +257,13 @@ impl Session {
             policy: &login.grant.policy,
         };
         recorder.record(0, &Record::SessionMeta(meta));
+        if let Some(parent) = self.inner.parent() {
+            let record = Record::ParentSession {
+                session: &parent.session.to_string(),
+                channel: parent.channel,
+            };
+            recorder.record(0, &record);
+        }
         let text = format!(
             "application `{}`, recording {}, rules `{}`",
             login.grant.application, login.grant.recording, self.rules.version

@@ -16,6 +16,7 @@ pub(super) struct Seeds {
     pub(super) client_leg: Zeroizing<[u8; 32]>,
     pub(super) session_key: Zeroizing<[u8; 32]>,
     pub(super) later: LaterSeeds,
+    pub(super) inner: SeedChain,
 }
 
 /// The seeds of what begins in the course of a session; `None` once taken.
@@ -23,6 +24,21 @@ pub(super) struct LaterSeeds {
     pub(super) target_leg: Option<Zeroizing<[u8; 32]>>,
     pub(super) target_leg_again: Option<Zeroizing<[u8; 32]>>,
     pub(super) log: Option<Zeroizing<[u8; 32]>>,
+}
+
+/// A seed for each session inside this one. What is left after one was taken does not give it again.
+pub(super) struct SeedChain(Zeroizing<[u8; 32]>);
+
+impl SeedChain {
+    pub(super) fn next(&mut self) -> Zeroizing<[u8; 32]> {
+        let salt = Some(b"portreeve inner session v1".as_slice());
+        let (mut prk, root) = Hkdf::<Sha256>::extract(salt, self.0.as_slice());
+        prk.as_mut_slice().zeroize();
+        let mut seed = Zeroizing::new([0; 32]);
+        fill(&root, "seed", seed.as_mut());
+        fill(&root, "chain", self.0.as_mut());
+        seed
+    }
 }
 
 impl Seeds {
@@ -53,6 +69,7 @@ impl Seeds {
                 target_leg_again: Some(secret("target leg again")),
                 log: Some(secret("log")),
             },
+            inner: SeedChain(secret("inner sessions")),
         }
     }
 }
@@ -60,4 +77,22 @@ impl Seeds {
 fn fill(root: &Hkdf<Sha256>, label: &str, out: &mut [u8]) {
     let filled = root.expand(label.as_bytes(), out);
     debug_assert!(filled.is_ok(), "HKDF gives up to 8160 bytes");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_seed_of_a_chain_is_another_and_equal_chains_give_equal_ones() {
+        let chain = || Seeds::new(&[7; 32]).inner;
+        let (mut one, mut two) = (chain(), chain());
+        let mut seen = alloc::vec::Vec::new();
+        for _ in 0..100 {
+            let seed = one.next();
+            assert_eq!(seed, two.next());
+            assert!(!seen.contains(&seed) && *seed != *one.0);
+            seen.push(seed);
+        }
+    }
 }

@@ -90,6 +90,10 @@ pub(super) struct Ending {
     pub(super) detail: String,
     /// What the person reads.
     pub(super) farewell: String,
+    /// The log got its last page, or will have.
+    pub(super) log_complete: bool,
+    /// Its last pages have [`LAST_PAGES`](super::LAST_PAGES), and no more with each that is written.
+    pub(super) is_hurried: bool,
 }
 
 /// Why a connection goes no further.

@@ -4,6 +4,7 @@
 //! Every stage up to the end holds to the newest rules that it was given: who is on the way in is refused, and who is in leaves
 //! with a message. What passes afterwards was decided before.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -15,7 +16,7 @@ use super::Session;
 use super::stage::{Denied, Stage};
 use crate::event::EventKind;
 use crate::rules::ENFORCED;
-use crate::{Current, EndReason, Now, Output, Refusal};
+use crate::{Current, EndReason, Input, Now, Output, Refusal};
 
 /// For the driver to answer [`Output::Reevaluate`]; after that a session decides with what it has. Its facts are at hand: 1 s.
 const ANSWER: Duration = Duration::from_secs(1);
@@ -100,6 +101,10 @@ impl Session {
 
     /// New rules, or fresh facts.
     pub(super) fn reevaluate(&mut self, current: Current, now: Now) {
+        // Those inside first: what ends of its own ends for its own reason.
+        for session in self.inner.sessions_mut() {
+            session.handle(Input::Reevaluate(Box::new(current.clone())), now);
+        }
         self.rules = current.rules;
         self.info.identity = current.identity;
         self.info.device = current.device;
@@ -130,6 +135,14 @@ impl Session {
                 at: Some(now.mono.saturating_add(ANSWER)),
                 is_asked: true,
             };
+            self.ask_to_reevaluate();
+        }
+    }
+
+    /// Once for this session and all inside it.
+    pub(super) fn ask_to_reevaluate(&mut self) {
+        let is_asked = |output: &Output| matches!(output, Output::Reevaluate);
+        if !self.outputs.iter().any(is_asked) {
             self.outputs.push_back(Output::Reevaluate);
         }
     }

@@ -1,0 +1,434 @@
+//! Sessions inside this one: each is a [`Session`] like any other, whose two connections are the two ends of one channel.
+//!
+//! ```text
+//!   client ══ channel ══╗                                ╔══ channel ══ target
+//!                       ║ waiting   ┌─────────┐  waiting ║
+//!                       ╟──────────>│ Session │<─────────╢
+//!                       ║<──────────│         │─────────>╢
+//!                         queue     └─────────┘  queue
+//! ```
+//!
+//! All sessions of a tree share one order. While a page of any of their logs is unanswered, nothing is read and nothing is released in the
+//! whole tree; and what a session inside says goes out only after all that waited here was released, the confirmation of its channel
+//! included.
+
+mod births;
+
+pub(super) use self::births::Nursery;
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::format;
+use alloc::sync::Arc;
+use core::ops::Bound;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use core::time::Duration;
+
+use bytes::{Buf as _, Bytes, BytesMut};
+
+use super::seeds::SeedChain;
+use super::stage::{Denied, Stage};
+use super::{Held, Session};
+use crate::{EndReason, Input, Leg, Now, Output, PerLeg, Refusal, SessionId};
+
+/// Where a session comes from.
+pub(super) struct Lineage {
+    pub(super) parent: Option<Parent>,
+    /// How many sessions it is inside of.
+    depth: usize,
+    /// Of the whole tree.
+    places: Places,
+}
+
+/// The channel that a session is inside of.
+#[derive(Clone, Copy)]
+pub(super) struct Parent {
+    pub(super) session: SessionId,
+    /// Its number in that session's log.
+    pub(super) channel: u32,
+}
+
+impl Lineage {
+    /// Of a connection's own session.
+    pub(super) fn root() -> Self {
+        Self {
+            parent: None,
+            depth: 0,
+            places: Places::default(),
+        }
+    }
+}
+
+/// How many sessions there are inside others, in one tree.
+#[derive(Clone, Default)]
+struct Places(Arc<AtomicUsize>);
+
+/// One of them; it is free again when this is dropped.
+struct Place(Places);
+
+impl Places {
+    fn take(&self, limit: usize) -> Option<Place> {
+        // A tree is worked on by one thread at a time.
+        let taken = self.0.load(Ordering::Relaxed);
+        (taken < limit).then(|| {
+            self.0.store(taken.saturating_add(1), Ordering::Relaxed);
+            Place(self.clone())
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The sessions inside one session, by the number of their channel in its log.
+pub(super) struct Inners {
+    lineage: Lineage,
+    seeds: SeedChain,
+    open: BTreeMap<u32, Inner>,
+}
+
+/// One of them.
+struct Inner {
+    session: Box<Session>,
+    /// The target has confirmed the channel.
+    is_connected: bool,
+    from: PerLeg<Inbound>,
+    to: PerLeg<Outbound>,
+    _place: Place,
+}
+
+/// What comes from a leg's peer.
+#[derive(Default)]
+struct Inbound {
+    /// What the session has no room for: at most the channel's window.
+    waiting: BytesMut,
+    /// Taken by the session, and not told to the channel's windows yet.
+    consumed_bytes: usize,
+    /// The session has to look at what it took.
+    is_news: bool,
+    /// The peer says nothing more…
+    has_ended: bool,
+    /// …and the session knows.
+    is_told: bool,
+}
+
+/// What goes to a leg's peer.
+#[derive(Default)]
+struct Outbound {
+    queue: VecDeque<Bytes>,
+    /// So many of the first bytes are there already.
+    skip_bytes: usize,
+    /// The session says nothing more.
+    has_ended: bool,
+    /// The channel was closed.
+    is_closed: bool,
+}
+
+impl Inner {
+    fn new(session: Session, place: Place) -> Self {
+        Self {
+            session: Box::new(session),
+            is_connected: false,
+            from: PerLeg::default(),
+            to: PerLeg::default(),
+            _place: place,
+        }
+    }
+
+    fn received(&mut self, from: Leg, bytes: &[u8]) {
+        if self.session.is_over() {
+            return;
+        }
+        let inbound = &mut self.from[from];
+        let taken = if inbound.waiting.is_empty() {
+            self.session.take_in(from, bytes)
+        } else {
+            0
+        };
+        inbound.consumed_bytes = inbound.consumed_bytes.saturating_add(taken);
+        inbound.is_news |= taken > 0;
+        let rest = bytes.get(taken..).unwrap_or_default();
+        inbound.waiting.extend_from_slice(rest);
+    }
+
+    /// Has the session look at what came; true if there was anything.
+    fn hand_in(&mut self, now: Now) -> bool {
+        let mut any = false;
+        for leg in [Leg::Target, Leg::Client] {
+            let inbound = &mut self.from[leg];
+            if self.session.is_over() {
+                inbound.waiting = BytesMut::new();
+            }
+            let taken = self.session.take_in(leg, &inbound.waiting);
+            inbound.waiting.advance(taken);
+            if inbound.waiting.is_empty() && taken > 0 {
+                inbound.waiting = BytesMut::new();
+            }
+            inbound.consumed_bytes = inbound.consumed_bytes.saturating_add(taken);
+            if core::mem::take(&mut inbound.is_news) || taken > 0 {
+                self.session.handle(Input::Received(leg, 0), now);
+                any = true;
+            }
+            let inbound = &mut self.from[leg];
+            if inbound.has_ended && inbound.waiting.is_empty() && !inbound.is_told {
+                inbound.is_told = true;
+                self.session.handle(Input::Closed(leg), now);
+                any = true;
+            }
+        }
+        any
+    }
+
+    fn queue(&mut self, to: Leg, mut bytes: Bytes) {
+        let outbound = &mut self.to[to];
+        let skipped = outbound.skip_bytes.min(bytes.len());
+        outbound.skip_bytes = outbound.skip_bytes.saturating_sub(skipped);
+        bytes.advance(skipped);
+        if !bytes.is_empty() {
+            outbound.queue.push_back(bytes);
+        }
+    }
+
+    /// Nothing more will come of it.
+    fn is_done(&self) -> bool {
+        let legs = [&self.to.client, &self.to.target];
+        self.session.is_over() && legs.iter().all(|it| it.is_closed)
+    }
+}
+
+impl Inners {
+    pub(super) fn new(lineage: Lineage, seeds: SeedChain) -> Self {
+        Self {
+            lineage,
+            seeds,
+            open: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn parent(&self) -> Option<Parent> {
+        self.lineage.parent
+    }
+
+    pub(super) fn sessions(&self) -> impl Iterator<Item = &Session> {
+        self.open.values().map(|inner| &*inner.session)
+    }
+
+    pub(super) fn sessions_mut(&mut self) -> impl Iterator<Item = &mut Session> {
+        self.open.values_mut().map(|inner| &mut *inner.session)
+    }
+
+    /// None of them has anything left to say or to write.
+    pub(super) fn are_over(&self) -> bool {
+        self.sessions()
+            .all(|session| session.is_over() && session.outputs.is_empty())
+    }
+
+    fn after(&self, channel: Option<u32>) -> Option<u32> {
+        let from = channel.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rest = self.open.range((from, Bound::Unbounded));
+        rest.next().map(|(channel, _)| *channel)
+    }
+}
+
+impl Session {
+    /// The session of this name: this one or one inside it.
+    pub(super) fn named(&mut self, id: SessionId) -> Option<&mut Self> {
+        if self.id == id {
+            return Some(self);
+        }
+        self.inner
+            .sessions_mut()
+            .find_map(|session| session.named(id))
+    }
+
+    /// Takes bytes of a leg's peer in without looking at them yet; returns how many.
+    fn take_in(&mut self, leg: Leg, bytes: &[u8]) -> usize {
+        let mut rest = bytes;
+        while !rest.is_empty()
+            && let Some(free) = self.read_buffer(leg)
+        {
+            let len = free.len().min(rest.len());
+            let (Some(free), Some((now, later))) =
+                (free.get_mut(..len), rest.split_at_checked(len))
+            else {
+                break;
+            };
+            free.copy_from_slice(now);
+            self.io[leg].buffer.received(len);
+            rest = later;
+        }
+        bytes.len().saturating_sub(rest.len())
+    }
+
+    /// Moves on every session inside this one, as far as the logs allow; true when anything happened.
+    pub(super) fn advance_inner(&mut self, now: Now) -> bool {
+        let (mut any, mut at) = (false, None);
+        while let Some(channel) = self.inner.after(at) {
+            at = Some(channel);
+            // Apart for as long as it works with the rest of this session.
+            let Some(mut inner) = self.inner.open.remove(&channel) else {
+                break;
+            };
+            any |= inner.is_connected && inner.hand_in(now);
+            any |= self.collect_from(&mut inner, now);
+            let waits = inner.session.awaits_log();
+            if inner.is_connected && !waits {
+                any |= self.deliver(channel, &mut inner, now);
+            }
+            if !inner.is_done() || !inner.session.outputs.is_empty() {
+                self.inner.open.insert(channel, inner);
+            }
+            if waits {
+                break;
+            }
+        }
+        any
+    }
+
+    /// What a session inside asks for, up to a page of its log.
+    fn collect_from(&mut self, inner: &mut Inner, now: Now) -> bool {
+        let mut any = false;
+        while let Some(output) = inner.session.poll_output() {
+            any = true;
+            match output {
+                // The channel is the connection.
+                Output::ConnectTarget => inner.session.handle(Input::TargetConnected, now),
+                Output::Send(leg, bytes) => inner.queue(leg, bytes),
+                Output::Close(leg) => inner.to[leg].has_ended = true,
+                Output::Reevaluate => self.ask_to_reevaluate(),
+                Output::Log(..) => {
+                    self.outputs.push_back(output);
+                    if inner.session.awaits_log() {
+                        break;
+                    }
+                }
+                other => self.outputs.push_back(other),
+            }
+        }
+        any
+    }
+
+    /// Sends what a session inside has for its peers, as far as they and this session's connections take it.
+    fn deliver(&mut self, channel: u32, inner: &mut Inner, now: Now) -> bool {
+        let mut any = false;
+        for leg in [Leg::Client, Leg::Target] {
+            let sent = self.deliver_to(leg, channel, &mut inner.to[leg]);
+            if sent > 0 {
+                inner.session.handle(Input::Written(leg, sent), now);
+                any = true;
+            }
+            let consumed = core::mem::take(&mut inner.from[leg].consumed_bytes);
+            if consumed > 0
+                && let Some(payload) = self
+                    .relay()
+                    .and_then(|relay| relay.consumed(channel, leg, consumed))
+            {
+                self.held.push_back(Held::Own { to: leg, payload });
+                any = true;
+            }
+            any |= self.close_to(leg, channel, inner, now);
+        }
+        any
+    }
+
+    /// Returns how many bytes are done with.
+    fn deliver_to(&mut self, leg: Leg, channel: u32, outbound: &mut Outbound) -> usize {
+        let mut done = 0;
+        let held = self.held.iter().map(|held| held.bytes_for(leg));
+        let queued = held.sum::<usize>().saturating_add(self.backlog_bytes(leg));
+        let mut budget = self.limits.backlog_bytes.saturating_sub(queued);
+        let Some(relay) = self.relay() else {
+            return 0;
+        };
+        if !relay.takes_data(channel, leg) {
+            // Nobody will ever read it.
+            return outbound.queue.drain(..).map(|bytes| bytes.len()).sum();
+        }
+        let mut packets = VecDeque::new();
+        while budget > 0
+            && let Some(front) = outbound.queue.front_mut()
+            && let Some((payload, len)) = relay.packet(channel, leg, front)
+        {
+            front.advance(len);
+            if front.is_empty() {
+                outbound.queue.pop_front();
+            }
+            budget = budget.saturating_sub(payload.len());
+            packets.push_back(Held::Own { to: leg, payload });
+            done += len;
+        }
+        self.held.append(&mut packets);
+        done
+    }
+
+    /// Closes the channel to a leg's peer once the session inside has no more to say to it.
+    fn close_to(&mut self, leg: Leg, channel: u32, inner: &mut Inner, now: Now) -> bool {
+        let outbound = &mut inner.to[leg];
+        let has_ended = outbound.has_ended || inner.session.is_over();
+        if !has_ended || !outbound.queue.is_empty() || outbound.is_closed {
+            return false;
+        }
+        outbound.is_closed = true;
+        if let Some((relaying, mut outlet, _)) = self.split(leg, &(0..0), now) {
+            relaying.relay.close_to(channel, leg, &mut outlet);
+        }
+        true
+    }
+
+    /// Deadlines of the sessions inside.
+    pub(super) fn inner_timeout(&mut self, now: Now) {
+        for session in self.inner.sessions_mut() {
+            if session.poll_timeout().is_some_and(|at| at <= now.mono) {
+                session.handle_timeout(now);
+            }
+        }
+    }
+
+    /// This session ends for `reason`: those inside end first.
+    pub(super) fn end_inner(&mut self, reason: EndReason, now: Now) {
+        for session in self.inner.sessions_mut() {
+            session.outer_ends(reason, now);
+        }
+        if !self.awaits_log() {
+            let mut at = None;
+            while let Some(channel) = self.inner.after(at) {
+                at = Some(channel);
+                if let Some(mut inner) = self.inner.open.remove(&channel) {
+                    self.collect_from(&mut inner, now);
+                    self.inner.open.insert(channel, inner);
+                }
+            }
+        }
+    }
+
+    fn outer_ends(&mut self, outer: EndReason, now: Now) {
+        let detail = format!("the session around it ended: {}", outer.name());
+        if outer == EndReason::Shutdown {
+            self.shut_down(now);
+        } else if matches!(self.stage, Stage::End(_)) {
+            self.end(EndReason::OuterEnded, &detail, now);
+        } else {
+            let advice = "the session around this one ended; connect again".into();
+            self.refuse(
+                Denied {
+                    reason: Refusal::OuterEnded,
+                    detail,
+                    advice,
+                },
+                now,
+            );
+        }
+        if outer.is_loss_of_access() {
+            self.hurry_last_pages(now);
+        }
+        self.advance(now);
+    }
+
+    /// The earliest deadline of the sessions inside.
+    pub(super) fn poll_inner_timeout(&self) -> Option<Duration> {
+        self.inner.sessions().filter_map(Self::poll_timeout).min()
+    }
+}
