@@ -168,6 +168,7 @@ pub(super) fn look_into(
     let awaited = SSH.get(passed[from]..).unwrap_or_default();
     let len = awaited.len().min(data.len());
     if awaited.get(..len) != data.get(..len) {
+        inside.windows.sent(from.other(), data.len());
         pass_on(channel, out);
         return Next::Pass;
     }
@@ -181,6 +182,7 @@ pub(super) fn look_into(
         .inner_sessions()
         .and_then(|sessions| sessions.found(number, host, port, passed));
     let Some(name) = name else {
+        inside.windows.sent(from.other(), data.len());
         pass_on(channel, out);
         return Next::Pass;
     };

@@ -96,7 +96,8 @@ impl Relay {
         out: &mut impl Outlet,
     ) -> Result<(), RelayError> {
         let number = self.channels.open(from, sender, 0)?;
-        let inside = Inside::of((from, kind), connection, &self.constraints, windows);
+        let inside = Inside::of((from, kind), connection, &self.constraints, windows)
+            .filter(|it| it.is_session() || out.inner_sessions().is_some());
         let is_session = inside.as_ref().is_some_and(Inside::is_session);
         let session = is_session.then(|| ask_for_session(number, connection, out));
         if let Some(Err(why)) = session {

@@ -208,6 +208,8 @@ impl Outlet for Batch<'_> {
     }
 
     fn inner_sessions(&mut self) -> Option<&mut dyn InnerSessions> {
+        // Without a directory there is nowhere to go.
+        self.nursery.gateway.directory.as_ref()?;
         Some(self)
     }
 }
