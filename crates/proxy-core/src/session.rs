@@ -321,10 +321,7 @@ impl Session {
             | Input::SigningFailed(id)
                 if id != self.id =>
             {
-                // It may be of one that is not here any more.
-                if let Some(session) = self.named(id) {
-                    session.handle(input, now);
-                }
+                self.handle_inside(id, input, now);
             }
             Input::LogWritten(_) => self.log_answered(true, now),
             Input::LogFailed(_) => self.log_answered(false, now),
@@ -456,6 +453,7 @@ impl Session {
             {
                 continue;
             }
+            self.collect_inner(now);
             if self.awaits_log() {
                 break;
             }

@@ -234,14 +234,16 @@ impl Inners {
 }
 
 impl Session {
-    /// The session of this name: this one or one inside it.
-    pub(super) fn named(&mut self, id: SessionId) -> Option<&mut Self> {
-        if self.id == id {
-            return Some(self);
+    fn has(&self, id: SessionId) -> bool {
+        self.id == id || self.inner.sessions().any(|session| session.has(id))
+    }
+
+    /// An answer for a session inside this one, if it is still there.
+    pub(super) fn handle_inside(&mut self, id: SessionId, input: Input<'_>, now: Now) {
+        let mut sessions = self.inner.sessions_mut();
+        if let Some(session) = sessions.find(|session| session.has(id)) {
+            session.handle(input, now);
         }
-        self.inner
-            .sessions_mut()
-            .find_map(|session| session.named(id))
     }
 
     /// Takes bytes of a leg's peer in without looking at them yet; returns how many.
@@ -273,7 +275,7 @@ impl Session {
                 break;
             };
             any |= inner.is_connected && inner.hand_in(now);
-            any |= self.collect_from(&mut inner, now);
+            self.collect_from(&mut inner, now);
             let waits = inner.session.awaits_log();
             if inner.is_connected && !waits {
                 any |= self.deliver(channel, &mut inner, now);
@@ -282,33 +284,35 @@ impl Session {
                 self.inner.open.insert(channel, inner);
             }
             if waits {
-                break;
+                return true;
             }
         }
         any
     }
 
-    /// What a session inside asks for, up to a page of its log.
-    fn collect_from(&mut self, inner: &mut Inner, now: Now) -> bool {
-        let mut any = false;
+    /// What the sessions inside ask for. Their pages and events are this session's from here on; what they have for their peers waits.
+    pub(super) fn collect_inner(&mut self, now: Now) {
+        let mut at = None;
+        while let Some(channel) = self.inner.after(at) {
+            at = Some(channel);
+            if let Some(mut inner) = self.inner.open.remove(&channel) {
+                self.collect_from(&mut inner, now);
+                self.inner.open.insert(channel, inner);
+            }
+        }
+    }
+
+    fn collect_from(&mut self, inner: &mut Inner, now: Now) {
         while let Some(output) = inner.session.poll_output() {
-            any = true;
             match output {
                 // The channel is the connection.
                 Output::ConnectTarget => inner.session.handle(Input::TargetConnected, now),
                 Output::Send(leg, bytes) => inner.queue(leg, bytes),
                 Output::Close(leg) => inner.to[leg].has_ended = true,
                 Output::Reevaluate => self.ask_to_reevaluate(),
-                Output::Log(..) => {
-                    self.outputs.push_back(output);
-                    if inner.session.awaits_log() {
-                        break;
-                    }
-                }
                 other => self.outputs.push_back(other),
             }
         }
-        any
     }
 
     /// Sends what a session inside has for its peers, as far as they and this session's connections take it.
@@ -392,16 +396,7 @@ impl Session {
         for session in self.inner.sessions_mut() {
             session.outer_ends(reason, now);
         }
-        if !self.awaits_log() {
-            let mut at = None;
-            while let Some(channel) = self.inner.after(at) {
-                at = Some(channel);
-                if let Some(mut inner) = self.inner.open.remove(&channel) {
-                    self.collect_from(&mut inner, now);
-                    self.inner.open.insert(channel, inner);
-                }
-            }
-        }
+        self.collect_inner(now);
     }
 
     fn outer_ends(&mut self, outer: EndReason, now: Now) {

@@ -13,6 +13,7 @@ pub mod packets;
 mod peers;
 mod setup;
 pub mod soft_key;
+pub mod tree;
 
 pub use peers::{Person, TargetHost};
 pub use setup::Setup;

@@ -37,6 +37,20 @@ pub fn open(kind: &str, sender: u32, window: u32, data: &[u8]) -> Vec<u8> {
     packet(90, &[&string(kind.as_bytes()), &numbers, data])
 }
 
+/// With this window and longest packet.
+pub fn open_sized(kind: &str, sender: u32, (window, max): (u32, u32), data: &[u8]) -> Vec<u8> {
+    let numbers = [sender, window, max].map(u32::to_be_bytes).concat();
+    packet(90, &[&string(kind.as_bytes()), &numbers, data])
+}
+
+/// With this window and longest packet.
+pub fn confirm_sized(recipient: u32, sender: u32, (window, max): (u32, u32)) -> Vec<u8> {
+    let numbers = [recipient, sender, window, max]
+        .map(u32::to_be_bytes)
+        .concat();
+    packet(91, &[&numbers])
+}
+
 pub fn confirm(recipient: u32, sender: u32) -> Vec<u8> {
     let numbers = [recipient, sender, 2_097_152, 32_768]
         .map(u32::to_be_bytes)

@@ -8,8 +8,8 @@ use super::super::stage::{Denied, Stage};
 use super::{Inner, Inners, Lineage, Parent, Place, Session};
 use crate::relay::InnerSessions;
 use crate::{
-    ConnectFailure, ConnectionInfo, Gateway, Leg, Limits, Now, PerLeg, Refusal, Rules, SessionId,
-    Target,
+    ConnectFailure, ConnectionInfo, Gateway, Leg, Limits, Now, Output, PerLeg, Refusal, Rules,
+    SessionId, Target,
 };
 
 /// What a session makes others of, while its relay is at work.
@@ -68,9 +68,12 @@ impl InnerSessions for Batch<'_> {
         let nursery = &mut self.nursery;
         let place = nursery.place().ok_or(NO_PLACE)?;
         let target = nursery.find(host, port).map_err(|denied| denied.advice)?;
-        let mut session = nursery.begin(channel, target, None);
+        let session = nursery.begin(channel, target, None);
         if let Some(message) = session.refused_with() {
-            self.outputs.append(&mut session.outputs);
+            // There is no channel on which it could say anything.
+            let said = session.outputs.into_iter();
+            self.outputs
+                .extend(said.filter(|it| matches!(it, Output::Event(_))));
             return Err(message);
         }
         let name = session.id().to_string();

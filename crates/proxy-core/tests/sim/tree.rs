@@ -1,0 +1,650 @@
+//! A person who jumps from target to target: at every level an SSH client and an SSH server, each inside a channel of the one before.
+//!
+//! Both ends keep to the windows that they were given, and see to it that the proxy does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proxy_core::{
+    AccessEvent, Ca, ConnectionInfo, Current, Directory, EventKind, Gateway, Input, Leg, Now,
+    Output, PerLeg, Session, SessionId, Target,
+};
+use session_log::{Event, Reader, ReaderConfig, Record, SigningIdentity};
+use ssh_transport::{Client, ClientConfig};
+
+use super::{CA_SEED, Person, START_UNIX, Setup, TargetHost, packets as p, recipient, rules};
+
+/// The channel of a level that the next level is inside of, by its number at the client and at the target.
+pub const JUMP: PerLeg<u32> = PerLeg {
+    client: 50,
+    target: 60,
+};
+
+/// What level `n` is called.
+pub fn host(level: usize) -> String {
+    match level {
+        0 => "web-1".into(),
+        n => format!("inner-{n}"),
+    }
+}
+
+/// Everybody may be `deploy` on every level and jump to the next; `more` is added to every policy.
+pub fn policy(more: &str) -> String {
+    let names = ["web-1", "inner-1", "inner-2", "inner-3", "inner-4"]
+        .map(|it| format!("{{ hostname = \"{it}\" }}"));
+    let targets = names.join(", ");
+    format!(
+        "[[application]]\nname = \"lab\"\ntarget = {{ include = [{targets}] }}\n\
+         [[application.policy]]\nname = \"p\"\naction = \"allow\"\ninclude = [{{ everyone = true }}]\n\
+         usernames = [\"deploy\"]\n{more}"
+    )
+}
+
+/// As many levels as the default limit, one more, and one that the directory does not know.
+pub const JUMPS: &str = "jump = [{ host = \"inner-1\", port = 22 }, { host = \"inner-2\", port = 22 }, \
+     { host = \"inner-3\", port = 22 }, { host = \"elsewhere\", port = 22 }]\n";
+
+struct Names;
+
+impl Directory for Names {
+    fn find(&self, host: &str, port: u16) -> Option<Target> {
+        (host.starts_with("inner-") && port == 22).then(|| target(host))
+    }
+}
+
+fn target(hostname: &str) -> Target {
+    Target::new(policy::Target {
+        id: format!("id of {hostname}"),
+        hostname: hostname.into(),
+        port: 22,
+        ..Default::default()
+    })
+}
+
+/// One end of the channel that the next level is inside of.
+#[derive(Default)]
+pub struct Pipe {
+    /// Its number at the proxy's side of this end.
+    peer: Option<u32>,
+    /// What may be sent, and is to be sent.
+    pub writable: usize,
+    pub out: Vec<u8>,
+    /// What the proxy may send.
+    pub granted: usize,
+    /// What it has sent.
+    pub got: Vec<u8>,
+    /// Nothing is read at this end.
+    pub is_stalled: bool,
+    pub has_eof: bool,
+    pub is_closed: bool,
+    pub closes_too: bool,
+}
+
+/// One level.
+#[derive(Default)]
+pub struct Level {
+    pub person: Option<Person>,
+    pub target: Option<TargetHost>,
+    pub pipe: PerLeg<Pipe>,
+    /// What each end got but for what is inside its pipe.
+    pub packets: PerLeg<Vec<Vec<u8>>>,
+    pub data: PerLeg<Vec<u8>>,
+}
+
+/// The log of one session.
+pub struct Log {
+    reader: Reader,
+    pub records: Vec<String>,
+    pub recorded: PerLeg<Vec<u8>>,
+    pub bytes: Vec<u8>,
+    pages: usize,
+}
+
+pub struct Tree {
+    pub session: Session,
+    pub now: Now,
+    pub levels: Vec<Level>,
+    pub logs: BTreeMap<SessionId, Log>,
+    /// By level.
+    pub ids: Vec<SessionId>,
+    pub events: Vec<AccessEvent>,
+    /// Everything that was asked for, in order.
+    pub outputs: Vec<String>,
+    pub current: Current,
+    pub in_flight: PerLeg<Vec<u8>>,
+    pub closed: PerLeg<bool>,
+    /// The window and the longest packet that both ends of a pipe take.
+    pub window: (u32, u32),
+    /// The page of that level's log from which on nothing can be written.
+    pub log_fails: Option<(usize, usize)>,
+    /// No page gets an answer.
+    pub log_is_silent: bool,
+    unanswered: Vec<(SessionId, Vec<u8>)>,
+    pub refuses_jumps: bool,
+    /// No client begins at this level.
+    pub silent_level: Option<usize>,
+    pub stuck: Option<Leg>,
+    pub user: &'static str,
+}
+
+impl Tree {
+    pub fn new(policy: &str) -> Self {
+        Self::with(policy, |_| {})
+    }
+
+    pub fn with(policy: &str, change: impl FnOnce(&mut Gateway)) -> Self {
+        let ca = ssh_key::PrivateKey::from(ssh_key::private::Ed25519Keypair::from_seed(&CA_SEED));
+        let mut gateway = Gateway::new(
+            hostkey_derive::AccountSecret::from_bytes(&[2; 32]).unwrap(),
+            Ca::Local(sshcert::CaKey::from_private_key(ca).unwrap()),
+            vec![recipient().recipient()],
+            SigningIdentity::from_seed([5; 32]),
+        );
+        gateway.directory = Some(Arc::new(Names));
+        change(&mut gateway);
+        let ada = policy::Identity {
+            email: Some("ada@example.com".into()),
+            ..Default::default()
+        };
+        let addr = "198.51.100.7:50000".parse().unwrap();
+        let info = ConnectionInfo::new(ada, addr, target("web-1"));
+        let current = Current {
+            rules: rules("start", policy, ""),
+            identity: info.identity.clone(),
+            device: info.device.clone(),
+        };
+        let now = Now {
+            mono: Duration::ZERO,
+            unix: START_UNIX,
+        };
+        let rules = Arc::clone(&current.rules);
+        let session = Session::new(Arc::new(gateway), rules, info, &[1; 32], now);
+        let mut tree = Self {
+            session,
+            now,
+            levels: Vec::new(),
+            logs: BTreeMap::new(),
+            ids: Vec::new(),
+            events: Vec::new(),
+            outputs: Vec::new(),
+            current,
+            in_flight: PerLeg::default(),
+            closed: PerLeg::default(),
+            window: (2_097_152, 32_768),
+            log_fails: None,
+            log_is_silent: false,
+            unanswered: Vec::new(),
+            refuses_jumps: false,
+            silent_level: None,
+            stuck: None,
+            user: "deploy",
+        };
+        tree.levels.push(Level::default());
+        tree.add_person(0);
+        tree
+    }
+
+    /// Logged in at so many levels, one inside the other.
+    pub fn jumped(policy: &str, levels: usize) -> Self {
+        let mut tree = Self::new(policy);
+        tree.run();
+        for level in 1..levels {
+            tree.jump(level - 1);
+        }
+        tree.assert_in(levels);
+        tree
+    }
+
+    pub fn assert_in(&self, levels: usize) {
+        for level in 0..levels {
+            let person = self.levels[level].person.as_ref().unwrap();
+            assert!(person.is_in, "level {level}: {:?}", self.events);
+        }
+    }
+
+    fn add_person(&mut self, level: usize) {
+        let config = ClientConfig {
+            identification: "SSH-2.0-OpenSSH_9.2 test".into(),
+            ..ClientConfig::default()
+        };
+        let seed = [100 + u8::try_from(level).unwrap(); 32];
+        let ssh = Client::new(Arc::new(config), seed, self.now.mono);
+        let setup = Setup {
+            user: self.user,
+            ..Setup::default()
+        };
+        self.levels[level].person = Some(Person::new(ssh, &setup));
+    }
+
+    fn add_target(&mut self, level: usize) {
+        let setup = Setup {
+            target_key: [200 + u8::try_from(level).unwrap(); 32],
+            ..Setup::default()
+        };
+        self.levels[level].target = Some(TargetHost::new(&setup, self.now.mono));
+    }
+
+    /// The person at this level asks for a connection to the next.
+    pub fn jump(&mut self, level: usize) {
+        self.open(level, &host(level + 1), 22);
+    }
+
+    pub fn open(&mut self, level: usize, host: &str, port: u32) {
+        let data = [p::host_port(host, port), p::host_port("127.0.0.1", 50_000)].concat();
+        let open = p::open_sized("direct-tcpip", JUMP.client, self.window, &data);
+        self.levels[level].pipe.client.granted = self.window.0 as usize;
+        self.send(level, Leg::Client, &open);
+        self.run();
+    }
+
+    /// A packet of an end.
+    pub fn send(&mut self, level: usize, from: Leg, payload: &[u8]) {
+        let level = &mut self.levels[level];
+        // Who was cut off has nobody to send to.
+        let _ = match from {
+            Leg::Client => level
+                .person
+                .as_mut()
+                .map(|it| it.ssh.send_packet(payload, self.now.mono)),
+            Leg::Target => level
+                .target
+                .as_mut()
+                .map(|it| it.ssh.send_packet(payload, self.now.mono)),
+        };
+    }
+
+    /// Opens a session channel at a level: 0 of the client, 7 of the target, on which data then flows.
+    pub fn open_session(&mut self, level: usize) {
+        self.send(level, Leg::Client, &p::open("session", 0, u32::MAX, &[]));
+        self.run();
+        self.send(level, Leg::Client, &p::request(7, "shell", false, b""));
+        self.run();
+    }
+
+    /// Data on it, in packets of this many bytes.
+    pub fn send_data(&mut self, level: usize, from: Leg, bytes: &[u8], each: usize) {
+        let id = if from == Leg::Client { 7 } else { 0 };
+        for piece in bytes.chunks(each) {
+            self.send(level, from, &p::data(id, piece));
+        }
+    }
+
+    pub fn kinds(&self, level: usize) -> Vec<&EventKind> {
+        let Some(id) = self.ids.get(level) else {
+            return Vec::new();
+        };
+        let own = self.events.iter().filter(|it| it.subject.session == *id);
+        own.map(|event| &event.kind).collect()
+    }
+
+    pub fn records(&self, level: usize) -> &[String] {
+        self.ids
+            .get(level)
+            .and_then(|id| self.logs.get(id))
+            .map_or(&[], |log| &log.records)
+    }
+
+    pub fn run(&mut self) {
+        loop {
+            let mut moved = self.perform();
+            moved |= self.act();
+            for leg in [Leg::Client, Leg::Target] {
+                let bytes = &mut self.in_flight[leg];
+                if !bytes.is_empty() && !self.closed[leg] {
+                    let taken = self.session.receive(leg, bytes, self.now);
+                    bytes.drain(..taken);
+                    moved |= taken > 0;
+                }
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    /// What the ends of all levels have to do and to say.
+    fn act(&mut self) -> bool {
+        let mut moved = false;
+        let mut level = 0;
+        while level < self.levels.len() {
+            let now = self.now.mono;
+            let it = &mut self.levels[level];
+            let mut got = PerLeg::<Vec<Vec<u8>>>::default();
+            if let Some(person) = &mut it.person {
+                moved |= person.act(now);
+                person.data.clear();
+                got.client = std::mem::take(&mut person.packets);
+            }
+            if let Some(target) = &mut it.target {
+                moved |= target.act(now);
+                target.data.clear();
+                got.target = std::mem::take(&mut target.packets);
+            }
+            for leg in [Leg::Client, Leg::Target] {
+                for packet in std::mem::take(&mut got[leg]) {
+                    moved = true;
+                    self.react(level, leg, packet);
+                }
+                self.flush(level, leg);
+            }
+            level += 1;
+        }
+        // The innermost first, so that what it says gets all the way out.
+        for level in (0..self.levels.len()).rev() {
+            for leg in [Leg::Client, Leg::Target] {
+                let it = &mut self.levels[level];
+                let said = match leg {
+                    Leg::Client => it.person.as_mut().and_then(|it| it.ssh.poll_output()),
+                    Leg::Target => it.target.as_mut().and_then(|it| it.ssh.poll_output()),
+                };
+                let Some(said) = said else { continue };
+                moved = true;
+                match level.checked_sub(1) {
+                    None => self.in_flight[leg].extend_from_slice(&said),
+                    Some(outer) => {
+                        self.levels[outer].pipe[leg].out.extend_from_slice(&said);
+                        self.flush(outer, leg);
+                    }
+                }
+            }
+        }
+        moved
+    }
+
+    /// One packet that an end got.
+    fn react(&mut self, level: usize, leg: Leg, packet: Vec<u8>) {
+        let number = |at: usize| u32::from_be_bytes(packet[at..at + 4].try_into().unwrap());
+        let is_of_pipe = packet.len() >= 5 && number(1) == JUMP[leg];
+        match (leg, packet[0]) {
+            (Leg::Target, 90) if packet[5..].starts_with(b"direct-tcpip") => {
+                if self.refuses_jumps {
+                    let failure = p::open_failure(JUMP.client, 2, "no route");
+                    return self.send(level, leg, &failure);
+                }
+                let (window, max) = self.window;
+                let pipe = &mut self.levels[level].pipe.target;
+                // number, string, sender, window
+                pipe.writable = number(17 + 4) as usize;
+                pipe.peer = Some(number(17));
+                pipe.granted = window as usize;
+                let confirm = p::confirm_sized(JUMP.client, JUMP.target, (window, max));
+                self.send(level, leg, &confirm);
+                self.add_level(level + 1);
+                if self.silent_level != Some(level + 1) {
+                    self.add_target(level + 1);
+                }
+            }
+            (Leg::Target, 90) => self.send(level, leg, &p::confirm(number(12), 7)),
+            (Leg::Client, 91) if is_of_pipe => {
+                let pipe = &mut self.levels[level].pipe.client;
+                (pipe.peer, pipe.writable) = (Some(number(5)), number(9) as usize);
+                self.add_level(level + 1);
+                if self.silent_level != Some(level + 1) {
+                    self.add_person(level + 1);
+                }
+            }
+            (_, 93) if is_of_pipe => self.levels[level].pipe[leg].writable += number(5) as usize,
+            (_, 94) if is_of_pipe => self.piped(level, leg, &packet[9..]),
+            (_, 96) if is_of_pipe => self.levels[level].pipe[leg].has_eof = true,
+            (_, 97) if is_of_pipe => {
+                let pipe = &mut self.levels[level].pipe[leg];
+                if !std::mem::replace(&mut pipe.is_closed, true) && pipe.closes_too {
+                    let id = pipe.peer.unwrap();
+                    self.send(level, leg, &p::close(id));
+                }
+            }
+            (_, 94) => self.levels[level].data[leg].extend_from_slice(&packet[9..]),
+            _ => self.levels[level].packets[leg].push(packet),
+        }
+    }
+
+    fn add_level(&mut self, level: usize) {
+        while self.levels.len() <= level {
+            self.levels.push(Level::default());
+        }
+        for leg in [Leg::Client, Leg::Target] {
+            self.levels[level - 1].pipe[leg].closes_too = true;
+        }
+    }
+
+    /// Data of the next level.
+    fn piped(&mut self, level: usize, leg: Leg, data: &[u8]) {
+        let max = self.window.1 as usize;
+        let pipe = &mut self.levels[level].pipe[leg];
+        assert!(data.len() <= max, "a packet beyond its size");
+        assert!(data.len() <= pipe.granted, "data beyond the window");
+        pipe.granted -= data.len();
+        pipe.got.extend_from_slice(data);
+        self.unstall(level, leg);
+    }
+
+    /// Takes what waits at an end.
+    pub fn unstall(&mut self, level: usize, leg: Leg) {
+        let pipe = &mut self.levels[level].pipe[leg];
+        let (Some(id), false) = (pipe.peer, pipe.is_stalled) else {
+            return;
+        };
+        let got = pipe.got.len();
+        let has_end = match (leg, self.levels.get_mut(level + 1)) {
+            (Leg::Client, Some(next)) => next.person.as_mut().map(|it| &mut it.incoming),
+            (Leg::Target, Some(next)) => next.target.as_mut().map(|it| &mut it.incoming),
+            _ => None,
+        }
+        .map(|incoming| incoming.len())
+        .is_some();
+        if !has_end {
+            return;
+        }
+        let bytes = std::mem::take(&mut self.levels[level].pipe[leg].got);
+        let next = &mut self.levels[level + 1];
+        match leg {
+            Leg::Client => next.person.as_mut().unwrap().incoming.extend(bytes),
+            Leg::Target => next.target.as_mut().unwrap().incoming.extend(bytes),
+        }
+        self.levels[level].pipe[leg].granted += got;
+        let more = p::window_adjust(id, u32::try_from(got).unwrap());
+        self.send(level, leg, &more);
+    }
+
+    /// Sends what is inside a pipe, as far as its window goes.
+    pub fn flush(&mut self, level: usize, leg: Leg) {
+        loop {
+            let pipe = &mut self.levels[level].pipe[leg];
+            let len = pipe.out.len().min(pipe.writable).min(32_768);
+            let (Some(id), true) = (pipe.peer, len > 0 && !pipe.is_closed) else {
+                return;
+            };
+            pipe.writable -= len;
+            let bytes: Vec<u8> = pipe.out.drain(..len).collect();
+            self.send(level, leg, &p::data(id, &bytes));
+        }
+    }
+
+    fn perform(&mut self) -> bool {
+        let mut any = false;
+        while let Some(output) = self.session.poll_output() {
+            any = true;
+            self.outputs.push(format!("{output:?}"));
+            match output {
+                Output::Event(event) => self.note(event),
+                Output::ConnectTarget => {
+                    self.add_target(0);
+                    self.session.handle(Input::TargetConnected, self.now);
+                }
+                Output::Log(id, page) if self.log_is_silent => {
+                    self.unanswered.push((id, page.to_vec()));
+                }
+                Output::Log(id, page) => self.write_log(id, &page),
+                Output::Send(leg, bytes) => {
+                    assert!(self.unanswered.is_empty(), "a page is not written yet");
+                    let it = &mut self.levels[0];
+                    match leg {
+                        Leg::Client => it.person.as_mut().unwrap().incoming.extend(&bytes),
+                        Leg::Target => it.target.as_mut().unwrap().incoming.extend(&bytes),
+                    }
+                    if self.stuck != Some(leg) {
+                        self.session
+                            .handle(Input::Written(leg, bytes.len()), self.now);
+                    }
+                    self.act();
+                    self.check_recorded_before_released();
+                }
+                Output::Reevaluate => self.reevaluate(),
+                Output::Close(leg) => self.closed[leg] = true,
+                _ => {}
+            }
+        }
+        any
+    }
+
+    pub fn reevaluate(&mut self) {
+        let current = Box::new(self.current.clone());
+        self.session.handle(Input::Reevaluate(current), self.now);
+    }
+
+    fn note(&mut self, event: AccessEvent) {
+        let id = event.subject.session;
+        let ended = |it: &AccessEvent| it.subject.session == id && it.kind.is_last();
+        assert!(!self.events.iter().any(ended), "{event:?} after the last");
+        if !self.ids.contains(&id) {
+            self.ids.push(id);
+        }
+        self.events.push(event);
+    }
+
+    pub fn answer_log(&mut self) {
+        self.log_is_silent = false;
+        for (id, page) in std::mem::take(&mut self.unanswered) {
+            self.write_log(id, &page);
+        }
+        self.run();
+    }
+
+    fn write_log(&mut self, id: SessionId, page: &[u8]) {
+        let level = self.ids.iter().position(|it| *it == id).unwrap();
+        let log = self.logs.entry(id).or_insert_with(|| Log {
+            reader: Reader::new(ReaderConfig {
+                identities: vec![recipient()],
+                ..ReaderConfig::default()
+            }),
+            records: Vec::new(),
+            recorded: PerLeg::default(),
+            bytes: Vec::new(),
+            pages: 0,
+        });
+        let fails = self
+            .log_fails
+            .is_some_and(|(at, page)| at == level && page <= log.pages);
+        log.pages += 1;
+        if fails {
+            return self.session.handle(Input::LogFailed(id), self.now);
+        }
+        log.bytes.extend_from_slice(page);
+        log.reader.push(page);
+        while let Some(event) = log.reader.poll() {
+            if let Event::Record(view) = event {
+                match view.record {
+                    Record::Input(data) => log.recorded.client.extend_from_slice(data),
+                    Record::Output(data) => log.recorded.target.extend_from_slice(data),
+                    _ => {}
+                }
+                log.records
+                    .push(format!("{} {:?}", view.channel, view.record));
+            }
+        }
+        self.session.handle(Input::LogWritten(id), self.now);
+    }
+
+    /// I2, at every single output and every level: what a peer has got is in the log that was written before.
+    fn check_recorded_before_released(&mut self) {
+        for (level, it) in self.levels.iter().enumerate() {
+            for leg in [Leg::Client, Leg::Target] {
+                let got = &it.data[leg.other()];
+                let log = self.ids.get(level).and_then(|id| self.logs.get(id));
+                let recorded = log.map_or(&[][..], |log| &log.recorded[leg]);
+                assert!(
+                    recorded.get(..got.len()) == Some(got),
+                    "level {level}: data of the {leg:?} passed before it was recorded"
+                );
+            }
+        }
+    }
+
+    /// Bytes of an end that no SSH machine makes.
+    pub fn pipe(&mut self, level: usize, leg: Leg, bytes: &[u8]) {
+        self.levels[level].pipe[leg].out.extend_from_slice(bytes);
+        self.flush(level, leg);
+    }
+
+    /// The ends have acted, and the session has got a part of it.
+    pub fn act_once(&mut self) {
+        self.act();
+        for leg in [Leg::Client, Leg::Target] {
+            let bytes = &mut self.in_flight[leg];
+            let len = bytes.len().min(100_000);
+            let taken = self.session.receive(leg, &bytes[..len], self.now);
+            bytes.drain(..taken);
+        }
+        self.perform();
+    }
+
+    /// How many pages the log of a level has.
+    pub fn pages(&self, level: usize) -> usize {
+        let log = self.ids.get(level).and_then(|id| self.logs.get(id));
+        log.map_or(0, |log| log.pages)
+    }
+
+    /// The disk never tells of what it was given.
+    pub fn forget_unanswered(&mut self) {
+        self.unanswered.clear();
+    }
+
+    /// Lets time pass, with every deadline on the way.
+    pub fn pass(&mut self, time: Duration) {
+        let until = self.now.mono + time;
+        loop {
+            self.run();
+            let next = self.session.poll_timeout().unwrap_or(Duration::MAX);
+            let next = next.max(self.now.mono);
+            if next > until {
+                break;
+            }
+            self.set_mono(next);
+            self.session.handle_timeout(self.now);
+            if self.session.poll_timeout() == Some(next) {
+                self.set_mono(next + Duration::from_nanos(1));
+            }
+        }
+        self.set_mono(until);
+        self.run();
+    }
+
+    fn set_mono(&mut self, mono: Duration) {
+        self.now.unix += mono.saturating_sub(self.now.mono);
+        self.now.mono = mono;
+    }
+
+    pub fn peer_closes(&mut self, leg: Leg) {
+        self.session.handle(Input::Closed(leg), self.now);
+        self.run();
+    }
+
+    pub fn finish(&mut self) {
+        for leg in [Leg::Client, Leg::Target] {
+            self.peer_closes(leg);
+        }
+        self.pass(Duration::from_secs(300));
+        assert!(self.session.is_over());
+        for id in &self.ids {
+            let own = self.events.iter().filter(|it| it.subject.session == *id);
+            let (mut begun, mut ended) = (0, 0);
+            for event in own {
+                begun += usize::from(matches!(event.kind, EventKind::SessionStart { .. }));
+                ended += usize::from(event.kind.is_last());
+            }
+            assert_eq!(ended, 1, "{:?}", self.events);
+            assert!(begun <= 1);
+        }
+    }
+}
