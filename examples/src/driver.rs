@@ -117,7 +117,7 @@ pub async fn run(
         logs: Logs::new(&deps.logs),
         asking: Asking::new(&deps.approvals),
         stopping: false,
-        has_begun: false,
+        holds_rules: false,
         is_cut_off: false,
     };
     driver.act(|driver| driver.feed(&accepted.leftover));
@@ -259,8 +259,8 @@ struct Driver<'a> {
     logs: Logs,
     asking: Asking,
     stopping: bool,
-    /// The client was let in.
-    has_begun: bool,
+    /// Somebody may be let in by what is being done.
+    holds_rules: bool,
     /// The session ended because it was not allowed any more.
     is_cut_off: bool,
 }
@@ -302,7 +302,8 @@ impl Driver<'_> {
     /// no older ones.
     fn act(&mut self, what: impl FnOnce(&mut Self)) {
         let deps = self.deps;
-        let _held = (!self.has_begun).then(|| deps.in_force.hold());
+        self.holds_rules = self.session.is_admitting();
+        let _held = self.holds_rules.then(|| deps.in_force.hold());
         let rules = deps.in_force.now();
         if !Arc::ptr_eq(&rules, &self.rules) {
             self.rules = rules;
@@ -461,11 +462,11 @@ impl Driver<'_> {
             Output::Reevaluate => self.reevaluate(),
             Output::ConnectTarget => self.connecting = Some(Box::pin(connect(self.route.clone()))),
             Output::Log(session, page) => {
-                let written = if self.has_begun {
-                    self.logs.write(session, page)
-                } else {
-                    // The rules are held, and nobody waits for a disk while they are.
+                let written = if self.holds_rules {
+                    // Nobody waits for a disk while they are held.
                     self.logs.write_aside(session, page)
+                } else {
+                    self.logs.write(session, page)
                 };
                 if let Some(written) = written {
                     self.log_answered(session, &written);
@@ -494,10 +495,7 @@ impl Driver<'_> {
         let session = event.subject.session;
         let is_own = session == self.session.id();
         match &event.kind {
-            EventKind::SessionStart { .. } if is_own => {
-                self.has_begun = true;
-                self.place.let_in();
-            }
+            EventKind::SessionStart { .. } if is_own => self.place.let_in(),
             EventKind::SessionEnd { reason, .. } if is_own => {
                 self.is_cut_off = reason.is_loss_of_access();
             }

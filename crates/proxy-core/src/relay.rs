@@ -210,10 +210,10 @@ impl Relay {
             Message::WindowAdjust { recipient, bytes } => {
                 // A window given for a channel that just closed here crosses the close on the wire.
                 let channel = self.channels.addressed(from, recipient)?;
-                match &mut channel.inside {
-                    Some(inside) => inside.windows.adjusted(from, bytes),
-                    None if agent::adjusted(channel, from, bytes, out) => {}
-                    None => out.pass(),
+                if let Some(inside) = &mut channel.inside {
+                    inside.windows.adjusted(from, bytes);
+                } else if !agent::adjusted(channel, from, bytes, out) {
+                    out.pass();
                 }
                 Ok(())
             }

@@ -259,6 +259,23 @@ impl Session {
         matches!(self.stage, Stage::Over)
     }
 
+    /// True while this session, or one inside it, has neither begun nor been refused: what happens next may let somebody in.
+    #[must_use]
+    pub fn is_admitting(&self) -> bool {
+        let own = matches!(
+            self.stage,
+            Stage::ClientIdentification { refused: None }
+                | Stage::TargetConnection { .. }
+                | Stage::TargetHostKey { .. }
+                | Stage::HostCertificates { .. }
+                | Stage::ClientLogin
+                | Stage::LogOpened(_)
+                | Stage::Certificate { .. }
+                | Stage::TargetLogin { .. }
+        );
+        own || self.inner.sessions().any(Self::is_admitting)
+    }
+
     /// True while a page of this session's log, or of one inside it, holds everything up: it was given out, and neither answered nor
     /// given up.
     #[must_use]

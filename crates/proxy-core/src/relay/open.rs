@@ -121,7 +121,9 @@ impl Relay {
             out.send(from.other(), agent.open_packet(payload, kind));
             Carried::to_agent(kind, agent)
         } else {
-            let told = inside.as_ref().map(|it| it.windows.window_for(from.other()));
+            let told = inside
+                .as_ref()
+                .map(|it| it.windows.window_for(from.other()));
             match told.filter(|told| *told != windows.0) {
                 Some(told) => out.send(from.other(), own::with_window(payload, kind, told)),
                 None => out.pass(),
