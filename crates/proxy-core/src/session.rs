@@ -262,16 +262,13 @@ impl Session {
     /// True while this session, or one inside it, has neither begun nor been refused: what happens next may let somebody in.
     #[must_use]
     pub fn is_admitting(&self) -> bool {
-        let own = matches!(
+        let own = !matches!(
             self.stage,
-            Stage::ClientIdentification { refused: None }
-                | Stage::TargetConnection { .. }
-                | Stage::TargetHostKey { .. }
-                | Stage::HostCertificates { .. }
-                | Stage::ClientLogin
-                | Stage::LogOpened(_)
-                | Stage::Certificate { .. }
-                | Stage::TargetLogin { .. }
+            Stage::ClientIdentification { refused: Some(_) }
+                | Stage::End(_)
+                | Stage::Farewell { .. }
+                | Stage::LogClosed(_)
+                | Stage::Over
         );
         own || self.inner.sessions().any(Self::is_admitting)
     }
@@ -347,6 +344,9 @@ impl Session {
                 _ => self.certificate_signed(signature, now),
             },
             Input::SigningFailed(_) => self.signing_failed(now),
+            Input::Approval(approval) if approval.session != self.id => {
+                self.handle_inside(approval.session, Input::Approval(approval), now);
+            }
             Input::Approval(approval) => self.approval_answered(&approval, now),
             Input::Reevaluate(current) => self.reevaluate(*current, now),
             Input::Shutdown => self.shut_down(now),

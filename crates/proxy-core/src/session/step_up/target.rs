@@ -5,8 +5,12 @@ use super::super::{LegIo, Session};
 use crate::{Leg, Now, Output};
 
 impl Session {
-    /// Its host key is known by now, which is all that it was needed for.
+    /// Its host key is known by now, which is all that it was needed for. The channel of a session inside another is the client's to
+    /// open, so there the target is kept for as long as it waits.
     pub(super) fn leave_target(&mut self) {
+        if self.inner.parent().is_some() {
+            return;
+        }
         self.disconnect_target("the client's login takes longer");
         self.collect_output();
         self.target = None;
