@@ -49,7 +49,7 @@ pub trait InnerSessions {
     /// The target did not.
     fn unreachable(&mut self, channel: u32);
 
-    /// Bytes of a leg's peer. What of them was consumed is told with [`Relay::consumed`].
+    /// Bytes of a leg's peer.
     fn received(&mut self, channel: u32, from: Leg, bytes: &[u8]);
 
     /// A leg's peer says nothing more.
