@@ -17,6 +17,7 @@ pub mod log_records;
 pub mod log_sanitizer;
 pub mod log_seek;
 pub mod log_writer;
+pub mod operations;
 pub mod policy_decision;
 pub mod policy_document;
 pub mod relay;

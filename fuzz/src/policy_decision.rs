@@ -76,6 +76,7 @@ fn document(input: &mut Input<'_>) -> Document {
     Document {
         groups,
         applications,
+        operators: Vec::new(),
     }
 }
 

@@ -25,6 +25,7 @@ const TARGETS: &[Target] = &[
     ("log_sanitizer", crate::log_sanitizer::run),
     ("log_seek", crate::log_seek::run),
     ("log_writer", crate::log_writer::run),
+    ("operations", crate::operations::run),
     ("policy_decision", crate::policy_decision::run),
     ("policy_document", crate::policy_document::run),
     ("relay", crate::relay::run),
@@ -57,6 +58,10 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         "key-id",
         b"identity=ann@example.com;session=5f3a;decision=rule%2012",
     );
+    for number in 0..4 {
+        let name = format!("run-{number}");
+        add("operations", &name, &crate::operations::genuine(number));
+    }
     for (number, list) in crate::krl::genuine().iter().enumerate() {
         add("krl", &format!("genuine-{number}"), list);
     }

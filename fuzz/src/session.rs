@@ -258,7 +258,9 @@ impl World {
                 2 => self.change_rules(true),
                 3 => self.change_rules(false),
                 // Words of the driver that nobody asked for change nothing.
-                _ => self.session.handle(In::Signed(self.session.id(), b""), self.now),
+                _ => self
+                    .session
+                    .handle(In::Signed(self.session.id(), b""), self.now),
             },
             _ => self.session.handle(In::TargetConnected, self.now),
         }
@@ -414,14 +416,16 @@ impl World {
                 }
             }
         }
-        self.session.handle(In::LogWritten(self.session.id()), self.now);
+        self.session
+            .handle(In::LogWritten(self.session.id()), self.now);
     }
 
     fn fail(&mut self) {
         self.log_failed = true;
         self.arrived_at_failure
             .get_or_insert([self.arrived.client, self.arrived.target]);
-        self.session.handle(In::LogFailed(self.session.id()), self.now);
+        self.session
+            .handle(In::LogFailed(self.session.id()), self.now);
     }
 
     fn deliver(&mut self, leg: Leg, bytes: &[u8]) {

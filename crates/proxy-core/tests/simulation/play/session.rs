@@ -277,6 +277,7 @@ impl World {
             Op::Garbage(leg, bytes) => {
                 self.is_lawful = false;
                 if let Some(end) = self.end(*leg) {
+                    end.is_lawful = false;
                     end.outgoing.extend_from_slice(bytes);
                 }
             }

@@ -1,0 +1,33 @@
+//! Operations for the simulation of `proxy-core` (`tests/simulation`): its peers, its driver, its model of what may pass, and all that it
+//! checks after every step; the fuzz bytes choose what happens.
+
+#[path = "../../crates/proxy-core/tests/simulation/play/mod.rs"]
+mod play;
+
+use play::choices::Choices;
+use play::{relay, session};
+
+/// Does what `data` says: the first byte says whether to the relay alone or to a whole session.
+pub fn run(data: &[u8]) {
+    let Some((first, rest)) = data.split_first() else {
+        return;
+    };
+    let mut choices = Choices::Bytes(rest);
+    if first & 1 == 0 {
+        let config = relay::Config::choose(&mut choices);
+        let mut tally = relay::Tally::default();
+        relay::explore(&config, &mut choices, &mut Vec::new(), &mut tally);
+    } else {
+        let config = session::Config::choose(&mut choices);
+        let mut tally = session::Tally::default();
+        session::explore(&config, &mut choices, &mut Vec::new(), &mut tally);
+    }
+}
+
+/// Bytes that lead far.
+#[cfg(test)]
+pub(crate) fn genuine(number: u64) -> Vec<u8> {
+    let mut bytes = Choices::Seed(number).bytes(512);
+    bytes[0] = number as u8;
+    bytes
+}
