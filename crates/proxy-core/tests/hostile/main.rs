@@ -328,3 +328,44 @@ fn a_smaller_setting_bites_sooner() {
     assert_eq!(replies.cost.end, Some(EndReason::ClientMisbehaved));
     assert_eq!(replies.passed.target, 8);
 }
+
+#[test]
+fn windows_and_packets_of_any_size_are_between_the_peers() {
+    let mut arena = Arena::granting("");
+    for (n, size) in [0, 1, 1023, 2049, u32::MAX].into_iter().enumerate() {
+        let id = u32::try_from(n).unwrap() + 1;
+        let mut open = p::open("session", id, size, &[]);
+        open[20..24].copy_from_slice(&size.to_be_bytes());
+        let mut confirm = p::confirm(id, 100 + id);
+        confirm[9..13].copy_from_slice(&size.to_be_bytes());
+        confirm[13..17].copy_from_slice(&size.to_be_bytes());
+        arena.says(Leg::Client, &open);
+        arena.run();
+        arena.says(Leg::Target, &confirm);
+        arena.run();
+        arena.says(Leg::Client, &p::window_adjust(100 + id, u32::MAX));
+        arena.says(Leg::Target, &p::window_adjust(id, u32::MAX));
+        arena.says(Leg::Client, &p::data(100 + id, b"x"));
+        arena.says(Leg::Target, &p::data(id, b"x"));
+        arena.run();
+    }
+    assert_eq!((arena.passed.client, arena.passed.target), (15, 15));
+    expect_alive(&mut arena);
+}
+
+/// The table of SECURITY.md names tests that are there.
+#[test]
+fn every_attempt_of_the_table_has_its_test() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let table = std::fs::read_to_string(format!("{root}/SECURITY.md")).unwrap();
+    let rows: Vec<_> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.strip_suffix("` |"))
+        .map(|line| line.rsplit('`').step_by(2).take(2).collect::<Vec<_>>())
+        .collect();
+    assert!(rows.len() > 40, "{}", rows.len());
+    for row in rows {
+        let text = std::fs::read_to_string(format!("{root}/{}", row[0])).unwrap();
+        assert!(text.contains(&format!("fn {}()", row[1])), "{row:?}");
+    }
+}
