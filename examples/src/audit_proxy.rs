@@ -2,6 +2,7 @@
 
 pub mod admission;
 pub mod keeper;
+mod open_files;
 pub mod serve;
 mod starter;
 
@@ -138,6 +139,7 @@ fn run(config: &Path, only_check: bool) -> Result<(), String> {
 }
 
 async fn serve_until_stopped(config: Config) -> Result<(), String> {
+    open_files::allow(config.admission.connections);
     let no_signals = |error| format!("signals cannot be received: {error}");
     let mut asked = Asked::new(HangUp::IsNotOurs).map_err(no_signals)?;
     let hang_up = signal(SignalKind::hangup()).map_err(no_signals)?;
