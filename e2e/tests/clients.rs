@@ -76,6 +76,10 @@ fn putty_gets_large_output_and_its_exit_code() {
             received.stdout.len(),
             sent.len()
         );
+        if let Some(proxy) = &house.proxy {
+            // It asks about windows all the way, what no server knows.
+            assert!(proxy.events_named("channel.refused").is_empty());
+        }
     });
 }
 
