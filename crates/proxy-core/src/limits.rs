@@ -24,6 +24,11 @@ pub const MAX_PROOF_REQUESTS: usize = 4;
 pub const MAX_INNER_SESSIONS: usize = 8;
 /// How many sessions a session may be inside of. Each one seals all bytes once more.
 pub const MAX_INNER_DEPTH: usize = 8;
+/// What all of a session's connections to the client's agent may hold together, 1 MiB: messages that are not whole yet or wait for a
+/// window. Four of the longest, when most have less than a KiB. Whoever needs more than there is left is cut off.
+pub const MAX_AGENT_BYTES: usize = 1024 * 1024;
+/// Questions to the agent without an answer, of one connection. Programs ask one at a time.
+pub const MAX_AGENT_QUESTIONS: usize = 64;
 /// Refusals told as events one by one; the log has them all.
 pub const MAX_REFUSAL_EVENTS: usize = 64;
 
@@ -48,6 +53,10 @@ pub struct Limits {
     pub inner_sessions: usize,
     /// [`MAX_INNER_DEPTH`].
     pub inner_depth: usize,
+    /// [`MAX_AGENT_BYTES`].
+    pub agent_bytes: usize,
+    /// [`MAX_AGENT_QUESTIONS`].
+    pub agent_questions: usize,
     /// [`MAX_REFUSAL_EVENTS`].
     pub refusal_events: usize,
     /// [`ssh_transport::Limits::max_auth_attempts`] of a client: 20.
@@ -82,6 +91,8 @@ impl Default for Limits {
             proof_requests: MAX_PROOF_REQUESTS,
             inner_sessions: MAX_INNER_SESSIONS,
             inner_depth: MAX_INNER_DEPTH,
+            agent_bytes: MAX_AGENT_BYTES,
+            agent_questions: MAX_AGENT_QUESTIONS,
             refusal_events: MAX_REFUSAL_EVENTS,
             auth_attempts: transport.max_auth_attempts as usize,
             packets_before_auth: transport.max_packets_before_auth as usize,
@@ -91,7 +102,7 @@ impl Default for Limits {
 
 impl Limits {
     /// Every setting by its name, with the values that work: for who reads them from a file.
-    pub fn settings(&mut self) -> [(&'static str, &mut usize, RangeInclusive<usize>); 11] {
+    pub fn settings(&mut self) -> [(&'static str, &mut usize, RangeInclusive<usize>); 13] {
         const KIB: usize = 1024;
         [
             // Less than a few packets would make every peer wait for every packet.
@@ -109,6 +120,13 @@ impl Limits {
             ("inner_sessions", &mut self.inner_sessions, 0..=1024),
             // Sessions are moved on one from within another.
             ("inner_depth", &mut self.inner_depth, 0..=16),
+            // Less would not hold a message, and OpenSSH's may have 256 KiB.
+            (
+                "agent_bytes",
+                &mut self.agent_bytes,
+                512 * KIB..=64 * KIB * KIB,
+            ),
+            ("agent_questions", &mut self.agent_questions, 1..=4096),
             ("refusal_events", &mut self.refusal_events, 0..=65_536),
             // `none` is one.
             ("auth_attempts", &mut self.auth_attempts, 1..=1000),

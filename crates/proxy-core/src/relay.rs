@@ -36,7 +36,6 @@ use core::time::Duration;
 use policy::{Constraints, Grant, Permissions};
 use session_log::Record;
 
-pub use self::agent::MAX_AGENT_BYTES;
 use self::channel::Channels;
 use self::data::{Stream, record_end, release_eof};
 use self::global::GlobalRequests;

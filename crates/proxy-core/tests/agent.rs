@@ -15,7 +15,8 @@ mod p;
 
 use bench::{Bench, Out, is_refusal, records, told};
 use proptest::prelude::*;
-use proxy_core::relay::{MAX_AGENT_BYTES, TERMINATED_WINDOW_BYTES};
+use proxy_core::limits::MAX_AGENT_BYTES;
+use proxy_core::relay::TERMINATED_WINDOW_BYTES;
 use proxy_core::{ChannelEvent, Leg, RelayError};
 
 const GRANTED: &str = "permit = [\"shell\", \"agent_forwarding\"]";

@@ -18,11 +18,7 @@ use super::data::cut;
 use super::terminated::Terminated;
 use super::wire::{self, own};
 use super::{Outlet, Relay, RelayError};
-use crate::{ChannelEvent, Leg, PerLeg};
-
-/// What all of a session's connections to the agent may hold together, 1 MiB: messages that are not whole yet or wait for a window. Four
-/// of the longest, when most have less than a KiB. Whoever needs more than there is left is cut off.
-pub const MAX_AGENT_BYTES: usize = 1024 * 1024;
+use crate::{ChannelEvent, Leg, Limits, PerLeg};
 
 /// Signatures of one connection told as events; the log has all.
 const MAX_SIGNATURE_EVENTS: u32 = 16;
@@ -67,9 +63,9 @@ pub(crate) struct Agent {
 
 impl Agent {
     /// On a channel that the target asks for with this window and size of packets.
-    pub(super) fn asked_for(window: u32, max_packet: u32) -> Self {
+    pub(super) fn asked_for((window, max_packet): (u32, u32), limits: &Limits) -> Self {
         Self {
-            dialogue: Dialogue::default(),
+            dialogue: Dialogue::new(limits.agent_questions),
             windows: Terminated::opened(Leg::Target, window, max_packet),
             waiting_for: PerLeg::default(),
             unreturned_from: PerLeg::default(),
@@ -153,7 +149,7 @@ impl Relay {
         let mut result = agent.said((number, from), data, out);
         if result.is_ok() {
             flush(channel, out);
-            if self.channels.agent_bytes() > MAX_AGENT_BYTES {
+            if self.channels.agent_bytes() > self.limits.agent_bytes {
                 result = Err(Breach::HeldTooMuch);
             }
         }

@@ -117,7 +117,7 @@ impl Relay {
             record_session(number, &name, (connection.host, connection.port), out);
         }
         let carried = if matches!(kind, AGENT | AGENT_BY_IETF) {
-            let agent = Agent::asked_for(windows.0, windows.1);
+            let agent = Agent::asked_for(windows, &self.limits);
             out.send(from.other(), agent.open_packet(payload, kind));
             Carried::to_agent(kind, agent)
         } else {

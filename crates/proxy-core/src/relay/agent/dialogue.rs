@@ -14,9 +14,6 @@ use super::Breach;
 use super::message::{Assembly, FAILURE_MESSAGE, Question};
 use crate::{Leg, PerLeg};
 
-/// Most questions without an answer. Programs ask one at a time.
-pub(super) const MAX_QUESTIONS: usize = 64;
-
 /// What comes of what a side said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
@@ -32,14 +29,25 @@ pub(super) enum Step {
 }
 
 /// The questions and answers of one connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Dialogue {
+    /// Most questions without an answer.
+    max_questions: usize,
     said_by: PerLeg<Assembly>,
     /// Oldest first; those refused stand among the others until it is their turn.
     unanswered: VecDeque<Question>,
 }
 
 impl Dialogue {
+    /// In which so many questions may be without an answer.
+    pub(super) fn new(max_questions: usize) -> Self {
+        Self {
+            max_questions,
+            said_by: PerLeg::default(),
+            unanswered: VecDeque::new(),
+        }
+    }
+
     /// What `from` said next, in pieces of any size; `act` is given what comes of it, in order.
     ///
     /// # Errors
@@ -61,7 +69,7 @@ impl Dialogue {
     }
 
     fn asked(&mut self, message: Vec<u8>, act: &mut impl FnMut(Step)) -> Result<(), Breach> {
-        if self.unanswered.len() >= MAX_QUESTIONS {
+        if self.unanswered.len() >= self.max_questions {
             return Err(Breach::TooManyQuestions);
         }
         let body = message.get(4..).unwrap_or_default();
@@ -109,6 +117,8 @@ mod tests {
 
     use super::super::message::MAX_MESSAGE_BYTES;
     use super::*;
+
+    const MAX_QUESTIONS: usize = 9;
 
     fn string(bytes: &[u8]) -> Vec<u8> {
         let mut out = u32::try_from(bytes.len()).unwrap().to_be_bytes().to_vec();
@@ -168,7 +178,7 @@ mod tests {
     }
 
     fn talk(lines: &[(Leg, Vec<u8>)]) -> (Result<(), Breach>, Heard) {
-        let (mut dialogue, mut heard) = (Dialogue::default(), Heard::default());
+        let (mut dialogue, mut heard) = (Dialogue::new(MAX_QUESTIONS), Heard::default());
         let mut result = Ok(());
         for (from, data) in lines {
             result = result.and_then(|()| hear(&mut dialogue, *from, data, &mut heard));
@@ -236,7 +246,7 @@ mod tests {
             remove_all,
         ]
         .concat();
-        let (mut dialogue, mut heard) = (Dialogue::default(), Heard::default());
+        let (mut dialogue, mut heard) = (Dialogue::new(MAX_QUESTIONS), Heard::default());
         hear(&mut dialogue, Leg::Target, &asked, &mut heard).unwrap();
         assert_eq!(
             (heard.agent.clone(), heard.target.clone()),
@@ -323,7 +333,7 @@ mod tests {
 
     #[test]
     fn what_is_held_is_what_came() {
-        let mut dialogue = Dialogue::default();
+        let mut dialogue = Dialogue::new(MAX_QUESTIONS);
         let said = [&[0, 4, 0, 0][..], &[13; 1000]].concat();
         dialogue.said(Leg::Target, &said, |_| {}).unwrap();
         assert_eq!(dialogue.held_bytes(), 1004);
