@@ -123,6 +123,9 @@ fn no_peer_makes_the_relay_remember_more_than_its_limits() {
     let taken = allocation_counter::measure(|| ops.iter().for_each(|op| bare.step(op)));
     assert!(!bare.is_over, "all of it is allowed");
     assert!(taken.bytes_max < RELAY_BYTES, "{} bytes", taken.bytes_max);
+    // Nor one question more.
+    bare.step(&ops[ops.len() - 1]);
+    assert!(bare.is_over, "a question beyond the limit was taken");
     let mut choices = Choices::Seed(6);
     let mut most_bytes = 0;
     for _ in 0..300 {

@@ -51,6 +51,8 @@ pub enum Op {
     Rekey(Leg),
     /// Bytes that no SSH peer sends.
     Garbage(Leg, Vec<u8>),
+    /// A peer sends far more on its first channel than anybody is to hold, while the other side reads nothing.
+    Flood(Leg),
     /// Bytes move until none can.
     Move,
     /// Everybody does what there is to do, until nobody has anything.
@@ -59,6 +61,9 @@ pub enum Op {
 
 /// The longest run.
 const MAX_OPS: usize = 300;
+/// More than a session may hold for one leg.
+const FLOOD_BYTES: usize = 2 * MAX_OWN_BACKLOG_BYTES;
+const FLOOD_PACKET_BYTES: usize = 32_000;
 /// Rounds in which bytes may move before they must have stopped.
 const MAX_ROUNDS: usize = 10_000;
 
@@ -230,6 +235,7 @@ impl World {
             103 if choices.chance(12) => Op::Shutdown,
             104 if choices.chance(40) => Op::Close(leg),
             105 | 106 => Op::Rekey(leg),
+            108 if choices.chance(60) => Op::Flood(leg),
             107 if choices.chance(10 * self.config.mischief.min(2)) => {
                 let len = choices.below(40);
                 Op::Garbage(leg, choices.bytes(len))
@@ -281,6 +287,7 @@ impl World {
                     end.outgoing.extend_from_slice(bytes);
                 }
             }
+            Op::Flood(leg) => self.flood(*leg),
             Op::Move => while self.move_bytes() {},
             Op::Run => self.run(),
         }
@@ -294,6 +301,25 @@ impl World {
         if let Some(end) = self.end(leg) {
             end.say(packet, now);
             self.is_lawful &= self.end(leg).is_some_and(|end| end.is_lawful);
+        }
+    }
+
+    fn flood(&mut self, leg: Leg) {
+        let to = self.end(leg).and_then(|end| {
+            let mut ends = end.peer.channels.values();
+            let open = ends.find(|end| !end.sent_eof && !end.sent_close)?;
+            open.theirs
+        });
+        let Some(to) = to else {
+            return;
+        };
+        let bytes = vec![b'x'; FLOOD_PACKET_BYTES];
+        for _ in 0..FLOOD_BYTES / FLOOD_PACKET_BYTES {
+            let bytes = bytes.clone();
+            self.say(leg, &Packet::Data { to, bytes });
+        }
+        while self.answer_page(true) || self.bring(leg, usize::MAX) {
+            self.check();
         }
     }
 
