@@ -17,6 +17,7 @@ mod arena;
 use arena::{Arena, Cost};
 use proxy_core::{EndReason, Leg};
 use sim::packets as p;
+use sim::tree::{JUMPS, Tree, policy};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -351,6 +352,33 @@ fn windows_and_packets_of_any_size_are_between_the_peers() {
     }
     assert_eq!((arena.passed.client, arena.passed.target), (15, 15));
     expect_alive(&mut arena);
+}
+
+/// What is held at a standstill, of which everything is given back with the session.
+fn held_bytes(session: proxy_core::Session) -> u64 {
+    let given_back = allocation_counter::measure(|| drop(session));
+    u64::try_from(-given_back.bytes_current).unwrap()
+}
+
+#[test]
+fn a_session_inside_another_neither_of_whose_sides_reads_holds_up_both() {
+    let mut tree = Tree::jumped(&policy(JUMPS), 2);
+    tree.open_session(1);
+    for leg in [Leg::Client, Leg::Target] {
+        tree.levels[0].pipe[leg].is_stalled = true;
+    }
+    for leg in [Leg::Client, Leg::Target] {
+        tree.send_data(1, leg, &vec![7; 20_000_000], 32_000);
+    }
+    tree.run();
+    let unread = [Leg::Client, Leg::Target].map(|leg| tree.levels[0].pipe[leg].out.len());
+    assert!(unread.iter().all(|len| *len > 10_000_000), "{unread:?}");
+    let cost = Cost {
+        peak_bytes: held_bytes(tree.session),
+        is_held_up: true,
+        ..Cost::default()
+    };
+    expect_stated("a session inside, neither side of it reads", &cost);
 }
 
 /// The table of SECURITY.md names tests that are there.
