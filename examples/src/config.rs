@@ -57,12 +57,11 @@
 //! listeners = 64
 //! unheard = 64
 //! proof_requests = 4
-//! agent_bytes = 1048576
+//! agent_bytes = 1048576                 # held for all connections to the client's agent
 //! agent_questions = 64
 //! refusal_events = 64
 //! auth_attempts = 20
 //! packets_before_auth = 512
-//! agent_bytes = 1048576                 # held for all connections to the client's agent
 //! inner_sessions = 8                    # inside one connection, at all depths
 //! inner_depth = 8
 //!
