@@ -68,10 +68,12 @@ fn main() -> Result<(), Box<dyn Error>> {
                     }
                     session.handle(Input::Written(leg, bytes.len()), NOW);
                 }
-                // Nothing changes here, and the authority is no further away than this process.
+                // Nothing changes here, nobody watches, and the authority is no further away than this process.
                 Output::AskApproval(_)
                 | Output::Reevaluate
                 | Output::SignCertificate(_)
+                | Output::Watched(..)
+                | Output::WatchOver(..)
                 | Output::Close(_) => {}
             }
         }

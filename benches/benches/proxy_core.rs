@@ -155,6 +155,8 @@ impl World {
                 Output::AskApproval(_)
                 | Output::Reevaluate
                 | Output::SignCertificate(_)
+                | Output::Watched(..)
+                | Output::WatchOver(..)
                 | Output::Close(_) => {
                     panic!("not in a session that goes well")
                 }

@@ -92,8 +92,8 @@ impl std::fmt::Debug for Record {
     }
 }
 
-/// RFC 4648 section 4, with padding.
-fn base64(text: &str) -> Vec<u8> {
+/// The bytes of base64 text (RFC 4648 section 4), with padding.
+pub fn base64(text: &str) -> Vec<u8> {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut values = [0_u8; 256];
     for (value, letter) in (0..).zip(ALPHABET) {

@@ -1,10 +1,12 @@
 //! The `audit_proxy` program: its command line, and what it does when asked to stop or to load its rules again.
 
+pub mod admin;
 pub mod admission;
 pub mod keeper;
 mod open_files;
 pub mod serve;
 mod starter;
+pub mod stop;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -12,7 +14,6 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 use zeroize::Zeroizing;
 
@@ -37,7 +38,9 @@ Examples:
 The operator's log goes to standard error; PORTREEVE_LOG=debug says more.
 The policy and the revocations take effect whenever their files change, and on SIGHUP; what is wrong with
 them is said there, and those before stay in force. Sessions that are no longer allowed end within 5 seconds.
-SIGTERM and SIGINT end all sessions with a message and complete their logs; a second one cuts them off."
+SIGTERM and SIGINT end all sessions with a message and complete their logs; a second one cuts them off. With `drain` in
+`[timeouts]`, the first only closes the door for that long, and each further one goes a step on. Operators look at running
+sessions, end and watch them with `sessionctl`, where `[admin]` names a socket."
 )]
 struct Arguments {
     /// The configuration file
@@ -143,21 +146,30 @@ async fn serve_until_stopped(config: Config) -> Result<(), String> {
     let no_signals = |error| format!("signals cannot be received: {error}");
     let mut asked = Asked::new(HangUp::IsNotOurs).map_err(no_signals)?;
     let hang_up = signal(SignalKind::hangup()).map_err(no_signals)?;
+    let drain = config.drain;
     let server = Server::bind(config)
         .await
         .map_err(|error| error.to_string())?;
     if let Some(keeper) = server.keeper() {
         keep(keeper, hang_up)?;
     }
-    let (stop, stopped) = watch::channel(false);
-    let serving = server.run(stopped);
+    let stopper = server.stopper();
+    let serving = server.run();
     tokio::pin!(serving);
     tokio::select! {
         () = &mut serving => return Ok(()),
         () = asked.once() => {}
     }
+    if !drain.is_zero() {
+        tracing::info!(?drain, "asked to stop: nobody is accepted any more");
+        stopper.drain(drain);
+        tokio::select! {
+            () = &mut serving => return Ok(()),
+            () = asked.again() => {}
+        }
+    }
     tracing::info!("asked to stop: ending all sessions");
-    stop.send_replace(true);
+    stopper.end();
     tokio::select! {
         () = serving => {}
         () = asked.again() => tracing::warn!("asked to stop again: sessions are cut off"),

@@ -74,6 +74,15 @@
 //! approval = "120s"                     # for another person to approve, where a policy asks for that
 //! farewell = "5s"                       # for a refused client to read why
 //! shutdown = "10s"                      # for sessions to end when the program does
+//! drain = "10m"                         # for sessions to go on before that, while nobody is let in; left out: they end at once
+//!
+//! [admin]                               # left out: nobody looks at running sessions
+//! socket = "admin.sock"                 # where `sessionctl` asks; what it may is in the policy, as `[[operator]]`
+//! mode = 0o600                          # the default: the user of this program alone can connect; 0o660 lets its group
+//!
+//! [[admin.operator]]                    # users of this machine, and who they are to the policy; all others are refused
+//! uid = 1000
+//! identity = "alice"
 //!
 //! [[listen]]                            # as many as wanted
 //! address = "127.0.0.1:2222"
@@ -113,6 +122,7 @@
 //! ```
 
 mod account;
+mod admin;
 pub mod files;
 mod identities;
 mod keys;
@@ -140,6 +150,7 @@ use toml::de::DeTable;
 use crate::arrival::{Directory, Listener};
 use crate::audit_proxy::admission;
 use crate::log_store::Sync;
+pub use admin::AdminConfig;
 use reader::Reader;
 pub use rules::RuleFiles;
 
@@ -187,6 +198,10 @@ pub struct Config {
     pub arrival_timeout: Duration,
     /// How long sessions may take to end when the program does.
     pub shutdown_timeout: Duration,
+    /// How long sessions may go on when the program is asked to end; zero ends them at once.
+    pub drain: Duration,
+    /// Where operators ask, if they may.
+    pub admin: Option<AdminConfig>,
 }
 
 /// An identity of the configuration, and its device.
@@ -307,7 +322,8 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
+    "admin",
     "policy",
     "revocations",
     "account",
@@ -335,6 +351,7 @@ fn read<'d>(reader: &mut Reader<'d>, table: &'d DeTable<'d>) -> Option<Config> {
     let timeouts = parts::timeouts(reader, &document);
     let targets = parts::targets(reader, &document);
     let identities = identities::identities(reader, &document);
+    let admin = admin::admin(reader, &document, &identities);
     let listeners = listeners::listeners(reader, &document, &targets, &identities);
     let (log, account, (rule_files, rules)) = (log?, account?, rules?);
     Some(Config {
@@ -359,5 +376,7 @@ fn read<'d>(reader: &mut Reader<'d>, table: &'d DeTable<'d>) -> Option<Config> {
         timeouts: timeouts.session,
         arrival_timeout: timeouts.arrival,
         shutdown_timeout: timeouts.shutdown,
+        drain: timeouts.drain,
+        admin,
     })
 }

@@ -26,6 +26,7 @@ use crate::approvals::{Answer, Approvals, Asking};
 use crate::audit_proxy::admission::Place;
 use crate::events::Events;
 use crate::in_force::InForce;
+use crate::live::{Desk, Live, Question};
 use crate::log_store::{LogStore, Logs};
 
 /// How long a closing connection may take to accept some of what was still to be said.
@@ -63,6 +64,8 @@ pub struct Deps {
     pub logs: Arc<LogStore>,
     /// Where people are asked to approve.
     pub approvals: Arc<Approvals>,
+    /// Where operators find the sessions.
+    pub live: Arc<Live>,
 }
 
 /// Who the person is and what is known of their device, asked with the time since 1970.
@@ -116,6 +119,7 @@ pub async fn run(
         route: (host, port),
         logs: Logs::new(&deps.logs),
         asking: Asking::new(&deps.approvals),
+        desk: deps.live.desk(id),
         stopping: false,
         holds_rules: false,
         is_cut_off: false,
@@ -258,6 +262,7 @@ struct Driver<'a> {
     route: (String, u16),
     logs: Logs,
     asking: Asking,
+    desk: Desk,
     stopping: bool,
     /// Somebody may be let in by what is being done.
     holds_rules: bool,
@@ -272,6 +277,7 @@ enum Woken {
     LogWritten(SessionId, io::Result<()>),
     RulesChanged,
     Answered(Answer),
+    Asked(Question),
     Shutdown,
 }
 
@@ -318,6 +324,10 @@ impl Driver<'_> {
         let input = match woken {
             Woken::Ready(leg, ready) => return self.transfer(leg, ready),
             Woken::Timeout => return self.session.handle_timeout(self.clock.now()),
+            Woken::Asked(question) => {
+                let now = self.clock.now();
+                return self.desk.answer(question, &mut self.session, now);
+            }
             // They were looked at before.
             Woken::RulesChanged => return,
             Woken::LogWritten(session, written) => return self.log_answered(session, &written),
@@ -381,6 +391,7 @@ impl Driver<'_> {
             (session, written) = self.logs.written() => Woken::LogWritten(session, written),
             Ok(()) = self.changes.changed() => Woken::RulesChanged,
             answer = self.asking.answer() => Woken::Answered(answer),
+            question = self.desk.asked() => Woken::Asked(question),
             () = asked_to_stop, if !self.stopping => Woken::Shutdown,
         }
     }
@@ -476,6 +487,12 @@ impl Driver<'_> {
             Output::SignCertificate(request) => self
                 .session
                 .handle(Input::SigningFailed(request.session), self.clock.now()),
+            Output::Watched(watch, channel, seen) => {
+                if let Some(unwatch) = self.desk.show(watch, channel, seen) {
+                    self.session.handle(unwatch, self.clock.now());
+                }
+            }
+            Output::WatchOver(watch, why) => self.desk.over(watch, why),
             Output::Send(leg, bytes) => {
                 if let Some(connection) = connection(&mut self.client, &mut self.target, leg) {
                     connection.queue.push_back(bytes);
@@ -519,6 +536,7 @@ impl Driver<'_> {
 
     /// Gives both peers a bounded time to take what was said last.
     async fn finish(&mut self) {
+        self.desk.close();
         let at_most = if self.is_cut_off { CUT_OFF } else { DRAIN_CAP };
         let (client, target, logs) = (&mut self.client, self.target.as_mut(), &mut self.logs);
         let goodbye = async {

@@ -13,7 +13,7 @@ mod output;
 mod progress;
 mod proof;
 mod read;
-mod replay;
+pub(crate) mod replay;
 mod search;
 mod signatures;
 mod signing;

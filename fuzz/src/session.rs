@@ -328,7 +328,7 @@ impl World {
                 Output::SignCertificate(_) => unreachable!("the authority is local"),
                 Output::AskApproval(_) => unreachable!("the policy asks nobody"),
                 Output::Reevaluate => unreachable!("the policy has no times"),
-                Output::Close(_) => {}
+                Output::Close(_) | Output::Watched(..) | Output::WatchOver(..) => {}
             }
         }
         any

@@ -18,6 +18,12 @@ use crate::Leg;
 pub struct SessionId(pub(crate) [u8; 16]);
 
 impl SessionId {
+    /// The name with these 16 bytes, of a session that an operator means.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     /// The 16 bytes; the same as the log's id.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
@@ -395,6 +401,8 @@ pub enum Refusal {
     UnknownTarget,
     /// The session that it was inside of ended.
     OuterEnded,
+    /// An operator ended the connection.
+    Operator,
     /// The proxy is shutting down.
     Shutdown,
 }
@@ -428,6 +436,8 @@ pub enum EndReason {
     GrantChanged,
     /// The session that it was inside of ended.
     OuterEnded,
+    /// An operator ended it.
+    Operator,
     /// The proxy is shutting down.
     Shutdown,
 }
@@ -436,7 +446,10 @@ impl EndReason {
     /// Whether the session ended because it was not allowed any more: what still waits to be written need not be.
     #[must_use]
     pub const fn is_loss_of_access(self) -> bool {
-        matches!(self, Self::AccessLost | Self::Revoked | Self::GrantChanged)
+        matches!(
+            self,
+            Self::AccessLost | Self::Revoked | Self::GrantChanged | Self::Operator
+        )
     }
 }
 

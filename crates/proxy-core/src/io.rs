@@ -4,7 +4,10 @@ use alloc::boxed::Box;
 
 use bytes::Bytes;
 
-use crate::{AccessEvent, Approval, ApprovalRequest, Current, Leg, SessionId};
+use crate::{
+    AccessEvent, Approval, ApprovalRequest, Current, Leg, Operation, Seen, SessionId, WatchEnd,
+    WatchId,
+};
 
 /// What the driver tells a session, with [`crate::Session::handle`].
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub enum Input<'a> {
     /// The rules or the facts have changed, or [`Output::Reevaluate`] asked for them. The session is decided about again, at whatever
     /// stage it is: nothing begins under rules older than the last that were brought, and what is no longer allowed ends with a message to the person.
     Reevaluate(Box<Current>),
+    /// Somebody who runs the proxy acts on this session, or on one inside it. Whether they may was decided before.
+    Operator(SessionId, Operation),
     /// The proxy is shutting down; the session ends with a message to the person.
     Shutdown,
 }
@@ -81,6 +86,11 @@ pub enum Output {
     /// It is time to decide again: answer [`Input::Reevaluate`] with the rules and facts as they are now. Without an answer within a second
     /// the session decides with those that it has.
     Reevaluate,
+    /// Give this to who watches; the number is the channel's in the log, 0 where it is none of a channel. Never waits: a watcher who
+    /// does not keep up is sent away, and the session told so with [`Operation::Unwatch`].
+    Watched(WatchId, u32, Seen),
+    /// The watching is over, or never began.
+    WatchOver(WatchId, WatchEnd),
     /// Write to the leg's connection; report progress with [`Input::Written`].
     Send(Leg, Bytes),
     /// Close the leg's connection once everything sent was written, or its peer takes too long.

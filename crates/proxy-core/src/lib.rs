@@ -9,6 +9,7 @@ mod gateway;
 mod io;
 mod leg;
 pub mod limits;
+mod operator;
 pub mod relay;
 mod rules;
 mod security_key;
@@ -23,6 +24,10 @@ pub use gateway::{Ca, ConnectionInfo, Directory, Gateway, Now, Target, Timeouts}
 pub use io::{ConnectFailure, Input, Output, SigningRequest};
 pub use leg::{Leg, PerLeg};
 pub use limits::{LimitError, Limits};
+pub use operator::{
+    CommandKind, LastCommand, MAX_LAST_COMMAND_BYTES, MAX_OPERATOR_TEXT_CHARS, MAX_WATCHERS,
+    Operation, Overview, Progress, Seen, WatchEnd, WatchId,
+};
 pub use relay::RelayError;
 pub use rules::{Current, ENFORCED, Rules};
 pub use security_key::{SecurityKey, SecurityKeyError};

@@ -33,6 +33,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use bytes::Bytes;
 use policy::{Constraints, Grant, Permissions};
 use session_log::Record;
 
@@ -44,8 +45,10 @@ pub use self::inner::InnerSessions;
 use self::listen::Listeners;
 use self::refusal::{flush_refusals, notify};
 pub use self::terminated::TERMINATED_WINDOW_BYTES;
-use self::wire::Message;
-use crate::{ChannelEvent, Exit, Leg, Limits, PerLeg};
+use self::wire::{ChannelRequest, Message};
+use crate::{
+    ChannelEvent, CommandKind, Exit, LastCommand, Leg, Limits, MAX_LAST_COMMAND_BYTES, PerLeg,
+};
 
 /// How long the target's EOF waits for the exit status.
 pub const EOF_HOLD: Duration = Duration::from_millis(50);
@@ -137,6 +140,7 @@ pub struct Relay {
     /// The client asked that programs of the target may use its agent.
     agent_is_lent: bool,
     limits: Limits,
+    last_command: Option<LastCommand>,
 }
 
 impl Relay {
@@ -160,6 +164,7 @@ impl Relay {
             last_exit: None,
             agent_is_lent: false,
             limits,
+            last_command: None,
         }
     }
 
@@ -173,6 +178,45 @@ impl Relay {
     #[must_use]
     pub const fn last_exit(&self) -> Option<&Exit> {
         self.last_exit.as_ref()
+    }
+
+    /// How many channels there are, those in the making included.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.channels.len()
+    }
+
+    /// The command or subsystem that was asked for last, and passed.
+    #[must_use]
+    pub const fn last_command(&self) -> Option<&LastCommand> {
+        self.last_command.as_ref()
+    }
+
+    /// The channels with a terminal, by their numbers in the log, and its columns and rows as they were told last.
+    pub(crate) fn terminals(&self) -> impl Iterator<Item = (u32, (u32, u32))> {
+        let channels = self.channels.values();
+        channels.filter_map(|channel| Some((channel.number, channel.terminal?)))
+    }
+
+    /// Remembers what operators are told of a request that passes.
+    fn note(&mut self, number: u32, request: &ChannelRequest<'_>) {
+        let (kind, text) = match *request {
+            ChannelRequest::Exec { command } => (CommandKind::Exec, command),
+            ChannelRequest::Subsystem { name } => (CommandKind::Subsystem, name.as_bytes()),
+            ChannelRequest::Pty { columns, rows, .. }
+            | ChannelRequest::WindowChange { columns, rows, .. } => {
+                if let Some(channel) = self.channels.numbered(number) {
+                    channel.terminal = Some((columns, rows));
+                }
+                return;
+            }
+            _ => return,
+        };
+        self.last_command = Some(LastCommand {
+            channel: number,
+            kind,
+            text: Bytes::copy_from_slice(text.get(..MAX_LAST_COMMAND_BYTES).unwrap_or(text)),
+        });
     }
 
     /// One payload that came from `from`.

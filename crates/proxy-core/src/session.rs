@@ -24,6 +24,7 @@
 mod batch;
 mod buffer;
 mod certificate;
+mod control;
 mod ending;
 mod host_certificate;
 mod host_key;
@@ -51,6 +52,7 @@ use ssh_transport::{
 };
 
 use self::buffer::ReceiveBuffer;
+use self::control::Watching;
 use self::identity::Identity;
 use self::inner::{Inners, Lineage};
 use self::recorder::Recorder;
@@ -114,6 +116,7 @@ pub struct Session {
     held: VecDeque<Held>,
     outputs: VecDeque<Output>,
     refusal_events: usize,
+    watching: Watching,
 }
 
 /// A leg's connection as seen from here.
@@ -238,6 +241,7 @@ impl Session {
             held: VecDeque::new(),
             outputs: VecDeque::new(),
             refusal_events: 0,
+            watching: Watching::default(),
         };
         match refused {
             Some(denied) => session.refuse_target(denied, now),
@@ -349,6 +353,7 @@ impl Session {
             }
             Input::Approval(approval) => self.approval_answered(&approval, now),
             Input::Reevaluate(current) => self.reevaluate(*current, now),
+            Input::Operator(session, operation) => self.operate(session, operation, now),
             Input::Shutdown => self.shut_down(now),
         }
         self.advance(now);
@@ -608,7 +613,11 @@ impl Session {
 
     /// Seals what was recorded and asks the driver to write it.
     fn hand_out_records(&mut self, now: Now) {
-        if let Some(sealed) = self.recorder.as_mut().and_then(Recorder::seal) {
+        let Some(recorder) = &mut self.recorder else {
+            return;
+        };
+        if let Some(sealed) = recorder.seal() {
+            self.watching.hold(&mut recorder.tap);
             self.hand_out_log(sealed, now);
         }
     }

@@ -7,18 +7,22 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use proxy_core::{Ca, ConnectionInfo, Gateway};
 use serde::Serialize;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::admin::Admin;
+use super::admin::socket::{self, SocketFile};
 use super::admission::{Admission, Farewells, Full, Place};
 use super::keeper::Keeper;
+use super::stop::Stopper;
 use crate::arrival::{self, Arrival, Directory, Listener, Refused};
-use crate::config::{Config, RuleFiles, Who};
+use crate::config::{AdminConfig, Config, RuleFiles, Who};
 use crate::driver::{self, Deps};
 use crate::events::{self, Events};
 use crate::in_force::InForce;
+use crate::live::Live;
 use crate::log_store::{LogStore, LogStoreError};
 
 /// How long accepting pauses when the process can open no more sockets.
@@ -44,6 +48,14 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// Operators cannot ask.
+    #[error("operators cannot ask at `{}`: {error}", socket.display())]
+    Admin {
+        /// The socket.
+        socket: std::path::PathBuf,
+        /// Why.
+        error: io::Error,
+    },
     /// The logs cannot be written.
     #[error(transparent)]
     Logs(#[from] LogStoreError),
@@ -53,6 +65,8 @@ pub enum StartError {
 pub struct Server {
     sockets: Vec<(TcpListener, Listener)>,
     shared: Arc<Shared>,
+    admin: Option<(UnixListener, SocketFile, Admin)>,
+    stopper: Stopper,
     shutdown_timeout: Duration,
     rule_files: Option<RuleFiles>,
 }
@@ -101,23 +115,32 @@ impl Server {
                 .map_err(|error| StartError::Listen { address, error })?;
             sockets.push((socket, listener));
         }
+        let shared = Shared {
+            deps: Deps {
+                gateway: Arc::new(gateway),
+                in_force: Arc::new(InForce::new(config.rules)),
+                events: Arc::new(events),
+                logs: Arc::new(logs),
+                live: Arc::new(Live::default()),
+                approvals: Arc::default(),
+            },
+            directory: config.directory,
+            identities: config.identities,
+            targets: config.targets,
+            arrival_timeout: config.arrival_timeout,
+            admission: Arc::new(Admission::new(config.admission)),
+            farewells: Farewells::default(),
+        };
+        let stopper = Stopper::default();
+        let admin = match config.admin {
+            Some(admin) => Some(shared.admin(admin, stopper.clone(), config.drain)?),
+            None => None,
+        };
         Ok(Self {
             sockets,
-            shared: Arc::new(Shared {
-                deps: Deps {
-                    gateway: Arc::new(gateway),
-                    in_force: Arc::new(InForce::new(config.rules)),
-                    events: Arc::new(events),
-                    logs: Arc::new(logs),
-                    approvals: Arc::default(),
-                },
-                directory: config.directory,
-                identities: config.identities,
-                targets: config.targets,
-                arrival_timeout: config.arrival_timeout,
-                admission: Arc::new(Admission::new(config.admission)),
-                farewells: Farewells::default(),
-            }),
+            shared: Arc::new(shared),
+            admin,
+            stopper,
             shutdown_timeout: config.shutdown_timeout,
             rule_files: config.rule_files,
         })
@@ -133,6 +156,11 @@ impl Server {
         })
     }
 
+    /// What makes it end.
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
     /// The addresses of the listeners, in the order of the configuration, with the ports that the
     /// operating system chose where 0 was asked for.
     ///
@@ -145,8 +173,12 @@ impl Server {
             .collect()
     }
 
-    /// Serves until `stop` is true, and then until every session has ended or had its time to.
-    pub async fn run(self, stop: watch::Receiver<bool>) {
+    /// Serves until its [stopper](Self::stopper) says otherwise, and then until every session has ended or had its time to.
+    pub async fn run(self) {
+        let (end, ended) = watch::channel(false);
+        let _admin = self
+            .admin
+            .map(|(socket, file, admin)| (file, AbortOnDrop(tokio::spawn(admin.run(socket)))));
         let mut accepting = JoinSet::new();
         for (socket, listener) in self.sockets {
             if let Ok(address) = socket.local_addr() {
@@ -156,7 +188,8 @@ impl Server {
                 socket,
                 Arc::new(listener),
                 self.shared.clone(),
-                stop.clone(),
+                self.stopper.clone(),
+                ended.clone(),
             ));
         }
         let mut sessions = Vec::new();
@@ -166,20 +199,64 @@ impl Server {
                 Err(error) => tracing::error!(%error, "a listener failed"),
             }
         }
-        let ending = async {
+        let all_over = async {
             for mut open in sessions {
                 while let Some(ended) = open.join_next().await {
                     report(ended);
                 }
             }
         };
-        if timeout(self.shutdown_timeout, ending).await.is_err() {
+        tokio::pin!(all_over);
+        tokio::select! {
+            () = &mut all_over => return,
+            () = self.stopper.ending() => {}
+        }
+        end.send_replace(true);
+        if timeout(self.shutdown_timeout, all_over).await.is_err() {
             tracing::warn!("some sessions did not end in time and are cut off");
         }
     }
 }
 
+/// A task that nobody needs once this is gone.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 impl Shared {
+    /// The socket where operators ask, and what answers there.
+    fn admin(
+        &self,
+        config: AdminConfig,
+        stopper: Stopper,
+        drain: Duration,
+    ) -> Result<(UnixListener, SocketFile, Admin), StartError> {
+        let who = |position: usize| self.identities.get(position).cloned();
+        let operators = config.operators.into_iter();
+        let admin = Admin {
+            live: self.deps.live.clone(),
+            in_force: self.deps.in_force.clone(),
+            events: self.deps.events.clone(),
+            stopper,
+            drain,
+            operators: operators
+                .filter_map(|(uid, position)| Some((uid, who(position)?)))
+                .collect(),
+            targets: self.targets.iter().map(|it| it.facts.clone()).collect(),
+        };
+        match socket::bind(&config.socket, config.mode) {
+            Ok((socket, file)) => Ok((socket, file, admin)),
+            Err(error) => Err(StartError::Admin {
+                socket: config.socket,
+                error,
+            }),
+        }
+    }
+
     /// A place for a connection, counted for where it comes from if that is known already.
     fn place(&self, listener: &Listener, peer: SocketAddr) -> Result<Place, Full> {
         let mut place = self.admission.enter()?;
@@ -225,13 +302,16 @@ async fn accept(
     socket: TcpListener,
     listener: Arc<Listener>,
     shared: Arc<Shared>,
-    mut stop: watch::Receiver<bool>,
+    stopper: Stopper,
+    end: watch::Receiver<bool>,
 ) -> JoinSet<()> {
     let mut open = JoinSet::new();
+    let draining = stopper.draining();
+    tokio::pin!(draining);
     loop {
         let (stream, peer) = tokio::select! {
             biased;
-            () = asked(&mut stop) => return open,
+            () = &mut draining => return open,
             Some(ended) = open.join_next() => {
                 report(ended);
                 continue;
@@ -259,15 +339,15 @@ async fn accept(
             stream,
             peer,
             place,
-            stop.clone(),
+            end.clone(),
         ));
     }
 }
 
-/// Waits until the program is asked to stop.
-async fn asked(stop: &mut watch::Receiver<bool>) {
+/// Waits until all are to end.
+async fn asked(end: &mut watch::Receiver<bool>) {
     // A sender that is gone is a program that ends, too.
-    let _ = stop.wait_for(|stop| *stop).await;
+    let _ = end.wait_for(|end| *end).await;
 }
 
 fn report(ended: Result<(), tokio::task::JoinError>) {
@@ -283,7 +363,7 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     mut place: Place,
-    mut stop: watch::Receiver<bool>,
+    mut end: watch::Receiver<bool>,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "a connection ended before it began");
@@ -298,10 +378,10 @@ async fn connection(
     );
     let received = tokio::select! {
         received = receiving => received,
-        () = asked(&mut stop) => return,
+        () = asked(&mut end) => return,
     };
     match received {
-        Ok(arrival) => serve(&shared, arrival, place, stop).await,
+        Ok(arrival) => serve(&shared, arrival, place, end).await,
         Err(Refused::Full { client_addr, full }) => shared.tell_full(full, client_addr),
         Err(refused) => tell(&refused, peer, &shared.identities),
     }
@@ -322,7 +402,7 @@ fn tell(refused: &Refused, peer: SocketAddr, identities: &[Who]) {
     }
 }
 
-async fn serve(shared: &Shared, arrival: Arrival, place: Place, stop: watch::Receiver<bool>) {
+async fn serve(shared: &Shared, arrival: Arrival, place: Place, end: watch::Receiver<bool>) {
     let (Some(who), Some(target)) = (
         shared.identities.get(arrival.identity),
         shared.targets.get(arrival.target),
@@ -351,5 +431,5 @@ async fn serve(shared: &Shared, arrival: Arrival, place: Place, stop: watch::Rec
         leftover: arrival.leftover,
         place,
     };
-    driver::run(&shared.deps, info, &facts, client, stop).await;
+    driver::run(&shared.deps, info, &facts, client, end).await;
 }

@@ -115,7 +115,7 @@ fn kind<'d>(
 }
 
 /// The position of what a field names.
-fn position<'d>(
+pub(super) fn position<'d>(
     reader: &mut Reader<'d>,
     table: &Table<'d>,
     name: &str,

@@ -88,6 +88,7 @@ pub(super) struct AllTimeouts {
     pub(super) session: Timeouts,
     pub(super) arrival: Duration,
     pub(super) shutdown: Duration,
+    pub(super) drain: Duration,
 }
 
 pub(super) fn timeouts<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> AllTimeouts {
@@ -100,11 +101,13 @@ pub(super) fn timeouts<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> All
         "approval",
         "farewell",
         "shutdown",
+        "drain",
     ];
     let mut timeouts = AllTimeouts {
         session: Timeouts::default(),
         arrival: DEFAULT_ARRIVAL,
         shutdown: DEFAULT_SHUTDOWN,
+        drain: Duration::ZERO,
     };
     let Some(table) = reader.table(document, "timeouts", &known) else {
         return timeouts;
@@ -118,6 +121,7 @@ pub(super) fn timeouts<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> All
         ("approval", &mut timeouts.session.approval),
         ("farewell", &mut timeouts.session.farewell),
         ("shutdown", &mut timeouts.shutdown),
+        ("drain", &mut timeouts.drain),
     ] {
         if let Some(duration) = reader.duration(&table, name) {
             *value = duration;

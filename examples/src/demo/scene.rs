@@ -12,7 +12,6 @@ use session_log::{Identity, Kem, SigningIdentity, Suite, WriterConfig, WriterPol
 use sshcert::CaKey;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
@@ -23,6 +22,7 @@ use super::sshd::Sshd;
 use crate::arrival::{Directory, Listener, ListenerKind};
 use crate::audit_proxy::admission;
 use crate::audit_proxy::serve::Server;
+use crate::audit_proxy::stop::Stopper;
 use crate::config::{Config, Who};
 use crate::fresh;
 use crate::log_store::{EXTENSION, Sync};
@@ -54,7 +54,7 @@ pub(super) struct Scene {
     folder: TempDir,
     recipient: Zeroizing<String>,
     signers: String,
-    stop: watch::Sender<bool>,
+    stopper: Stopper,
     proxy: JoinHandle<()>,
     target: Running,
 }
@@ -145,13 +145,15 @@ impl Scene {
             timeouts: proxy_core::Timeouts::default(),
             arrival_timeout: Duration::from_secs(10),
             shutdown_timeout: Duration::from_secs(10),
+            drain: Duration::ZERO,
+            admin: None,
         })
         .await?;
         let address = *server
             .addresses()?
             .first()
             .ok_or("the proxy listens nowhere")?;
-        let (stop, stopped) = watch::channel(false);
+        let stopper = server.stopper();
         let description = format!(
             "A target ({}) on {target_address} trusts only the demo's certificate authority;\n\
              the proxy on {address} lets `{EMAIL}` in as `{user}`, and records.\n\
@@ -169,8 +171,8 @@ impl Scene {
             folder,
             recipient: recipient.to_text(),
             signers,
-            stop,
-            proxy: tokio::spawn(server.run(stopped)),
+            stopper,
+            proxy: tokio::spawn(server.run()),
             target,
         })
     }
@@ -196,7 +198,7 @@ impl Scene {
 
     /// Ends the proxy as SIGTERM would, and gives what it left behind.
     pub(super) async fn end(self) -> Result<Recorded, Failure> {
-        self.stop.send_replace(true);
+        self.stopper.end();
         let file = self.events_file();
         self.proxy.await?;
         let events = std::fs::read_to_string(file)?;

@@ -23,11 +23,11 @@ use super::moment::Moment;
 use super::progress::{Prints, Progress};
 use super::read::{Judged, PIECE_BYTES, Strays, conclude, reader_config};
 use super::{Source, SshlogError};
-use interrupt::Interrupt;
+pub(crate) use interrupt::Interrupt;
 use place::Place;
 use player::Player;
-use screen::{Form, Screen};
-use stream::Stream;
+pub(crate) use screen::{Form, Screen};
+pub(crate) use stream::Stream;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -93,6 +93,8 @@ pub(super) const MAX_COLUMNS: u32 = 500;
 pub(super) const MAX_ROWS: u32 = 200;
 /// The screen of a session that asked for no terminal, columns and rows.
 pub(super) const USUAL_SIZE: (u32, u32) = (80, 24);
+/// Who speaks on standard error.
+const PROGRAM: &str = "sshlog";
 /// How long to wait for a log to grow.
 const GROWTH_PAUSE: Duration = Duration::from_millis(200);
 
@@ -181,7 +183,7 @@ pub(super) fn run(
 }
 
 /// What takes the records of a session and shows them.
-trait View {
+pub(crate) trait View {
     /// Takes a record that has come; shows nothing yet.
     fn take(&mut self, view: &session_log::RecordView<'_>);
     /// Forgets what was taken and not shown, but for its effects on what follows.
@@ -196,10 +198,22 @@ impl Arguments {
     fn view(&self, size: Option<(u32, u32)>) -> Box<dyn View> {
         let on_terminal = io::stdout().is_terminal();
         if self.snapshot {
-            return Box::new(Screen::new(Form::Text, self.channel, self.input, size));
+            return Box::new(Screen::new(
+                PROGRAM,
+                Form::Text,
+                self.channel,
+                self.input,
+                size,
+            ));
         }
         if self.screen || (on_terminal && !self.stream && !self.plain) {
-            return Box::new(Screen::new(Form::Drawn, self.channel, self.input, size));
+            return Box::new(Screen::new(
+                PROGRAM,
+                Form::Drawn,
+                self.channel,
+                self.input,
+                size,
+            ));
         }
         let style = if self.plain {
             Style::Plain

@@ -169,3 +169,22 @@ fn secrets_are_rotated_and_host_keys_certified_as_the_file_says() {
         }
     }
 }
+
+#[test]
+fn operators_are_users_of_the_machine_and_their_socket_is_the_owners() {
+    let Some(folder) = Folder::new() else { return };
+    let config = folder.load(GOOD).map_err(|e| e.to_string()).ok().unwrap();
+    assert_eq!(config.admin, None);
+    assert_eq!(config.drain, Duration::ZERO);
+    let text = format!(
+        "{GOOD}\n[timeouts]\ndrain = \"10m\"\n\n[admin]\nsocket = \"admin.sock\"\n\n[[admin.operator]]\nuid = 0\nidentity = \"alice\"\n"
+    );
+    let config = folder.load(&text).map_err(|e| e.to_string()).ok().unwrap();
+    assert_eq!(config.drain, Duration::from_secs(600));
+    let admin = config.admin.unwrap();
+    assert_eq!(admin.socket, folder.path("admin.sock"));
+    assert_eq!((admin.mode, &admin.operators[..]), (0o600, &[(0, 0)][..]));
+    let text = text.replace("\"admin.sock\"", "\"admin.sock\"\nmode = 0o660");
+    let admin = folder.load(&text).map_err(|e| e.to_string()).ok().unwrap();
+    assert_eq!(admin.admin.unwrap().mode, 0o660);
+}

@@ -112,6 +112,8 @@ pub(crate) struct Channel {
     /// Bytes of the client's window kept back for text of the proxy's own.
     pub(crate) notice_credit: u32,
     pub(crate) exit: Option<Exit>,
+    /// Columns and rows of its terminal, where it has one.
+    pub(crate) terminal: Option<(u32, u32)>,
     /// Kinds of requests that the operator was told of.
     pub(crate) told: u8,
 }
@@ -212,6 +214,7 @@ impl Channels {
             words_until: None,
             notice_credit,
             exit: None,
+            terminal: None,
             told: 0,
         };
         channel.ids[opener] = Some(id);

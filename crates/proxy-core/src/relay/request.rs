@@ -57,7 +57,8 @@ impl Relay {
             }
             return Ok(());
         }
-        out.record(channel.number, &describe(from, kind, want_reply, &request));
+        let number = channel.number;
+        out.record(number, &describe(from, kind, want_reply, &request));
         if let Some(event) = told(channel, &request) {
             out.event(event);
         }
@@ -77,6 +78,7 @@ impl Relay {
         if want_reply {
             channel.replies_to[from].push(Pending::FromPeer(asked))?;
         }
+        self.note(number, &request);
         out.pass();
         Ok(())
     }

@@ -163,6 +163,7 @@ impl Session {
     }
 
     fn close_log(&mut self, reason: &str, detail: &str, now: Now) {
+        self.record_last_watchers();
         if let Some(mut recorder) = self.recorder.take() {
             recorder.record(
                 0,
@@ -170,7 +171,9 @@ impl Session {
                     reason: &format!("{reason}: {detail}"),
                 },
             );
-            if let Some(sealed) = recorder.finish() {
+            let sealed = recorder.finish();
+            self.watching.hold(&mut recorder.tap);
+            if let Some(sealed) = sealed {
                 self.hand_out_log(sealed, now);
             }
             // One that failed at its last words answers like a store that failed.
@@ -192,6 +195,7 @@ impl Session {
         if !written {
             self.recorder_failed(now);
         } else if self.unanswered_logs == 0 {
+            self.show_watchers();
             match core::mem::replace(&mut self.stage, Stage::Over) {
                 Stage::LogOpened(login) => self.log_opened(login, now),
                 other => self.stage = other,
@@ -206,6 +210,7 @@ impl Session {
         self.log_deadline = None;
         // What was not written never happened for the other side.
         self.held.clear();
+        self.watching.forget_unwritten();
         match core::mem::replace(&mut self.stage, Stage::Over) {
             Stage::LogOpened(login)
             | Stage::Certificate { login, .. }
@@ -270,6 +275,7 @@ impl Session {
             log_complete,
         };
         self.event(kind, now);
+        self.dismiss_watchers();
         let text = format!("{farewell} (session {})", self.id);
         self.client
             .disconnect(DisconnectReason::ByApplication, &text);
@@ -440,6 +446,7 @@ impl EndReason {
                 "this session ends: what you may do on this machine has changed; connect again"
             }
             Self::OuterEnded => "this session ends: the session around it ended",
+            Self::Operator => "this session ends: an operator has ended it",
             Self::Shutdown => "this session ends: the proxy is shutting down",
         }
     }
@@ -458,6 +465,7 @@ impl EndReason {
             Self::Revoked => "revoked",
             Self::GrantChanged => "grant_changed",
             Self::OuterEnded => "outer_ended",
+            Self::Operator => "operator",
             Self::Shutdown => "shutdown",
         }
     }

@@ -234,7 +234,7 @@ impl Inners {
 }
 
 impl Session {
-    fn has(&self, id: SessionId) -> bool {
+    pub(super) fn has(&self, id: SessionId) -> bool {
         self.id == id || self.inner.sessions().any(|session| session.has(id))
     }
 

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use core::time::Duration;
 use session_log::{LogId, Record, SigningIdentity, Writer, WriterConfig};
 
+use super::control::Tap;
 use crate::Now;
 
 /// Collects records and gives sealed bytes; remembers a failure until somebody asks.
@@ -11,6 +12,7 @@ pub(super) struct Recorder {
     writer: Writer,
     failed: bool,
     now: Now,
+    pub(super) tap: Tap,
 }
 
 impl Recorder {
@@ -26,6 +28,7 @@ impl Recorder {
             writer,
             failed: false,
             now,
+            tap: Tap::default(),
         })
     }
 
@@ -34,6 +37,7 @@ impl Recorder {
     }
 
     pub(super) fn record(&mut self, channel: u32, record: &Record<'_>) {
+        self.tap.take(channel, record);
         // Nothing passes before the flush, so that nothing else is urgent.
         let recorded = self
             .writer

@@ -25,7 +25,8 @@ use std::time::Duration;
 
 use proxy_core::{
     AccessEvent, Approval, ApprovalRequest, Ca, ConnectFailure, ConnectionInfo, Current, EventKind,
-    Gateway, Input, Leg, Now, Output, PerLeg, Rules, SecurityKey, Session, Target, Verdict,
+    Gateway, Input, Leg, Now, Output, PerLeg, Rules, SecurityKey, Seen, Session, Target, Verdict,
+    WatchEnd, WatchId,
 };
 use session_log::{Event, Identity, Kem, Reader, ReaderConfig, Record, SigningIdentity};
 use ssh_transport::{AuthMethod, Client, ClientConfig, Ed25519Key, HostKeyAlgorithm};
@@ -55,6 +56,8 @@ pub enum Step {
     Log(Vec<u8>),
     SignCertificate,
     Reevaluate,
+    Watched(WatchId, u32, Seen),
+    WatchOver(WatchId, WatchEnd),
     Send(Leg, Vec<u8>),
     Close(Leg),
 }
@@ -425,6 +428,10 @@ impl World {
                         self.reevaluate();
                     }
                 }
+                Output::Watched(watch, channel, seen) => {
+                    self.steps.push(Step::Watched(watch, channel, seen));
+                }
+                Output::WatchOver(watch, why) => self.steps.push(Step::WatchOver(watch, why)),
                 Output::Send(leg, bytes) => {
                     self.steps.push(Step::Send(leg, bytes.to_vec()));
                     match leg {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::asked::{Asked, HangUp};
 
-pub(super) struct Interrupt {
+pub(crate) struct Interrupt {
     came: Arc<AtomicBool>,
 }
 
@@ -26,7 +26,7 @@ impl Interrupt {
     }
 
     /// Watches for it from now on. A second one ends the program at once, for output that nobody takes.
-    pub(super) fn watch() -> Interrupt {
+    pub(crate) fn watch() -> Interrupt {
         let came = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&came);
         let (ready, is_ready) = mpsc::channel();
@@ -54,7 +54,7 @@ impl Interrupt {
         Interrupt { came }
     }
 
-    pub(super) fn came(&self) -> bool {
+    pub(crate) fn came(&self) -> bool {
         self.came.load(Ordering::Relaxed)
     }
 

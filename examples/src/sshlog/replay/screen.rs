@@ -13,7 +13,7 @@ use draw::{Drawing, text_of};
 
 /// How the screen is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// Drawn, and drawn again where it changes.
     Drawn,
     /// Its text, once.
@@ -25,7 +25,8 @@ const MAX_TYPED_CHARS: usize = 60;
 /// Most other channels that are told of.
 const MAX_OTHERS: usize = 8;
 
-pub(super) struct Screen {
+pub(crate) struct Screen {
+    program: &'static str,
     form: Form,
     channel: Option<u32>,
     with_input: bool,
@@ -42,7 +43,8 @@ pub(super) struct Screen {
 
 impl Screen {
     /// A screen of a size that is known already, or of the usual one.
-    pub(super) fn new(
+    pub(crate) fn new(
+        program: &'static str,
         form: Form,
         channel: Option<u32>,
         with_input: bool,
@@ -50,6 +52,7 @@ impl Screen {
     ) -> Screen {
         let (columns, rows) = size.unwrap_or(USUAL_SIZE);
         let mut screen = Screen {
+            program,
             form,
             channel,
             with_input,
@@ -169,7 +172,8 @@ impl View for Screen {
             let others: Vec<String> = self.others.iter().map(u32::to_string).collect();
             writeln!(
                 err,
-                "sshlog: this was channel {}; there is output on {} too: name one with --channel",
+                "{}: this was channel {}; there is output on {} too: name one with --channel",
+                self.program,
                 self.channel.unwrap_or_default(),
                 others.join(", ")
             )?;
@@ -177,10 +181,11 @@ impl View for Screen {
         if let Some((columns, rows)) = self.too_large {
             writeln!(
                 err,
-                "sshlog: the session's screen was {columns} by {rows}; {MAX_COLUMNS} by {MAX_ROWS} is the largest that is emulated"
+                "{}: the session's screen was {columns} by {rows}; {MAX_COLUMNS} by {MAX_ROWS} is the largest that is emulated",
+                self.program
             )?;
         }
-        self.drawing.tell(err)
+        self.drawing.tell(self.program, err)
     }
 }
 
@@ -217,7 +222,7 @@ mod tests {
         fn no_recording_stops_the_emulator_or_draws_what_is_not_of_the_list(
             steps in proptest::collection::vec((hostile(), any::<(u32, u8)>()), 1..6),
         ) {
-            let mut screen = Screen::new(Form::Drawn, None, true, None);
+            let mut screen = Screen::new("sshlog", Form::Drawn, None, true, None);
             let mut out = Vec::new();
             for (data, (columns, rows)) in &steps {
                 screen.take(&view(Record::Output(data)));

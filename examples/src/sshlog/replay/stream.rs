@@ -7,7 +7,7 @@ use session_log::{Record, RecordView, Sanitizer, Style};
 
 use super::{View, typed};
 
-pub(super) struct Stream {
+pub(crate) struct Stream {
     style: Style,
     on_terminal: bool,
     channel: Option<u32>,
@@ -21,7 +21,7 @@ pub(super) struct Stream {
 const MAX_FILTERS: usize = 256;
 
 impl Stream {
-    pub(super) fn new(
+    pub(crate) fn new(
         style: Style,
         on_terminal: bool,
         channel: Option<u32>,

@@ -559,6 +559,7 @@ impl World {
                     self.sockets[leg].extend_from_slice(&bytes);
                     self.sent[leg] += bytes.len();
                 }
+                Output::Watched(..) | Output::WatchOver(..) => panic!("nobody watches"),
                 Output::Close(leg) => self.closed[leg] = true,
             }
         }

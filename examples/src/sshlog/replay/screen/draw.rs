@@ -84,11 +84,11 @@ impl Drawing {
     }
 
     /// Says when not all of the screen could be shown.
-    pub(super) fn tell(&self, err: &mut dyn Write) -> io::Result<()> {
+    pub(super) fn tell(&self, program: &str, err: &mut dyn Write) -> io::Result<()> {
         match self.cut {
             Some((columns, rows)) => writeln!(
                 err,
-                "sshlog: the session's screen was {columns} by {rows}, larger than this terminal: its right or lower part was not shown"
+                "{program}: the session's screen was {columns} by {rows}, larger than this terminal: its right or lower part was not shown"
             ),
             None => Ok(()),
         }

@@ -1,0 +1,86 @@
+//! `[admin]`: the socket where operators ask, and who they are.
+
+use std::path::PathBuf;
+
+use super::identities::KnownIdentity;
+use super::keys::resolve;
+use super::listeners::position;
+use super::parts::writable_folder;
+use super::reader::{Reader, Table, quoted};
+
+/// The longest path of a Unix socket, in bytes: what `sun_path` holds on Linux with the zero byte at its end.
+const MAX_SOCKET_PATH_BYTES: usize = 107;
+
+/// Who may open the socket where nothing else is said: its owner.
+const DEFAULT_MODE: u32 = 0o600;
+
+/// Where operators ask, and who they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminConfig {
+    /// The socket's path.
+    pub socket: PathBuf,
+    /// The permissions of the socket.
+    pub mode: u32,
+    /// Users of this machine by their number, and the positions of the identities that they are.
+    pub operators: Vec<(u32, usize)>,
+}
+
+/// `[admin]`
+pub(super) fn admin<'d>(
+    reader: &mut Reader<'d>,
+    document: &Table<'d>,
+    identities: &[KnownIdentity],
+) -> Option<AdminConfig> {
+    let table = reader.table(document, "admin", &["socket", "mode", "operator"])?;
+    let socket = socket(reader, &table);
+    let mode = match table.field("mode") {
+        Some(field) => {
+            let mode = reader.number(&table, "mode", 0..0o1000);
+            let mode = mode.and_then(|mode| u32::try_from(mode).ok());
+            if mode.is_some_and(|mode| mode & 0o600 != 0o600 || mode & 0o111 != 0) {
+                let help = "write `0o600` for the owner alone, `0o660` for the group too, or `0o666`: who may do what is the policy's say";
+                reader.problem(&field, "not the permissions of a socket", help);
+            }
+            mode.unwrap_or(DEFAULT_MODE)
+        }
+        None => DEFAULT_MODE,
+    };
+    let names: Vec<_> = identities.iter().map(|known| &*known.who.name).collect();
+    let mut operators: Vec<(u32, usize)> = Vec::new();
+    for entry in reader.tables(&table, "operator", &["uid", "identity"]) {
+        let help = "write the user's number, as `id -u` tells it";
+        let field = reader.needed(&entry, "uid", help);
+        let uid = reader.number(&entry, "uid", 0..u64::from(u32::MAX));
+        let uid = uid.and_then(|uid| u32::try_from(uid).ok());
+        let help = "write the name of the `[[identity]]` that this user is";
+        reader.needed(&entry, "identity", help);
+        let identity = position(reader, &entry, "identity", &names);
+        if let (Some(field), Some(uid)) = (field, uid)
+            && operators.iter().any(|(other, _)| *other == uid)
+        {
+            let help = "write one `[[admin.operator]]` for each user";
+            reader.problem(&field, format!("user {uid} is two identities"), help);
+        }
+        operators.extend(uid.zip(identity));
+    }
+    Some(AdminConfig {
+        socket: socket?,
+        mode,
+        operators,
+    })
+}
+
+fn socket<'d>(reader: &mut Reader<'d>, table: &Table<'d>) -> Option<PathBuf> {
+    let help = "write the path of the socket, for example `\"admin.sock\"`";
+    let (field, name) = reader.needed_text(table, "socket", help)?;
+    let socket = resolve(reader, name);
+    let shown = quoted(&socket.display().to_string());
+    if socket.as_os_str().len() > MAX_SOCKET_PATH_BYTES {
+        let what = format!("{shown} is too long for the path of a socket");
+        let help = format!("write one of at most {MAX_SOCKET_PATH_BYTES} bytes");
+        reader.problem(&field, what, help);
+    } else if let Some(folder) = socket.parent() {
+        writable_folder(reader, &field, &socket, folder);
+    }
+    Some(socket)
+}

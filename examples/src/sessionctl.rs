@@ -1,0 +1,214 @@
+//! The `sessionctl` command: an operator's way to the sessions of a running `audit_proxy`.
+
+mod ask;
+mod output;
+mod watch;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::audit_proxy::admin::protocol::{Reply, Request, Which};
+use crate::tool::{self, ToolError, printable};
+use ask::Conversation;
+use output::Table;
+use watch::WatchArguments;
+
+/// Look at the sessions of a running audit_proxy, end them, and watch them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sessionctl",
+    after_help = "\
+Examples:
+  sessionctl list                                         who is where, since when
+  sessionctl show 5f0c                                    all about one session, what it runs included
+  sessionctl end 5f0c --reason \"kernel update at ten\"     the person reads the reason
+  sessionctl end --identity ada@example.com --reason \"left the company\"
+  sessionctl end --all --reason \"incident 4711\"
+  sessionctl watch 5f0c                                   what the person sees, while they see it; Ctrl-C leaves
+  sessionctl drain --wait 10m                             nobody is let in any more; the proxy ends with its last session
+
+Ids may be shortened as long as one session is meant. The proxy listens where `socket` of `[admin]` in its configuration says, knows
+who asks by the user that runs this, and does what the `[[operator]]` entries of its policy allow. What is asked for, allowed or not,
+is an access event; who watches or ends a session stands in its log.
+
+With --json the answer is printed as it comes: a line {\"reply\":\"session\"|\"ended\"|\"seen\"|\"watch_over\"|\"draining\", …} for each
+thing, and {\"reply\":\"done\"|\"refused\"|\"failed\", …} at the end.
+
+Exit status: 0 it is done; 1 it is not allowed, or there is no such session; 2 the command line is wrong, or no proxy answers."
+)]
+struct Cli {
+    /// The socket of the proxy
+    #[arg(long, global = true, value_name = "PATH", default_value = "admin.sock")]
+    socket: PathBuf,
+    /// Print JSON lines for programs instead of text for people
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the sessions that run
+    List,
+    /// Show all about one session
+    Show {
+        /// Its id, or the beginning of it
+        id: String,
+    },
+    /// End sessions, with a reason that the person reads
+    End(EndArguments),
+    /// Watch a session while it runs
+    Watch(WatchArguments),
+    /// Let nobody in any more, and have the proxy end when its last session has
+    Drain {
+        /// How long sessions may go on before they are ended; without it, as long as `drain` of `[timeouts]` says
+        #[arg(long, value_name = "TIME", value_parser = wait)]
+        wait: Option<Duration>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct EndArguments {
+    #[command(flatten)]
+    which: WhichArguments,
+    /// Why: one line, which the person reads and the log keeps
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct WhichArguments {
+    /// The one with this id, or the beginning of it
+    id: Option<String>,
+    /// All of this identity, as `list` shows it
+    #[arg(long, value_name = "NAME")]
+    identity: Option<String>,
+    /// All of this device
+    #[arg(long, value_name = "NAME")]
+    device: Option<String>,
+    /// All on this target, by its id or host name
+    #[arg(long, value_name = "NAME")]
+    target: Option<String>,
+    /// All
+    #[arg(long)]
+    all: bool,
+}
+
+impl WhichArguments {
+    fn which(&self) -> Which {
+        let named = [
+            self.id.clone().map(Which::Session),
+            self.identity.clone().map(Which::Identity),
+            self.device.clone().map(Which::Device),
+            self.target.clone().map(Which::Target),
+        ];
+        // One of them is there, unless it is all.
+        named.into_iter().flatten().next().unwrap_or(Which::All)
+    }
+}
+
+fn wait(text: &str) -> Result<Duration, String> {
+    tool::time::parse_duration(text).map_err(|error| error.to_string())
+}
+
+/// The program.
+pub fn main() -> ExitCode {
+    tool::main::<Cli>("sessionctl", run)
+}
+
+fn run(cli: &Cli, out: &mut dyn Write) -> Result<bool, ToolError> {
+    let request = match &cli.command {
+        Command::List => Request::List,
+        Command::Show { id } => Request::Show {
+            session: id.clone(),
+        },
+        Command::End(arguments) => Request::End {
+            which: arguments.which.which(),
+            reason: arguments.reason.clone(),
+        },
+        Command::Watch(arguments) => Request::Watch {
+            session: arguments.id.clone(),
+        },
+        Command::Drain { wait } => Request::Drain {
+            wait_ms: wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+        },
+    };
+    let mut conversation = Conversation::begin(&cli.socket, &request)?;
+    if cli.json {
+        return print_lines(&mut conversation, out);
+    }
+    match &cli.command {
+        Command::Watch(arguments) => watch::run(arguments, conversation, out),
+        Command::Show { .. } => print(&mut conversation, out, output::session),
+        Command::List => {
+            let mut table = Table::default();
+            let is_done = print(&mut conversation, out, |line, _| {
+                table.add(line);
+                Ok(())
+            })?;
+            if is_done {
+                table.print(out)?;
+            }
+            Ok(is_done)
+        }
+        Command::End(_) | Command::Drain { .. } => print(&mut conversation, out, |_, _| Ok(())),
+    }
+}
+
+fn print_lines(conversation: &mut Conversation, out: &mut dyn Write) -> Result<bool, ToolError> {
+    let mut is_done = false;
+    while let Some((line, reply)) = conversation.next()? {
+        is_done = match reply {
+            Some(Reply::Done { refused, .. }) => refused == 0,
+            Some(Reply::WatchOver { .. }) => true,
+            _ => false,
+        };
+        out.write_all(&line)?;
+        out.flush()?;
+    }
+    Ok(is_done)
+}
+
+/// Prints an answer for people; `session` does so for each session.
+fn print(
+    conversation: &mut Conversation,
+    out: &mut dyn Write,
+    mut session: impl FnMut(
+        &crate::audit_proxy::admin::protocol::SessionLine,
+        &mut dyn Write,
+    ) -> Result<(), ToolError>,
+) -> Result<bool, ToolError> {
+    while let Some((_, reply)) = conversation.next()? {
+        match reply {
+            Some(Reply::Session(line)) => session(&line, out)?,
+            Some(Reply::Ended { session }) => writeln!(out, "ended {}", printable(&session))?,
+            Some(Reply::Draining {
+                connections,
+                wait_ms,
+            }) => writeln!(
+                out,
+                "nobody is let in any more; {connections} connections have {} s to end",
+                wait_ms / 1000
+            )?,
+            Some(Reply::Done { refused: 0, .. }) => return Ok(true),
+            Some(Reply::Done { refused, .. }) => {
+                output::complain(&format!("for {refused} more the policy does not allow it"));
+                return Ok(false);
+            }
+            Some(Reply::Refused { why } | Reply::Failed { why }) => {
+                output::complain(&why);
+                return Ok(false);
+            }
+            // What a newer proxy tells besides.
+            Some(Reply::Seen { .. } | Reply::WatchOver { .. }) | None => {}
+        }
+    }
+    output::complain("the proxy has not finished its answer");
+    Ok(false)
+}
