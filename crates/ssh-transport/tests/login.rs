@@ -188,6 +188,26 @@ fn who_does_not_log_in_in_time_is_sent_away() {
 }
 
 #[test]
+fn more_time_to_log_in_is_given_once_asked_and_never_after_the_login() {
+    let mut pair = Pair::plain();
+    pair.server.judge = |_| false;
+    pair.run();
+    let grace = ServerConfig::default().login_grace;
+    let more = Duration::from_secs(100);
+    pair.server.machine.extend_login_grace(more);
+    let deadline = pair.server.machine.poll_timeout().unwrap();
+    assert_eq!(deadline, START + grace + more);
+    pair.server.machine.handle_timeout(START + grace).unwrap();
+    pair.server.machine.handle_timeout(deadline).unwrap_err();
+
+    let mut pair = Pair::plain();
+    pair.run();
+    let deadline = pair.server.machine.poll_timeout();
+    pair.server.machine.extend_login_grace(more);
+    assert_eq!(pair.server.machine.poll_timeout(), deadline);
+}
+
+#[test]
 fn nothing_can_be_sent_before_authentication() {
     let mut pair = Pair::plain();
     let early = Err(Error::ApiMisuse(ApiMisuse::NotAuthenticated));

@@ -6,8 +6,8 @@ use ssh_transport::{
     AuthId, AuthResponses, Challenge, Echo, MAX_RESPONSE_BYTES, Prompt, clean_text,
 };
 
-use super::super::Session;
 use super::super::stage::Stage;
+use super::super::{LOGIN_METHOD, Session};
 use crate::event::EventKind;
 use crate::{Leg, Now};
 
@@ -43,7 +43,10 @@ impl Session {
             .responses
             .first()
             .and_then(|response| reason(response.secret_text()));
-        let (Stage::StepUp(stepping), Some(reason)) = (&mut self.stage, reason) else {
+        let Stage::StepUp(stepping) = &mut self.stage else {
+            return self.client.reject(answer.id, &[LOGIN_METHOD], now.mono);
+        };
+        let Some(reason) = reason else {
             return self.prompt_for_reason(answer.id, ASK_AGAIN, now);
         };
         let kind = EventKind::ReasonGiven {
