@@ -515,3 +515,38 @@ fn equal_inputs_give_equal_outputs() {
     };
     assert_eq!(run(), run());
 }
+
+#[test]
+fn a_session_inside_another_asks_by_itself_and_only_its_own_answer_counts() {
+    let policy = "[[application]]\nname = \"outer\"\ntarget = { include = [{ hostname = \"web-1\" }] }\n\
+         [[application.policy]]\nname = \"outer\"\naction = \"allow\"\ninclude = [{ everyone = true }]\n\
+         usernames = [\"deploy\"]\njump = [{ host = \"inner-1\", port = 22 }]\n\
+         [[application]]\nname = \"inner\"\ntarget = { include = [{ hostname = \"inner-1\" }] }\n\
+         [[application.policy]]\nname = \"inner\"\naction = \"allow\"\ninclude = [{ everyone = true }]\n\
+         usernames = [\"deploy\"]\nstep_up = [\"approval\"]\napprovers = [\"ann@example.com\"]\n";
+    let mut tree = sim::tree::Tree::new(policy);
+    tree.run();
+    tree.assert_in(1);
+    tree.jump(0);
+    let is_in = |tree: &sim::tree::Tree| tree.levels[1].person.as_ref().unwrap().is_in;
+    assert!(!is_in(&tree));
+    let asked = |kind: &EventKind| matches!(kind, EventKind::ApprovalAsked { .. });
+    let asked = tree.events.iter().find(|event| asked(&event.kind)).unwrap();
+    let (inner, outer) = (asked.subject.session, tree.session.id());
+    assert_eq!(asked.subject.parent, Some(outer));
+    for (session, lets_in) in [(outer, false), (inner, true)] {
+        let approval = proxy_core::Approval {
+            session,
+            by: "ann@example.com".into(),
+            verdict: Verdict::Approve,
+            note: String::new(),
+        };
+        let answer = proxy_core::Input::Approval(approval);
+        tree.session.handle(answer, tree.now);
+        tree.run();
+        assert_eq!(is_in(&tree), lets_in);
+    }
+    let noted = |records: &[String]| records.iter().any(|record| record.contains("Operator"));
+    assert!(noted(&tree.logs[&inner].records) && !noted(&tree.logs[&outer].records));
+    tree.finish();
+}
