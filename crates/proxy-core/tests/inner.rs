@@ -12,34 +12,7 @@ use std::time::Duration;
 
 use proxy_core::{EndReason, EventKind, Leg, Refusal};
 use sim::packets as p;
-use sim::tree::{JUMP, JUMPS, Tree, policy};
-
-fn patterned(len: usize) -> Vec<u8> {
-    (0..len).map(|at| u8::try_from(at % 251).unwrap()).collect()
-}
-
-fn end_of(kinds: &[&EventKind]) -> Option<EndReason> {
-    kinds.iter().find_map(|kind| match kind {
-        EventKind::SessionEnd { reason, .. } => Some(*reason),
-        _ => None,
-    })
-}
-
-fn refusal_of(kinds: &[&EventKind]) -> Option<Refusal> {
-    kinds.iter().find_map(|kind| match kind {
-        EventKind::AccessDenied { reason, .. } => Some(*reason),
-        _ => None,
-    })
-}
-
-/// The text of the last failure to open a channel that the person of a level got.
-fn open_failure(tree: &Tree, level: usize) -> String {
-    let failure = tree.levels[level].packets.client.iter().rev();
-    let failure = failure.into_iter().find(|packet| packet[0] == 92);
-    failure.map_or(String::new(), |packet| {
-        String::from_utf8_lossy(&packet[13..packet.len() - 6]).into_owned()
-    })
-}
+use sim::tree::{FORWARDS, JUMP, JUMPS, Tree, end_of, open_failure, patterned, policy, refusal_of};
 
 #[test]
 fn three_levels_are_three_linked_sessions_with_a_decision_a_key_and_a_log_each() {
@@ -113,101 +86,6 @@ fn three_levels_are_three_linked_sessions_with_a_decision_a_key_and_a_log_each()
     let outer = tree.records(0).join("\n");
     assert!(!outer.contains("ForwardData"), "no ciphertext in the log");
     assert!(outer.contains("ForwardClose"), "{outer}");
-}
-
-#[test]
-fn much_more_than_the_windows_passes_both_ways_at_once_at_the_third_level() {
-    for window in [2_097_152, 50_000, 40] {
-        let mut tree = Tree::new(&policy(JUMPS));
-        tree.window = (window, 32_768);
-        tree.run();
-        tree.jump(0);
-        tree.jump(1);
-        tree.assert_in(3);
-        tree.open_session(2);
-        let len = if window < 1000 { 20_000 } else { 6_000_000 };
-        let bytes = patterned(len);
-        tree.send_data(2, Leg::Client, &bytes, 30_000);
-        tree.send_data(2, Leg::Target, &bytes, 30_000);
-        tree.run();
-        assert_eq!(tree.levels[2].data.target.len(), bytes.len(), "{window}");
-        assert!(tree.levels[2].data.target == bytes, "{window}");
-        assert!(tree.levels[2].data.client == bytes, "{window}");
-        let counted = format!("Input({}", "");
-        assert!(tree.records(2).iter().any(|it| it.contains(&counted)));
-        tree.finish();
-    }
-}
-
-#[test]
-fn windows_and_packets_of_any_size_break_nothing() {
-    for window in [0, 1, 255, u32::MAX] {
-        for max in [0, 1, 100, u32::MAX] {
-            let mut tree = Tree::new(&policy(JUMPS));
-            tree.window = (window, max);
-            tree.run();
-            tree.jump(0);
-            let opens = window > 0 && max > 0;
-            let person = tree.levels[1].person.as_ref().unwrap();
-            assert_eq!(person.is_in, opens, "window {window}, packets of {max}");
-            // Windows beyond what there can be stay at the limit (RFC 4254 section 5.2).
-            for (leg, id) in [(Leg::Client, JUMP.target), (Leg::Target, JUMP.client)] {
-                for more in [u32::MAX, 0, u32::MAX] {
-                    tree.levels[0].pipe[leg].granted += more as usize;
-                    tree.send(0, leg, &p::window_adjust(id, more));
-                    tree.run();
-                }
-            }
-            tree.finish();
-        }
-    }
-}
-
-#[test]
-fn more_than_the_window_ends_the_connection_that_sent_it() {
-    for (from, id) in [(Leg::Client, JUMP.target), (Leg::Target, JUMP.client)] {
-        let mut tree = Tree::jumped(&policy(JUMPS), 2);
-        tree.levels[0].pipe[from.other()].is_stalled = true;
-        // With nobody reading at the other side, the proxy takes what it granted and no more.
-        for _ in 0..200 {
-            tree.send(0, from, &p::data(id, &[0; 32_768]));
-        }
-        tree.run();
-        let reason = match from {
-            Leg::Client => EndReason::ClientMisbehaved,
-            Leg::Target => EndReason::TargetMisbehaved,
-        };
-        // What it sent was no SSH either: the inner session went first.
-        assert_eq!(end_of(&tree.kinds(0)), Some(reason));
-        tree.finish();
-    }
-}
-
-#[test]
-fn a_side_that_does_not_read_holds_up_a_bounded_amount() {
-    for reader in [Leg::Client, Leg::Target] {
-        let mut tree = Tree::jumped(&policy(JUMPS), 2);
-        tree.open_session(1);
-        tree.open_session(0);
-        tree.levels[0].pipe[reader].is_stalled = true;
-        tree.send_data(1, reader.other(), &patterned(20_000_000), 32_000);
-        tree.run();
-        // What the proxy took in and gave to nobody yet.
-        let unsent = tree.levels[0].pipe[reader.other()].out.len();
-        let given = tree.levels[0].pipe[reader].got.len();
-        let kept = 20_000_000 - unsent - given;
-        assert!(kept < 6_000_000, "{kept} bytes wait in the proxy");
-        assert!(given <= 2_097_152, "{given}");
-        // The rest of the connection goes on.
-        tree.send_data(0, Leg::Client, b"still here", 100);
-        tree.run();
-        assert_eq!(tree.levels[0].data.target, b"still here");
-        tree.levels[0].pipe[reader].is_stalled = false;
-        tree.unstall(0, reader);
-        tree.run();
-        assert!(tree.levels[1].data[reader] == patterned(20_000_000));
-        tree.finish();
-    }
 }
 
 #[test]
@@ -466,61 +344,6 @@ fn as_long_as_somebody_may_be_let_in_it_says_so() {
 }
 
 #[test]
-fn bytes_that_are_not_ssh_end_a_connection_that_is_for_ssh_only() {
-    for (from, bytes) in [
-        (Leg::Client, &b"GET / HTTP/1.1\r\n\r\n"[..]),
-        (Leg::Client, b"\x16\x03\x01\x02\x00"),
-        (Leg::Client, b"SSX"),
-        (Leg::Target, b"SSH-1.5-old\r\n"),
-    ] {
-        let mut tree = Tree::new(&policy(JUMPS));
-        tree.silent_level = Some(1);
-        tree.run();
-        tree.jump(0);
-        if from == Leg::Target {
-            tree.pipe(0, Leg::Client, b"SSH-2.0-test\r\n");
-            tree.run();
-        }
-        tree.pipe(0, from, bytes);
-        tree.run();
-        let reason = match from {
-            Leg::Client => Refusal::ClientProtocol,
-            Leg::Target => Refusal::TargetProtocol,
-        };
-        assert_eq!(refusal_of(&tree.kinds(1)), Some(reason), "{bytes:?}");
-        for leg in [Leg::Client, Leg::Target] {
-            assert!(tree.levels[0].pipe[leg].is_closed, "{bytes:?} {leg:?}");
-            let got = &tree.levels[0].pipe[leg].got;
-            assert!(!got.windows(3).any(|it| it == &bytes[..3]) || bytes[0] == b'S');
-        }
-        tree.finish();
-    }
-}
-
-#[test]
-fn a_client_that_says_nothing_is_turned_away_in_time() {
-    let mut tree = Tree::new(&policy(JUMPS));
-    tree.silent_level = Some(1);
-    tree.run();
-    tree.jump(0);
-    let greeting = &tree.levels[0].pipe.client.got;
-    assert!(
-        greeting.starts_with(b"SSH-2.0-"),
-        "some clients wait for it"
-    );
-    assert!(
-        tree.levels[0].pipe.target.got.is_empty(),
-        "no byte before the client's"
-    );
-    tree.pass(Duration::from_secs(121));
-    assert_eq!(refusal_of(&tree.kinds(1)), Some(Refusal::LoginTimeout));
-    assert!(tree.levels[0].pipe.client.is_closed && tree.levels[0].pipe.target.is_closed);
-    tree.finish();
-}
-
-const FORWARDS: &str = "local_forward = [{ host = \"inner-1\", port = \"any\" }, { host = \"elsewhere\", port = 22 }]\n";
-
-#[test]
 fn ssh_on_a_forwarded_connection_becomes_a_session_however_its_beginning_is_split() {
     for from in [Leg::Client, Leg::Target] {
         for pieces in [
@@ -622,31 +445,6 @@ fn ssh_to_an_unknown_target_on_a_forwarded_connection_is_told_so_in_clear() {
 }
 
 #[test]
-fn sessions_are_no_deeper_and_no_more_than_the_limits_say() {
-    for (depth, places) in [(1, 8), (8, 1)] {
-        let mut tree = Tree::with(&policy(JUMPS), |gateway| {
-            gateway.limits.inner_depth = depth;
-            gateway.limits.inner_sessions = places;
-        });
-        tree.run();
-        tree.jump(0);
-        tree.assert_in(2);
-        tree.jump(1);
-        assert!(open_failure(&tree, 1).contains("too many sessions"));
-        // A place is free again once its session is over.
-        let id = JUMP.target;
-        tree.send(0, Leg::Client, &p::close(id));
-        tree.levels[0].pipe.client.closes_too = false;
-        tree.run();
-        tree.levels[0].pipe = Default::default();
-        tree.levels.truncate(1);
-        tree.jump(0);
-        tree.assert_in(2);
-        tree.finish();
-    }
-}
-
-#[test]
 fn a_session_that_is_revoked_ends_alone_when_it_is_inside_another() {
     let mut tree = Tree::jumped(&policy(JUMPS), 3);
     for at in 0..3 {
@@ -686,17 +484,4 @@ fn the_grants_times_end_the_session_that_they_are_for() {
     tree.pass(Duration::from_secs(61));
     assert_eq!(end_of(&tree.kinds(1)), Some(EndReason::IdleTimeout));
     tree.finish();
-}
-
-#[test]
-fn equal_inputs_give_equal_outputs() {
-    let play = || {
-        let mut tree = Tree::jumped(&policy(JUMPS), 3);
-        tree.open_session(2);
-        tree.send_data(2, Leg::Client, &patterned(100_000), 30_000);
-        tree.run();
-        tree.finish();
-        tree.outputs
-    };
-    assert!(play() == play());
 }

@@ -10,6 +10,7 @@
 //! While it is not known what a connection carries, its windows are kept as though it ended here. What little passed by then, a part of
 //! "SSH-", is the beginning of what either session would say.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -18,7 +19,9 @@ use session_log::Record;
 
 use super::channel::Channel;
 use super::data::{record_end, tell_close};
+use super::describe::unread;
 use super::forward::{SSH, covers};
+use super::refusal::refuse;
 use super::terminated::Terminated;
 use super::wire::forward::{Connection, DIRECT_TCP};
 use super::wire::{self, own};
@@ -73,8 +76,8 @@ enum State {
         port: u16,
         passed: PerLeg<usize>,
     },
-    /// A session.
-    Session,
+    /// A session, of whose client so many bytes of "SSH-" came.
+    Session { greeted: usize },
 }
 
 /// What becomes of data on a connection.
@@ -98,7 +101,7 @@ impl Inside {
             return None;
         }
         let state = if covers(&constraints.jump, connection.host, connection.port) {
-            State::Session
+            State::Session { greeted: 0 }
         } else {
             State::Unknown {
                 host: connection.host.into(),
@@ -114,7 +117,7 @@ impl Inside {
     }
 
     pub(super) const fn is_session(&self) -> bool {
-        matches!(self.state, State::Session)
+        matches!(self.state, State::Session { .. })
     }
 }
 
@@ -159,11 +162,17 @@ pub(super) fn look_into(
     let Some(inside) = &mut channel.inside else {
         return Next::Pass;
     };
-    let State::Unknown { host, port, passed } = &mut inside.state else {
-        if let Some(sessions) = out.inner_sessions() {
-            sessions.received(number, from, data);
+    let (host, port, passed) = match &mut inside.state {
+        State::Unknown { host, port, passed } => (host, port, passed),
+        State::Session { greeted } => {
+            if from == Leg::Client {
+                expect_ssh(number, greeted, data, out);
+            }
+            if let Some(sessions) = out.inner_sessions() {
+                sessions.received(number, from, data);
+            }
+            return Next::Taken;
         }
-        return Next::Taken;
     };
     let awaited = SSH.get(passed[from]..).unwrap_or_default();
     let len = awaited.len().min(data.len());
@@ -187,7 +196,8 @@ pub(super) fn look_into(
         return Next::Pass;
     };
     record_session(number, &name, (host, port.into()), out);
-    inside.state = State::Session;
+    let greeted = SSH.len();
+    inside.state = State::Session { greeted };
     if let Some(sessions) = out.inner_sessions() {
         for leg in [Leg::Client, Leg::Target] {
             sessions.received(number, leg, SSH.get(..passed[leg]).unwrap_or_default());
@@ -195,6 +205,21 @@ pub(super) fn look_into(
         sessions.received(number, from, data);
     }
     Next::Taken
+}
+
+/// A client begins with "SSH-" (RFC 4253 section 4.2). One that does not is turned away by the session, and here stands with what.
+fn expect_ssh(number: u32, greeted: &mut usize, data: &[u8], out: &mut impl Outlet) {
+    let awaited = SSH.get(*greeted..).unwrap_or_default();
+    let len = awaited.len().min(data.len());
+    if awaited.get(..len) == data.get(..len) {
+        *greeted = greeted.saturating_add(len);
+        return;
+    }
+    // Once is enough.
+    *greeted = SSH.len();
+    let (what, why) = ("bytes that are not SSH", "only a session may pass here");
+    let in_log = format!("{what}: {}", unread(data));
+    refuse(number, Leg::Client, (&in_log, what), why, out);
 }
 
 /// It carries something else, or ends before it was known what: from here on the windows are the peers' own.

@@ -9,6 +9,7 @@
     reason = "a test's help"
 )]
 
+mod jumps;
 pub mod packets;
 mod peers;
 mod setup;

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_core::{
-    AccessEvent, Ca, ConnectionInfo, Current, Directory, EventKind, Gateway, Input, Leg, Now,
-    Output, PerLeg, Session, SessionId, Target,
+    AccessEvent, Ca, ConnectionInfo, Current, EventKind, Gateway, Input, Leg, Now, Output, PerLeg,
+    Session, SessionId,
 };
 use session_log::{Event, Reader, ReaderConfig, Record, SigningIdentity};
 use ssh_transport::{Client, ClientConfig};
 
+pub use super::jumps::*;
 use super::{CA_SEED, Person, START_UNIX, Setup, TargetHost, packets as p, recipient, rules};
 
 /// The channel of a level that the next level is inside of, by its number at the client and at the target.
@@ -20,47 +21,6 @@ pub const JUMP: PerLeg<u32> = PerLeg {
     client: 50,
     target: 60,
 };
-
-/// What level `n` is called.
-pub fn host(level: usize) -> String {
-    match level {
-        0 => "web-1".into(),
-        n => format!("inner-{n}"),
-    }
-}
-
-/// Everybody may be `deploy` on every level and jump to the next; `more` is added to every policy.
-pub fn policy(more: &str) -> String {
-    let names = ["web-1", "inner-1", "inner-2", "inner-3", "inner-4"]
-        .map(|it| format!("{{ hostname = \"{it}\" }}"));
-    let targets = names.join(", ");
-    format!(
-        "[[application]]\nname = \"lab\"\ntarget = {{ include = [{targets}] }}\n\
-         [[application.policy]]\nname = \"p\"\naction = \"allow\"\ninclude = [{{ everyone = true }}]\n\
-         usernames = [\"deploy\"]\n{more}"
-    )
-}
-
-/// As many levels as the default limit, one more, and one that the directory does not know.
-pub const JUMPS: &str = "jump = [{ host = \"inner-1\", port = 22 }, { host = \"inner-2\", port = 22 }, \
-     { host = \"inner-3\", port = 22 }, { host = \"elsewhere\", port = 22 }]\n";
-
-struct Names;
-
-impl Directory for Names {
-    fn find(&self, host: &str, port: u16) -> Option<Target> {
-        (host.starts_with("inner-") && port == 22).then(|| target(host))
-    }
-}
-
-fn target(hostname: &str) -> Target {
-    Target::new(policy::Target {
-        id: format!("id of {hostname}"),
-        hostname: hostname.into(),
-        port: 22,
-        ..Default::default()
-    })
-}
 
 /// One end of the channel that the next level is inside of.
 #[derive(Default)]
@@ -128,6 +88,10 @@ pub struct Tree {
     pub silent_level: Option<usize>,
     pub stuck: Option<Leg>,
     pub user: &'static str,
+    /// What was given out for a leg that is stuck.
+    pub unwritten: usize,
+    /// The ends keep to no rules.
+    pub is_hostile: bool,
 }
 
 impl Tree {
@@ -181,6 +145,8 @@ impl Tree {
             silent_level: None,
             stuck: None,
             user: "deploy",
+            unwritten: 0,
+            is_hostile: false,
         };
         tree.levels.push(Level::default());
         tree.add_person(0);
@@ -415,8 +381,11 @@ impl Tree {
         let max = self.window.1 as usize;
         let pipe = &mut self.levels[level].pipe[leg];
         assert!(data.len() <= max, "a packet beyond its size");
-        assert!(data.len() <= pipe.granted, "data beyond the window");
-        pipe.granted -= data.len();
+        assert!(
+            data.len() <= pipe.granted || self.is_hostile,
+            "data beyond the window"
+        );
+        pipe.granted = pipe.granted.saturating_sub(data.len());
         pipe.got.extend_from_slice(data);
         self.unstall(level, leg);
     }
@@ -485,7 +454,9 @@ impl Tree {
                         Leg::Client => it.person.as_mut().unwrap().incoming.extend(&bytes),
                         Leg::Target => it.target.as_mut().unwrap().incoming.extend(&bytes),
                     }
-                    if self.stuck != Some(leg) {
+                    if self.stuck == Some(leg) {
+                        self.unwritten += bytes.len();
+                    } else {
                         self.session
                             .handle(Input::Written(leg, bytes.len()), self.now);
                     }
@@ -590,6 +561,23 @@ impl Tree {
             bytes.drain(..taken);
         }
         self.perform();
+    }
+
+    /// The socket takes everything again.
+    pub fn unstick(&mut self) {
+        let leg = self.stuck.take().unwrap();
+        let len = std::mem::take(&mut self.unwritten);
+        self.session.handle(Input::Written(leg, len), self.now);
+        self.run();
+    }
+
+    /// Key exchanges that the ends of a level have seen.
+    pub fn exchanges(&self, level: usize) -> PerLeg<usize> {
+        let it = &self.levels[level];
+        PerLeg {
+            client: it.person.as_ref().map_or(0, |it| it.exchanges),
+            target: it.target.as_ref().map_or(0, |it| it.exchanges),
+        }
     }
 
     /// How many pages the log of a level has.

@@ -1,0 +1,331 @@
+//! Sessions inside sessions against peers that send much, nothing, or what they should not.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod sim;
+
+use std::time::Duration;
+
+use proxy_core::{EndReason, EventKind, Leg, Refusal};
+use sim::packets as p;
+use sim::tree::{FORWARDS, JUMP, JUMPS, Tree, end_of, open_failure, patterned, policy, refusal_of};
+
+/// What two hostile ends of a jump may do, in any order.
+fn do_anything(tree: &mut Tree, dice: &mut impl FnMut(u32) -> u32) {
+    let level = usize::try_from(dice(2)).unwrap().min(tree.levels.len() - 1);
+    let leg = if dice(2) == 0 {
+        Leg::Client
+    } else {
+        Leg::Target
+    };
+    let id = JUMP[leg.other()];
+    let len = usize::try_from(dice(5000)).unwrap();
+    match dice(14) {
+        0 => tree.send(level, leg, &p::data(id, &patterned(len))),
+        1 => tree.pipe(level, leg, &patterned(len)),
+        2 => tree.send(level, leg, &p::eof(id)),
+        3 => tree.send(level, leg, &p::close(id)),
+        4 => tree.send(level, leg, &p::window_adjust(id, dice(u32::MAX))),
+        5 => tree.send(
+            level,
+            leg,
+            &p::request(id, "keepalive@openssh.com", true, b""),
+        ),
+        6 => tree.send(level, leg, &p::request(id, "shell", true, b"")),
+        7 => tree.send(level, leg, &p::extended_data(id, 1, b"x")),
+        8 => tree.send(level, leg, &p::success(id)),
+        9 => tree.open(level, &sim::tree::host(level + 1), 22),
+        10 => tree.levels[level].pipe[leg].is_stalled ^= true,
+        11 => tree.open(level, "elsewhere", 22),
+        12 => tree.pass(Duration::from_millis(dice(60_000).into())),
+        _ => tree.log_is_silent = true,
+    }
+    if dice(3) > 0 {
+        tree.run();
+    }
+    if dice(2) > 0 {
+        tree.answer_log();
+    }
+}
+
+#[test]
+fn much_more_than_the_windows_passes_both_ways_at_once_at_the_third_level() {
+    for window in [2_097_152, 50_000, 40] {
+        let mut tree = Tree::new(&policy(JUMPS));
+        tree.window = (window, 32_768);
+        tree.run();
+        tree.jump(0);
+        tree.jump(1);
+        tree.assert_in(3);
+        tree.open_session(2);
+        let len = if window < 1000 { 20_000 } else { 6_000_000 };
+        let bytes = patterned(len);
+        tree.send_data(2, Leg::Client, &bytes, 30_000);
+        tree.send_data(2, Leg::Target, &bytes, 30_000);
+        tree.run();
+        assert_eq!(tree.levels[2].data.target.len(), bytes.len(), "{window}");
+        assert!(tree.levels[2].data.target == bytes, "{window}");
+        assert!(tree.levels[2].data.client == bytes, "{window}");
+        let counted = format!("Input({}", "");
+        assert!(tree.records(2).iter().any(|it| it.contains(&counted)));
+        tree.finish();
+    }
+}
+
+#[test]
+fn windows_and_packets_of_any_size_break_nothing() {
+    for window in [0, 1, 255, u32::MAX] {
+        for max in [0, 1, 100, u32::MAX] {
+            let mut tree = Tree::new(&policy(JUMPS));
+            tree.window = (window, max);
+            tree.run();
+            tree.jump(0);
+            let opens = window > 0 && max > 0;
+            let person = tree.levels[1].person.as_ref().unwrap();
+            assert_eq!(person.is_in, opens, "window {window}, packets of {max}");
+            // Windows beyond what there can be stay at the limit (RFC 4254 section 5.2).
+            for (leg, id) in [(Leg::Client, JUMP.target), (Leg::Target, JUMP.client)] {
+                for more in [u32::MAX, 0, u32::MAX] {
+                    tree.levels[0].pipe[leg].granted += more as usize;
+                    tree.send(0, leg, &p::window_adjust(id, more));
+                    tree.run();
+                }
+            }
+            tree.finish();
+        }
+    }
+}
+
+#[test]
+fn more_than_the_window_ends_the_connection_that_sent_it() {
+    for (from, id) in [(Leg::Client, JUMP.target), (Leg::Target, JUMP.client)] {
+        let mut tree = Tree::jumped(&policy(JUMPS), 2);
+        tree.levels[0].pipe[from.other()].is_stalled = true;
+        // With nobody reading at the other side, the proxy takes what it granted and no more.
+        for _ in 0..200 {
+            tree.send(0, from, &p::data(id, &[0; 32_768]));
+        }
+        tree.run();
+        let reason = match from {
+            Leg::Client => EndReason::ClientMisbehaved,
+            Leg::Target => EndReason::TargetMisbehaved,
+        };
+        // What it sent was no SSH either: the inner session went first.
+        assert_eq!(end_of(&tree.kinds(0)), Some(reason));
+        tree.finish();
+    }
+}
+
+#[test]
+fn a_side_that_does_not_read_holds_up_a_bounded_amount() {
+    for reader in [Leg::Client, Leg::Target] {
+        let mut tree = Tree::jumped(&policy(JUMPS), 2);
+        tree.open_session(1);
+        tree.open_session(0);
+        tree.levels[0].pipe[reader].is_stalled = true;
+        tree.send_data(1, reader.other(), &patterned(20_000_000), 32_000);
+        tree.run();
+        // What the proxy took in and gave to nobody yet.
+        let unsent = tree.levels[0].pipe[reader.other()].out.len();
+        let given = tree.levels[0].pipe[reader].got.len();
+        let kept = 20_000_000 - unsent - given;
+        assert!(kept < 6_000_000, "{kept} bytes wait in the proxy");
+        assert!(given <= 2_097_152, "{given}");
+        // The rest of the connection goes on.
+        tree.send_data(0, Leg::Client, b"still here", 100);
+        tree.run();
+        assert_eq!(tree.levels[0].data.target, b"still here");
+        tree.levels[0].pipe[reader].is_stalled = false;
+        tree.unstall(0, reader);
+        tree.run();
+        assert!(tree.levels[1].data[reader] == patterned(20_000_000));
+        tree.finish();
+    }
+}
+
+#[test]
+fn bytes_that_are_not_ssh_end_a_connection_that_is_for_ssh_only() {
+    for (from, bytes) in [
+        (Leg::Client, &b"GET / HTTP/1.1\r\n\r\n"[..]),
+        (Leg::Client, b"\x16\x03\x01\x02\x00"),
+        (Leg::Client, b"SSX"),
+        (Leg::Target, b"SSH-1.5-old\r\n"),
+    ] {
+        let mut tree = Tree::new(&policy(JUMPS));
+        tree.silent_level = Some(1);
+        tree.run();
+        tree.jump(0);
+        if from == Leg::Target {
+            tree.pipe(0, Leg::Client, b"SSH-2.0-test\r\n");
+            tree.run();
+        }
+        tree.pipe(0, from, bytes);
+        tree.run();
+        let reason = match from {
+            Leg::Client => Refusal::ClientProtocol,
+            Leg::Target => Refusal::TargetProtocol,
+        };
+        assert_eq!(refusal_of(&tree.kinds(1)), Some(reason), "{bytes:?}");
+        for leg in [Leg::Client, Leg::Target] {
+            assert!(tree.levels[0].pipe[leg].is_closed, "{bytes:?} {leg:?}");
+            let got = &tree.levels[0].pipe[leg].got;
+            assert!(!got.windows(3).any(|it| it == &bytes[..3]) || bytes[0] == b'S');
+        }
+        let records = tree.records(0).join("\n");
+        assert_eq!(
+            records.contains("bytes that are not SSH"),
+            from == Leg::Client,
+            "{records}"
+        );
+        tree.finish();
+    }
+}
+
+#[test]
+fn a_client_that_says_nothing_is_turned_away_in_time() {
+    let mut tree = Tree::new(&policy(JUMPS));
+    tree.silent_level = Some(1);
+    tree.run();
+    tree.jump(0);
+    let greeting = &tree.levels[0].pipe.client.got;
+    assert!(
+        greeting.starts_with(b"SSH-2.0-"),
+        "some clients wait for it"
+    );
+    assert!(
+        tree.levels[0].pipe.target.got.is_empty(),
+        "no byte before the client's"
+    );
+    tree.pass(Duration::from_secs(121));
+    assert_eq!(refusal_of(&tree.kinds(1)), Some(Refusal::LoginTimeout));
+    assert!(tree.levels[0].pipe.client.is_closed && tree.levels[0].pipe.target.is_closed);
+    tree.finish();
+}
+
+#[test]
+fn sessions_are_no_deeper_and_no_more_than_the_limits_say() {
+    for (depth, places) in [(1, 8), (8, 1)] {
+        let mut tree = Tree::with(&policy(JUMPS), |gateway| {
+            gateway.limits.inner_depth = depth;
+            gateway.limits.inner_sessions = places;
+        });
+        tree.run();
+        tree.jump(0);
+        tree.assert_in(2);
+        tree.jump(1);
+        assert!(open_failure(&tree, 1).contains("too many sessions"));
+        // A place is free again once its session is over.
+        let id = JUMP.target;
+        tree.send(0, Leg::Client, &p::close(id));
+        tree.levels[0].pipe.client.closes_too = false;
+        tree.run();
+        tree.levels[0].pipe = Default::default();
+        tree.levels.truncate(1);
+        tree.jump(0);
+        tree.assert_in(2);
+        tree.finish();
+    }
+}
+
+#[test]
+fn equal_inputs_give_equal_outputs() {
+    let play = || {
+        let mut tree = Tree::jumped(&policy(JUMPS), 3);
+        tree.open_session(2);
+        tree.send_data(2, Leg::Client, &patterned(100_000), 30_000);
+        tree.run();
+        tree.finish();
+        tree.outputs
+    };
+    assert!(play() == play());
+}
+
+#[test]
+fn keys_are_exchanged_again_at_every_level_while_much_passes_both_ways() {
+    let mut tree = Tree::with(&policy(JUMPS), |gateway| {
+        gateway.rekey.max_bytes = 300_000;
+    });
+    tree.window = (200_000, 32_768);
+    tree.run();
+    tree.jump(0);
+    tree.jump(1);
+    tree.assert_in(3);
+    tree.open_session(2);
+    let bytes = patterned(3_000_000);
+    for piece in bytes.chunks(500_000) {
+        tree.send_data(2, Leg::Client, piece, 30_000);
+        tree.send_data(2, Leg::Target, piece, 30_000);
+        tree.run();
+    }
+    assert!(tree.levels[2].data.target == bytes);
+    assert!(tree.levels[2].data.client == bytes);
+    for level in 0..3 {
+        let exchanges = tree.exchanges(level);
+        assert!(
+            exchanges.client > 5 && exchanges.target > 5,
+            "{exchanges:?}"
+        );
+    }
+    tree.finish();
+}
+
+#[test]
+fn a_socket_that_takes_nothing_holds_up_a_bounded_amount_of_every_level() {
+    let mut tree = Tree::jumped(&policy(JUMPS), 3);
+    tree.open_session(2);
+    tree.stuck = Some(Leg::Client);
+    let bytes = patterned(20_000_000);
+    tree.send_data(2, Leg::Target, &bytes, 32_000);
+    tree.run();
+    assert!(tree.unwritten < 2_000_000, "{}", tree.unwritten);
+    let unsent: usize = (0..2).map(|at| tree.levels[at].pipe.target.out.len()).sum();
+    let kept = 20_000_000 - unsent.min(20_000_000) - tree.unwritten;
+    assert!(kept < 12_000_000, "{kept} bytes wait in the proxy");
+    tree.unstick();
+    assert!(tree.levels[2].data.client == bytes);
+    tree.finish();
+}
+
+#[test]
+fn whatever_two_hostile_ends_do_each_session_has_one_end_and_nothing_passes_unrecorded() {
+    let mut ends = Vec::new();
+    for seed in 1..150_u32 {
+        let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
+        let mut dice = |sides: u32| {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state % sides
+        };
+        let grants = if dice(2) == 0 { JUMPS } else { FORWARDS };
+        let mut tree = Tree::new(&policy(grants));
+        tree.window = (dice(100_000), 1 + dice(40_000));
+        tree.is_hostile = true;
+        if dice(3) == 0 {
+            tree.silent_level = Some(1);
+        }
+        tree.run();
+        tree.jump(0);
+        for _ in 0..30 {
+            do_anything(&mut tree, &mut dice);
+        }
+        tree.answer_log();
+        tree.finish();
+        let inside = tree.events.iter().filter(|it| it.subject.parent.is_some());
+        for event in inside {
+            match &event.kind {
+                EventKind::SessionEnd { reason, .. } => ends.push(format!("{reason:?}")),
+                EventKind::AccessDenied { reason, .. } => ends.push(format!("{reason:?}")),
+                _ => {}
+            }
+        }
+    }
+    let many = ends.len();
+    ends.sort_unstable();
+    ends.dedup();
+    assert!(many > 100 && ends.len() > 5, "{many} {ends:?}");
+}
