@@ -29,6 +29,8 @@ pub const MAX_INNER_DEPTH: usize = 8;
 pub const MAX_AGENT_BYTES: usize = 1024 * 1024;
 /// Questions to the agent without an answer, of one connection. Programs ask one at a time.
 pub const MAX_AGENT_QUESTIONS: usize = 64;
+/// [`MAX_BACKLOG_BYTES`] of a session inside another, 256 KiB: what it says goes on into the outer one's, which is as long as a link needs.
+pub const MAX_INNER_BACKLOG_BYTES: usize = 256 * 1024;
 /// Refusals told as events one by one; the log has them all.
 pub const MAX_REFUSAL_EVENTS: usize = 64;
 
@@ -163,6 +165,12 @@ impl Limits {
         for (_, value, bounds) in self.settings() {
             *value = (*value).clamp(*bounds.start(), *bounds.end());
         }
+        self
+    }
+
+    /// The same for a session inside another.
+    pub(crate) fn inside(mut self) -> Self {
+        self.backlog_bytes = self.backlog_bytes.min(MAX_INNER_BACKLOG_BYTES);
         self
     }
 

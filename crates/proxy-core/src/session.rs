@@ -199,6 +199,10 @@ impl Session {
             parent: lineage.parent.map(|parent| parent.session),
         });
         let limits = gateway.limits.within_bounds();
+        let limits = match lineage.parent {
+            Some(_) => limits.inside(),
+            None => limits,
+        };
         let config = ServerConfig {
             rekey: gateway.rekey.clone(),
             identification: IDENTIFICATION_OPENSSH.into(),
