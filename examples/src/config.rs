@@ -57,7 +57,7 @@
 //! listeners = 64
 //! unheard = 64
 //! proof_requests = 4
-//! agent_bytes = 1048576                 # held for all connections to the client's agent
+//! agent_bytes = 524288                  # held for all connections to the client's agent
 //! agent_questions = 64
 //! refusal_events = 64
 //! auth_attempts = 20

@@ -24,9 +24,9 @@ pub const MAX_PROOF_REQUESTS: usize = 4;
 pub const MAX_INNER_SESSIONS: usize = 8;
 /// How many sessions a session may be inside of. Each one seals all bytes once more.
 pub const MAX_INNER_DEPTH: usize = 8;
-/// What all of a session's connections to the client's agent may hold together, 1 MiB: messages that are not whole yet or wait for a
-/// window. Four of the longest, when most have less than a KiB. Whoever needs more than there is left is cut off.
-pub const MAX_AGENT_BYTES: usize = 1024 * 1024;
+/// What all of a session's connections to the client's agent may hold together, 512 KiB: messages that are not whole yet or wait for a
+/// window. Two of the longest, when most have less than a KiB. Whoever needs more than there is left is cut off.
+pub const MAX_AGENT_BYTES: usize = 512 * 1024;
 /// Questions to the agent without an answer, of one connection. Programs ask one at a time.
 pub const MAX_AGENT_QUESTIONS: usize = 64;
 /// [`MAX_BACKLOG_BYTES`] of a session inside another, 256 KiB: what it says goes on into the outer one's, which is as long as a link needs.
@@ -126,7 +126,7 @@ impl Limits {
             (
                 "agent_bytes",
                 &mut self.agent_bytes,
-                512 * KIB..=64 * KIB * KIB,
+                300 * KIB..=64 * KIB * KIB,
             ),
             ("agent_questions", &mut self.agent_questions, 1..=4096),
             ("refusal_events", &mut self.refusal_events, 0..=65_536),

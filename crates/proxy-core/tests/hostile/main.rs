@@ -293,6 +293,50 @@ fn listeners_without_end_are_as_many_as_the_limit() {
     expect_stated("listeners without end", &arena.settle());
 }
 
+/// With this many connections to the client's agent, numbers 201 and on of the target, 101 and on of the client.
+fn lent_agent(connections: u32, window_of_target: u32) -> Arena {
+    let mut arena = Arena::granting("permit = [\"shell\", \"agent_forwarding\"]\n");
+    let ask = p::request(7, "auth-agent-req@openssh.com", false, b"");
+    arena.says(Leg::Client, &ask);
+    arena.run();
+    for id in 1..=connections {
+        let open = p::open("auth-agent@openssh.com", 200 + id, window_of_target, b"");
+        arena.says(Leg::Target, &open);
+        arena.run();
+        arena.says(Leg::Client, &p::confirm(200 + id, 100 + id));
+        arena.run();
+    }
+    arena
+}
+
+#[test]
+fn messages_to_the_agent_that_never_end_hold_no_more_than_their_limit() {
+    let mut arena = lent_agent(40, 2_000_000);
+    let begun = [&[0, 3, 0xff, 0xff][..], &[13; 31_000]].concat();
+    for id in 1..=40 {
+        arena.says(Leg::Target, &p::data(100 + id, &begun));
+        arena.run();
+    }
+    arena.flood(Leg::Target, 4 * MIB, |n| {
+        p::data(101 + n % 40, &[13; 31_000])
+    });
+    expect_alive(&mut arena);
+    expect_stated(
+        "40 connections to the agent, no message ends",
+        &arena.settle(),
+    );
+}
+
+#[test]
+fn who_asks_the_agent_without_end_and_takes_no_answer_is_cut_off() {
+    let mut arena = lent_agent(1, 0);
+    let remove_all = p::string(&[19]).repeat(6000);
+    arena.flood(Leg::Target, 8 * MIB, |_| p::data(101, &remove_all));
+    assert!(arena.cost.events < 70 + 70);
+    expect_alive(&mut arena);
+    expect_stated("requests to the agent, no answer taken", &arena.settle());
+}
+
 #[test]
 fn a_smaller_setting_bites_sooner() {
     let small = proxy_core::Limits {
