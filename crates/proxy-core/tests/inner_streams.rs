@@ -62,7 +62,11 @@ fn much_more_than_the_windows_passes_both_ways_at_once_at_the_third_level() {
         tree.jump(1);
         tree.assert_in(3);
         tree.open_session(2);
-        let len = if window < 1000 { 20_000 } else { 6_000_000 };
+        let len = match window {
+            40 => 20_000,
+            50_000 => 1_000_000,
+            _ => 5_000_000,
+        };
         let bytes = patterned(len);
         tree.send_data(2, Leg::Client, &bytes, 30_000);
         tree.send_data(2, Leg::Target, &bytes, 30_000);
@@ -70,8 +74,6 @@ fn much_more_than_the_windows_passes_both_ways_at_once_at_the_third_level() {
         assert_eq!(tree.levels[2].data.target.len(), bytes.len(), "{window}");
         assert!(tree.levels[2].data.target == bytes, "{window}");
         assert!(tree.levels[2].data.client == bytes, "{window}");
-        let counted = format!("Input({}", "");
-        assert!(tree.records(2).iter().any(|it| it.contains(&counted)));
         tree.finish();
     }
 }
@@ -127,13 +129,13 @@ fn a_side_that_does_not_read_holds_up_a_bounded_amount() {
         tree.open_session(1);
         tree.open_session(0);
         tree.levels[0].pipe[reader].is_stalled = true;
-        tree.send_data(1, reader.other(), &patterned(20_000_000), 32_000);
+        tree.send_data(1, reader.other(), &patterned(8_000_000), 32_000);
         tree.run();
         // What the proxy took in and gave to nobody yet.
         let unsent = tree.levels[0].pipe[reader.other()].out.len();
         let given = tree.levels[0].pipe[reader].got.len();
-        let kept = 20_000_000 - unsent - given;
-        assert!(kept < 6_000_000, "{kept} bytes wait in the proxy");
+        let kept = 8_000_000 - unsent - given;
+        assert!(kept < 3_000_000, "{kept} bytes wait in the proxy");
         assert!(given <= 2_097_152, "{given}");
         // The rest of the connection goes on.
         tree.send_data(0, Leg::Client, b"still here", 100);
@@ -142,7 +144,7 @@ fn a_side_that_does_not_read_holds_up_a_bounded_amount() {
         tree.levels[0].pipe[reader].is_stalled = false;
         tree.unstall(0, reader);
         tree.run();
-        assert!(tree.levels[1].data[reader] == patterned(20_000_000));
+        assert!(tree.levels[1].data[reader] == patterned(8_000_000));
         tree.finish();
     }
 }
@@ -278,13 +280,13 @@ fn a_socket_that_takes_nothing_holds_up_a_bounded_amount_of_every_level() {
     let mut tree = Tree::jumped(&policy(JUMPS), 3);
     tree.open_session(2);
     tree.stuck = Some(Leg::Client);
-    let bytes = patterned(20_000_000);
+    let bytes = patterned(8_000_000);
     tree.send_data(2, Leg::Target, &bytes, 32_000);
     tree.run();
     assert!(tree.unwritten < 2_000_000, "{}", tree.unwritten);
     let unsent: usize = (0..2).map(|at| tree.levels[at].pipe.target.out.len()).sum();
-    let kept = 20_000_000 - unsent.min(20_000_000) - tree.unwritten;
-    assert!(kept < 12_000_000, "{kept} bytes wait in the proxy");
+    let kept = 8_000_000 - unsent.min(8_000_000) - tree.unwritten;
+    assert!(kept < 3_000_000, "{kept} bytes wait in the proxy");
     tree.unstick();
     assert!(tree.levels[2].data.client == bytes);
     tree.finish();
