@@ -320,6 +320,16 @@ fn nothing_is_sent_behind_a_close() {
 }
 
 #[test]
+fn nothing_is_sent_behind_an_end() {
+    let mut bench = lent();
+    let ended = bench.packets(Leg::Client, &p::eof(AT_TARGET));
+    assert_eq!(ended, [Out::Send(Leg::Target, p::eof(AT_TARGET))]);
+    // The proxy would answer this itself.
+    let out = target_says(&mut bench, &message(&[&[27]]));
+    assert!(data_to(Leg::Target, &out).is_empty(), "{out:?}");
+}
+
+#[test]
 fn all_connections_together_hold_no_more_than_their_limit() {
     let mut bench = Bench::with_channel(GRANTED);
     bench.ok(Leg::Client, &ask());

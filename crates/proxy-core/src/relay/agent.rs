@@ -58,6 +58,8 @@ pub(crate) struct Agent {
     unreturned_from: PerLeg<usize>,
     /// The end goes to each leg behind what waits for it.
     end_is_due: PerLeg<bool>,
+    /// It went: nothing follows.
+    has_ended: PerLeg<bool>,
     signatures: u32,
 }
 
@@ -70,6 +72,7 @@ impl Agent {
             waiting_for: PerLeg::default(),
             unreturned_from: PerLeg::default(),
             end_is_due: PerLeg::default(),
+            has_ended: PerLeg::default(),
             signatures: 0,
         }
     }
@@ -205,11 +208,15 @@ fn flush(channel: &mut Channel, out: &mut impl Outlet) {
     for leg in [Leg::Client, Leg::Target] {
         let Some(id) = ids[leg] else { continue };
         let waiting = &mut agent.waiting_for[leg];
+        if agent.has_ended[leg] {
+            waiting.clear();
+        }
         while let Some((packet, len)) = agent.windows.packet(leg, id, waiting) {
             waiting.advance(len);
             out.send(leg, packet);
         }
         if waiting.is_empty() && core::mem::take(&mut agent.end_is_due[leg]) {
+            agent.has_ended[leg] = true;
             out.send(leg, own::to_channel(wire::CHANNEL_EOF, id));
         }
     }

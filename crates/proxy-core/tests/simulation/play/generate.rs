@@ -8,6 +8,8 @@ use super::noted::{listener, place};
 use super::peer::{End, Peer};
 use super::wire::{Packet, numbers, string};
 
+/// What the target opens to reach the client's agent.
+pub const AGENT: &str = "auth-agent@openssh.com";
 /// Channel numbers are few, so that they are used again.
 const NUMBERS: &[u32] = &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, u32::MAX];
 
@@ -119,7 +121,8 @@ fn opening(peer: &Peer, choices: &mut Choices<'_>) -> Packet {
             "forwarded-tcpip",
             "forwarded-streamlocal@openssh.com",
             "x11",
-            "auth-agent@openssh.com",
+            AGENT,
+            AGENT,
             "session",
         ],
     };
@@ -193,9 +196,13 @@ fn on_channel(leg: Leg, end: &End, choices: &mut Choices<'_>) -> Packet {
     match choices.below(32) {
         0 => Packet::Close(to),
         1 if !end.sent_eof => Packet::Eof(to),
-        2..=4 => Packet::Adjust {
+        2..=4 if choices.chance(200) => Packet::Adjust {
             to,
             bytes: choices.small(1 << 20),
+        },
+        2..=30 if end.kind == AGENT && choices.chance(200) => Packet::Data {
+            to,
+            bytes: agent_words(leg, choices),
         },
         5..=7 if leg == Leg::Target && !end.sent_eof => Packet::Extended {
             to,
@@ -209,6 +216,35 @@ fn on_channel(leg: Leg, end: &End, choices: &mut Choices<'_>) -> Packet {
         },
         _ => Packet::Adjust { to, bytes: 1 },
     }
+}
+
+/// What a program asks an agent, and what an agent answers (draft-ietf-sshm-ssh-agent); now and then in pieces.
+fn agent_words(leg: Leg, choices: &mut Choices<'_>) -> Vec<u8> {
+    let key = [string(b"ssh-ed25519"), string(&[7; 32])].concat();
+    let signing = [
+        vec![13],
+        string(&key),
+        string(b"to be signed"),
+        numbers(&[0]),
+    ]
+    .concat();
+    let listing = [vec![12], numbers(&[1]), string(&key), string(b"a key")].concat();
+    let words = match leg {
+        Leg::Target => choices.pick(&[vec![11], signing, vec![17, 1], vec![19], vec![27, 0]]),
+        Leg::Client => choices.pick(&[
+            listing,
+            [vec![14], string(b"a signature")].concat(),
+            vec![5],
+        ]),
+    };
+    let mut message = string(&words.unwrap_or_default());
+    match choices.below(16) {
+        0 => message.truncate(3),
+        1 => message[0] ^= 0x40,
+        2 => message.extend_from_slice(&string(b"\x0b")),
+        _ => {}
+    }
+    message
 }
 
 fn data(choices: &mut Choices<'_>) -> Vec<u8> {

@@ -18,6 +18,7 @@ pub struct Granted {
     /// Where the target may listen; port 0 is any.
     pub remote: &'static [&'static str],
     pub sockets: &'static [&'static str],
+    pub lends_agent: bool,
     pub max_channels: usize,
 }
 
@@ -68,6 +69,7 @@ const NOTHING: Granted = Granted {
     local: &[],
     remote: &[],
     sockets: &[],
+    lends_agent: false,
     max_channels: 64,
 };
 
@@ -115,6 +117,14 @@ pub const GRANTS: &[Granted] = &[
         ..NOTHING
     },
     NOTHING,
+    Granted {
+        document: "permit = [\"shell\", \"exec\", \"agent_forwarding\"]",
+        shell: true,
+        exec: true,
+        commands: not_the_sftp_server,
+        lends_agent: true,
+        ..NOTHING
+    },
 ];
 
 impl Granted {

@@ -46,6 +46,8 @@ pub enum Noted {
     /// What the proxy says on a channel.
     Notice(String),
     ForwardClose,
+    /// Something that the client's agent is asked, and may be.
+    AgentAsked,
     Other,
 }
 
@@ -132,6 +134,8 @@ impl Noted {
                 request(Leg::Client, "env", [string(name), string(value)].concat())
             }
             Record::Exec { command } => request(Leg::Client, "exec", string(command)),
+            Record::Agent { .. } => request(Leg::Client, "auth-agent-req@openssh.com", Vec::new()),
+            Record::AgentRequest { allowed: true, .. } => Self::AgentAsked,
             Record::Shell => request(Leg::Client, "shell", Vec::new()),
             Record::Subsystem { name } => {
                 request(Leg::Client, "subsystem", string(name.as_bytes()))
@@ -212,6 +216,9 @@ impl Noted {
 /// Where a forwarded connection leads and comes from, as it stands behind the opening's common fields (RFC 4254 section 7.2,
 /// OpenSSH PROTOCOL section 2.4).
 pub fn place(kind: &str, (host, port): (&str, u32), (origin, origin_port): (&str, u32)) -> Vec<u8> {
+    if kind == "auth-agent@openssh.com" {
+        return Vec::new();
+    }
     let (host, origin) = (string(host.as_bytes()), string(origin.as_bytes()));
     match kind {
         "direct-streamlocal@openssh.com" => [host, origin, numbers(&[origin_port])].concat(),

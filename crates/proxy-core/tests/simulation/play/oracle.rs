@@ -30,11 +30,13 @@ pub enum Verdict {
     Hold,
     /// It was asked for by the proxy, or is the rest of what was cut.
     Keep,
+    /// It is about a channel that ends at the proxy, which speaks for itself.
+    Own,
 }
 
 impl Verdict {
     /// How many there are.
-    pub const ALL: usize = Self::Keep as usize + 1;
+    pub const ALL: usize = Self::Own as usize + 1;
 }
 
 /// Where the target listens for the client.
@@ -69,6 +71,8 @@ pub struct Oracle {
     debts: PerLeg<VecDeque<Debt>>,
     listeners: BTreeSet<Listener>,
     last_number: u32,
+    /// The client has asked for its agent to be lent.
+    agent_is_lent: bool,
     now: Duration,
 }
 
@@ -87,6 +91,7 @@ impl Oracle {
             debts: PerLeg::default(),
             listeners: BTreeSet::new(),
             last_number: 0,
+            agent_is_lent: false,
             now: Duration::ZERO,
         }
     }

@@ -160,6 +160,8 @@ impl World {
         let outs = sink.outs;
         self.oracle
             .became((from, &packet), verdict, result.is_ok(), &outs);
+        // Nobody here looks at windows.
+        self.is_lawful &= verdict != Verdict::Own;
         let is_lawful = result.is_ok() && self.peers[from].sends(&packet);
         if let Err(error) = result {
             let is_lawful = self.is_lawful && self.peers[from].clone().sends(&packet);

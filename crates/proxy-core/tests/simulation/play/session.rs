@@ -356,15 +356,24 @@ impl World {
         let got = std::mem::take(&mut end.got);
         let heard = std::mem::take(&mut end.heard);
         for (at, packet) in got {
+            // Nobody here looks at windows, which the proxy does where the agent is lent.
+            let is_to_agent = |packet: &Packet| matches!(packet, Packet::Open { kind, .. } if kind == generate::AGENT);
+            self.is_lawful &= !is_to_agent(&packet);
             let end = self.end(leg).expect("it was there");
-            let is_carried = packet
+            let kind = packet
                 .to()
                 .and_then(|to| end.peer.channels.get(&to))
-                .is_some_and(|channel| channel.kind != "session");
+                .map_or("session", |channel| channel.kind.as_str());
+            let (is_carried, is_agent) = (kind != "session", kind == generate::AGENT);
             if end.is_lawful {
                 end.peer.gets(&packet);
             }
-            self.watch.arrived(leg, at, &packet, is_carried);
+            if is_agent && matches!(packet, Packet::Data { .. }) {
+                // Put together by the proxy; the relay's simulation looks at it.
+                self.watch.arrived_in_time(leg, at, &packet);
+            } else {
+                self.watch.arrived(leg, at, &packet, is_carried);
+            }
         }
         for text in heard {
             self.watch.heard(leg, &text);

@@ -2,6 +2,7 @@
 
 use proxy_core::Leg;
 
+use super::super::generate::AGENT;
 use super::super::grants::Granted;
 use super::super::wire::{Fields, Packet};
 use super::line::{Fate, Program};
@@ -111,6 +112,7 @@ impl Oracle {
             (Leg::Client, "direct-streamlocal@openssh.com") => {
                 socket_place(data, true).is_some_and(|path| self.granted.allows_socket(&path))
             }
+            (Leg::Target, AGENT) => self.agent_is_lent && data.is_empty(),
             (Leg::Target, "forwarded-tcpip") => tcp_place(data).is_some_and(|(_, wanted)| {
                 let mut held = self.listeners.iter();
                 held.any(|it| matches!(it, Listener::Tcp(_, port) if *port == wanted))
@@ -150,6 +152,10 @@ impl Oracle {
         };
         let has_closed = line.closed[from];
         match packet {
+            Packet::Data { .. } | Packet::Eof(_) | Packet::Adjust { .. } if line.is_agent => {
+                Verdict::Own
+            }
+            Packet::Extended { .. } if line.is_agent => Verdict::Own,
             Packet::Adjust { .. } if line.is_cut => Verdict::Keep,
             Packet::Adjust { .. } => Verdict::Pass,
             Packet::Data { .. } | Packet::Extended { .. } | Packet::Eof(_) if line.is_cut => {
@@ -237,6 +243,7 @@ impl Oracle {
                 let mut names = granted.subsystems.iter();
                 comes_in_time && names.any(|it| it.as_bytes() == first)
             }
+            (Leg::Client, "auth-agent-req@openssh.com") => comes_in_time && granted.lends_agent,
             (Leg::Client, "window-change") => granted.pty,
             (Leg::Client, "signal" | "break") => true,
             (Leg::Target, "exit-status" | "exit-signal" | "xon-xoff") => true,

@@ -29,6 +29,12 @@ pub struct Line {
     pub(super) number: u32,
     pub(super) opener: Leg,
     pub(super) is_carried: bool,
+    /// It leads to the client's agent, and ends at the proxy.
+    pub(super) is_agent: bool,
+    /// What the agent was given and has not been looked at, and how much more each side takes, in bytes.
+    pub(super) to_agent: Vec<u8>,
+    pub(super) credit: PerLeg<usize>,
+    pub(super) recorded_questions: usize,
     pub(super) ids: PerLeg<Option<u32>>,
     /// By who said so.
     pub(super) ended: PerLeg<bool>,
@@ -60,6 +66,10 @@ impl Line {
             number,
             opener,
             is_carried,
+            is_agent: false,
+            to_agent: Vec::new(),
+            credit: PerLeg::default(),
+            recorded_questions: 0,
             ids,
             ended: PerLeg::default(),
             closed: PerLeg::default(),
@@ -92,6 +102,27 @@ impl Line {
         let whole = [head, &bytes[..bytes.len().min(room)]].concat();
         let mut lines = whole.split(|byte| *byte == b'\n').take(LINES_BEFORE + 1);
         lines.any(|line| line.starts_with(b"SSH-"))
+    }
+
+    /// The proxy gives the agent these bytes: questions that are in the log, to list its keys and to sign.
+    ///
+    /// # Panics
+    /// When it is asked anything else.
+    pub(super) fn asks_agent(&mut self, bytes: &[u8]) {
+        self.to_agent.extend_from_slice(bytes);
+        while let Some((head, rest)) = self.to_agent.split_at_checked(4) {
+            let len = u32::from_be_bytes(head.try_into().expect("4 bytes")) as usize;
+            let Some(message) = rest.get(..len) else {
+                break;
+            };
+            assert!(
+                matches!(message.first(), Some(11 | 13)),
+                "the agent is asked {message:?}"
+            );
+            self.to_agent.drain(..4 + len);
+            let left = self.recorded_questions.checked_sub(1);
+            self.recorded_questions = left.expect("a question without a record");
+        }
     }
 
     pub(super) fn carry(&mut self, from: Leg, bytes: &[u8]) {

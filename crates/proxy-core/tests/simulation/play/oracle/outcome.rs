@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use proxy_core::Leg;
 
+use super::super::generate::AGENT;
 use super::super::noted::Noted;
 use super::super::wire::Packet;
 use super::line::{Fate, Line, Program};
 use super::{Debt, Listener, Oracle, Verdict, Wish};
+
+/// What everybody here confirms a channel with.
+const CONFIRMED_WINDOW_BYTES: usize = 1 << 20;
 
 /// One thing that came out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,15 +52,26 @@ impl Oracle {
     ) {
         let passes = outs.iter().filter(|out| **out == Out::Pass).count();
         if !is_ok {
-            let may_break = matches!(verdict, Verdict::Break | Verdict::RefuseOrBreak);
+            let may_break = matches!(
+                verdict,
+                Verdict::Break | Verdict::RefuseOrBreak | Verdict::Own
+            );
             assert!(may_break, "the connection must not end");
             assert_eq!(passes, 0, "what ends the connection passed");
             return;
         }
-        let is_session_open = matches!(packet, Packet::Open { kind, .. } if kind == "session");
+        // The proxy sends one of its own in its place, with another window.
+        let is_put_anew = match packet {
+            Packet::Open { kind, .. } => matches!(kind.as_str(), "session" | AGENT),
+            Packet::Confirm { to, .. } => self
+                .lines
+                .iter()
+                .any(|it| it.is_agent && it.opener != from && it.ids[it.opener] == Some(*to)),
+            _ => false,
+        };
         match verdict {
             Verdict::Break => panic!("the connection must end"),
-            Verdict::Pass if is_session_open => assert_eq!(passes, 0, "it passed unchanged"),
+            Verdict::Pass if is_put_anew => assert_eq!(passes, 0, "it passed unchanged"),
             Verdict::Pass => assert_eq!(passes, 1, "it must pass, once"),
             _ => assert_eq!(passes, 0, "it must not pass"),
         }
@@ -65,6 +80,7 @@ impl Oracle {
             let is_answer = matches!(packet, Packet::GlobalSuccess(_) | Packet::GlobalFailure);
             assert!(is_answer || !outs.iter().any(sends), "something came of it");
         }
+        self.count_questions(packet.to().and_then(|to| self.at(from, to)), outs);
         self.is_recorded((from, packet), verdict, outs);
         // A packet that passes has its effect in its place among what else is said; any other has it at once.
         if passes == 0 {
@@ -143,7 +159,17 @@ impl Oracle {
                     "a refusal without a record on {number}"
                 );
             }
-            Verdict::Keep | Verdict::Break => {}
+            Verdict::Keep | Verdict::Break | Verdict::Own => {}
+        }
+    }
+
+    /// What the agent may be asked is recorded before it is.
+    fn count_questions(&mut self, line: Option<usize>, outs: &[Out]) {
+        let is_it = |out: &&Out| matches!(out, Out::Record(_, Noted::AgentAsked));
+        let first = outs.iter().position(|out| matches!(out, Out::Send(..)));
+        let before = &outs[..first.unwrap_or(outs.len())];
+        if let Some(line) = line.and_then(|at| self.lines.get_mut(at)) {
+            line.recorded_questions += before.iter().filter(is_it).count();
         }
     }
 
@@ -153,6 +179,10 @@ impl Oracle {
             outs.iter().filter(is_it).count()
         };
         let refusals = |out: &&Out| matches!(out, Out::Record(_, Noted::Refused(_)));
+        // Of what an agent is asked, a record of its own says that it was refused.
+        if verdict == Verdict::Own {
+            return;
+        }
         assert_eq!(count(Told::Refused), outs.iter().filter(refusals).count());
         let opens = matches!(packet, Packet::Confirm { .. }) && verdict == Verdict::Pass;
         assert_eq!(count(Told::Open), usize::from(opens), "channel.open");
@@ -170,9 +200,16 @@ impl Oracle {
             } => self.apply_global(from, (name, *want_reply, data), passes),
             Packet::GlobalSuccess(data) => self.apply_answer(from, true, data),
             Packet::GlobalFailure => self.apply_answer(from, false, &[]),
-            Packet::Open { kind, sender, .. } if passes => {
+            Packet::Open {
+                kind,
+                sender,
+                window,
+                ..
+            } if passes => {
                 self.last_number += 1;
-                let line = Line::new(self.last_number, from, *sender, kind != "session");
+                let mut line = Line::new(self.last_number, from, *sender, kind != "session");
+                line.is_agent = kind == AGENT;
+                line.credit[from] = *window as usize;
                 self.lines.push(line);
             }
             Packet::Confirm { to, sender } => {
@@ -180,6 +217,7 @@ impl Oracle {
                 let line = lines.find(|it| it.opener != from && it.ids[it.opener] == Some(*to));
                 if let Some(line) = line {
                     line.ids[from] = Some(*sender);
+                    line.credit[from] = CONFIRMED_WINDOW_BYTES;
                 }
             }
             Packet::OpenFailure { to, .. } => self
@@ -188,6 +226,8 @@ impl Oracle {
             _ => {
                 let now = self.now;
                 let at = packet.to().and_then(|to| self.at(from, to));
+                self.agent_is_lent |= passes
+                    && matches!(packet, Packet::Request { name, .. } if name == "auth-agent-req@openssh.com");
                 if let Some(line) = at.and_then(|at| self.lines.get_mut(at)) {
                     line.apply((from, packet), verdict, now);
                 }
@@ -271,11 +311,27 @@ impl Oracle {
             ) => {
                 let is_same = (kind, sender, data) == (asked_kind, asked_sender, asked_data);
                 assert!(is_same && verdict == Verdict::Pass && to == from.other());
+                if kind == AGENT {
+                    return;
+                }
                 let kept = asked_window
                     .checked_sub(*window)
                     .expect("a window of nobody's");
                 assert!(kept <= 1024, "{kept} bytes of window are missing");
                 self.lines.last_mut().expect("it was just opened").kept_back = kept as usize;
+            }
+            (
+                Packet::Confirm { to: number, sender },
+                Packet::Confirm {
+                    to: asked,
+                    sender: theirs,
+                },
+            ) => {
+                let is_same = number == asked && sender == theirs && to == from.other();
+                assert!(
+                    is_same && verdict == Verdict::Pass,
+                    "a confirmation of nobody's"
+                );
             }
             (Packet::GlobalFailure, _) => {
                 let wish = self.wishes[to].pop_front();
@@ -301,6 +357,14 @@ impl Oracle {
                         let fate = line.asked[to].pop_front();
                         assert_eq!(fate, Some(Fate::Refused), "a refusal out of turn");
                     }
+                    Packet::Data { bytes, .. } if line.is_agent => {
+                        let left = line.credit[to].checked_sub(bytes.len());
+                        line.credit[to] = left.expect("more than its window lets in");
+                        if to == Leg::Client {
+                            line.asks_agent(bytes);
+                        }
+                    }
+                    Packet::Eof(_) | Packet::Adjust { .. } if line.is_agent => {}
                     Packet::Eof(_) => {
                         let was_held = line.held_at.take().is_some() && to == Leg::Client;
                         assert!(was_held || line.is_cut, "an end that nobody said");
@@ -333,6 +397,7 @@ impl Line {
                     self.ended.target = true;
                 }
             }
+            Packet::Adjust { bytes, .. } => self.credit[from] += *bytes as usize,
             Packet::Eof(_) => {
                 self.ended[from] = true;
                 if verdict == Verdict::Hold {

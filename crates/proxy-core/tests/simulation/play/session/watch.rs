@@ -151,7 +151,7 @@ impl Watch {
                 | Noted::Close(from)
                 | Noted::Request { from, .. }
                 | Noted::Reply { from, .. } => self.noted[from].push_back(noted),
-                Noted::ForwardClose | Noted::Other => {}
+                Noted::ForwardClose | Noted::AgentAsked | Noted::Other => {}
             }
         }
         for line in lines {
@@ -167,13 +167,8 @@ impl Watch {
 
     /// I1, I2, I3: what arrives was allowed, stands in the written log, and was sent before a failure.
     pub fn arrived(&mut self, at: Leg, offset: usize, packet: &Packet, is_carried: bool) {
+        self.arrived_in_time(at, offset, packet);
         let from = at.other();
-        self.write(|| format!("{} gets {}", name(at), show_packet(packet)));
-        self.packets += 1;
-        assert!(self.is_allowed, "I1: a packet before the permission");
-        if let Some(failed_at) = self.failed_at {
-            assert!(offset <= failed_at[at], "I3: the {at:?} gets {packet:?}");
-        }
         let Some(wanted) = Noted::required(from, packet, is_carried) else {
             return;
         };
@@ -204,6 +199,16 @@ impl Watch {
             recorded.drain(..bytes.len());
         } else {
             self.proxy_said(at, packet);
+        }
+    }
+
+    /// I1, I3.
+    pub fn arrived_in_time(&mut self, at: Leg, offset: usize, packet: &Packet) {
+        self.write(|| format!("{} gets {}", name(at), show_packet(packet)));
+        self.packets += 1;
+        assert!(self.is_allowed, "I1: a packet before the permission");
+        if let Some(failed_at) = self.failed_at {
+            assert!(offset <= failed_at[at], "I3: the {at:?} gets {packet:?}");
         }
     }
 
