@@ -17,6 +17,7 @@ pub(crate) mod replay;
 mod search;
 mod signatures;
 mod signing;
+mod tree;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -40,6 +41,7 @@ Examples:
   sshlog replay -i auditor --speed 4 LOG           shows the terminal as it was, four times as fast
   sshlog replay -i auditor --at 1h2m3s LOG         from there on; with --follow, a session that goes on
   sshlog grep -i auditor 'sudo|su -' LOGS/         lines that match, in all logs of a folder
+  sshlog tree -i auditor LOGS/                     which sessions went on inside which others, as by ssh -J
   sshlog export -i auditor --to asciicast-v2 --out session.cast LOG
   sshlog recover --sign-with id_ed25519 --recipient auditor.pub --out whole.sslg BROKEN
   sshlog rewrap -i auditor --recipient late.pub --sign-with id_ed25519 --out late.wraps LOG
@@ -69,6 +71,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Print the lines of sessions that match a pattern
     Grep(search::Arguments),
+    /// Show which sessions went on inside which others
+    Tree(tree::Arguments),
     /// Write a log in the format of another program
     Export(export::Arguments),
     /// Make a session log of a log of Cloudflare's ssh-log-cli
@@ -254,6 +258,7 @@ where
         Command::Records(arguments) => json::run(&arguments.source, out, err),
         Command::Replay(arguments) => replay::run(&arguments, out, err),
         Command::Grep(arguments) => search::run(&arguments, out, err),
+        Command::Tree(arguments) => tree::run(&arguments, out, err),
         Command::Export(arguments) => export::run(&arguments, out, err),
         Command::Import(arguments) => import::run(&arguments, out, err),
         Command::Recover(arguments) => afterwards::recover(&arguments, out).map(|()| true),

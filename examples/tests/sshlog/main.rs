@@ -15,5 +15,6 @@ mod grep;
 mod lab;
 mod reading;
 mod replay;
+mod tree;
 mod trouble;
 mod trust;
