@@ -17,7 +17,7 @@ pub const TERMINAL: Size = Size {
     rows: 30,
 };
 
-/// How a client reaches a server: an OpenSSH configuration file with the one host `target`.
+/// How a client reaches a server: an OpenSSH configuration file with the host `target`.
 #[derive(Clone)]
 pub struct Door {
     /// The configuration file, for `-F`.
@@ -33,25 +33,37 @@ pub struct Door {
 impl Door {
     /// Writes the configuration `name` for one server; `lines` are further options, which win.
     pub fn new(room: &Room, name: &str, port: u16, user: &str, lines: &[String]) -> Self {
-        let known_hosts = room.path("known_hosts");
         let home = room.path("home");
         fs::create_dir_all(&home).expect("a home");
-        let mut text = String::from("Host target\n");
+        let door = Self {
+            config: room.write(name, ""),
+            port,
+            user: user.to_owned(),
+            home,
+        };
+        door.add_host(room, "target", port, lines);
+        door
+    }
+
+    /// Adds another host to the configuration, with the options that `target` has; `lines` are further ones, which win.
+    ///
+    /// # Panics
+    ///
+    /// When the configuration cannot be written.
+    pub fn add_host(&self, room: &Room, host: &str, port: u16, lines: &[String]) {
+        let mut text = fs::read_to_string(&self.config).expect("a configuration");
+        text += &format!("Host {host}\n");
         for line in lines {
             text += &format!("  {line}\n");
         }
         text += &format!(
-            "  HostName 127.0.0.1\n  Port {port}\n  User {user}\n  UserKnownHostsFile {}\n\
+            "  HostName 127.0.0.1\n  Port {port}\n  User {}\n  UserKnownHostsFile {}\n\
              \x20 GlobalKnownHostsFile /dev/null\n  StrictHostKeyChecking accept-new\n  BatchMode yes\n\
              \x20 IdentityAgent none\n  IdentityFile none\n  ConnectTimeout 20\n",
-            known_hosts.display()
+            self.user,
+            room.path("known_hosts").display()
         );
-        Self {
-            config: room.write(name, text),
-            port,
-            user: user.to_owned(),
-            home,
-        }
+        fs::write(&self.config, text).expect("a configuration");
     }
 
     /// The OpenSSH client.

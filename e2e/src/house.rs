@@ -65,7 +65,7 @@ pub fn through_the_proxy_with(plan: impl Fn(&mut Plan), scenario: impl Fn(&House
     house.proxy().expect_sound_sessions();
 }
 
-fn way_is_wanted(way: &str) -> bool {
+pub(crate) fn way_is_wanted(way: &str) -> bool {
     let wanted = env::var("PORTREEVE_E2E_WAY").map_or(true, |wanted| wanted == way);
     if !wanted {
         tools::skip(&format!("PORTREEVE_E2E_WAY leaves out the way `{way}`"));

@@ -1,6 +1,6 @@
 //! Forwardings that a policy grants, with real clients: carried, recorded, counted, and without SSH inside.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -13,6 +13,7 @@ use e2e::process::{PATIENCE, wait_until};
 use e2e::proxy::ProxyPlan;
 use e2e::records::Record;
 use e2e::room::free_port;
+use e2e::sshd::{Sshd, SshdPlan};
 
 const ANYWHERE_HERE: &str = "local_forward = [{ ip = \"127.0.0.0/8\", port = \"any\" }]";
 
@@ -238,39 +239,47 @@ fn sockets_are_carried_in_both_directions() {
 }
 
 #[test]
-fn ssh_inside_a_granted_forwarding_is_cut_and_recorded_and_the_session_goes_on() {
+fn ssh_to_a_server_that_the_proxy_does_not_know_is_cut_with_words_and_the_session_goes_on() {
     need!("ssh", "sshd");
     through_the_proxy_with(granting(ANYWHERE_HERE), |house| {
-        let port = house.sshd.port.to_string();
+        let stranger = Sshd::start(&house.room, "stranger", &SshdPlan::default());
         let known = format!("UserKnownHostsFile={}", house.path("known_hosts").display());
-        let jump = house
+        let cut = house
             .ssh()
-            .args(&["-J", "target", "-p", &port])
-            .option(known);
-        let cut = jump
+            .args(&["-J", "target", "-p", &stranger.port.to_string()])
+            .option(known)
             .to("someone@127.0.0.1")
             .run("echo never")
             .expect_code(255);
         assert_eq!(cut.out(), "");
-        house
-            .proxy()
-            .expect_refusal("SSH in a forwarded connection");
+        let denied = house.proxy().wait_for("access.denied");
+        assert_eq!(denied.text("reason"), "unknown_target", "{denied:?}");
+        let outer = house.proxy().wait_for("session.start");
+        assert_eq!(denied.text("parent"), outer.session());
 
-        let (mut ssh, here) = forwarding_to(house.sshd.port, |forward| {
+        let itself = TcpStream::connect((Ipv4Addr::LOCALHOST, stranger.port)).expect("the server");
+        let mut identification = String::new();
+        BufReader::new(itself)
+            .read_line(&mut identification)
+            .expect("its first words");
+        let identification = identification.trim();
+        let (mut ssh, here) = forwarding_to(stranger.port, |forward| {
             let ssh = house.ssh().args(&["-L", forward]).live("echo up; cat");
             ssh.hear("up");
             ssh
         });
-        let mut inner =
-            TcpStream::connect((Ipv4Addr::LOCALHOST, here)).expect("the forwarded port");
-        inner.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        inner
-            .write_all(b"SSH-2.0-hidden\r\n")
-            .expect("a connection");
-        let mut got = Vec::new();
-        // Ended or reset: either way nothing of the target's own words came through.
-        let _ = inner.read_to_end(&mut got);
-        assert_eq!(got, b"");
+        for hidden in ["SSH-2.0-hidden\r\n", "first a word\r\nSSH-2.0-hidden\r\n"] {
+            let mut inner =
+                TcpStream::connect((Ipv4Addr::LOCALHOST, here)).expect("the forwarded port");
+            inner.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+            inner.write_all(hidden.as_bytes()).expect("a connection");
+            let mut got = Vec::new();
+            // Ended or reset: either way nothing of the server's own words came through.
+            let _ = inner.read_to_end(&mut got);
+            let got = String::from_utf8_lossy(&got).into_owned();
+            assert!(!got.contains("Invalid SSH identification"), "{got}");
+            assert!(!got.contains(identification), "{got}");
+        }
         ssh.say("still here\n");
         ssh.hear("still here");
     });

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod admission;
 pub mod keeper;
+mod known;
 mod open_files;
 pub mod serve;
 mod starter;

@@ -59,6 +59,8 @@
 //! proof_requests = 4
 //! agent_bytes = 524288                  # held for all connections to the client's agent
 //! agent_questions = 64
+//! inner_sessions = 8                    # sessions inside it, as those of `ssh -J`, at once and at all depths
+//! inner_depth = 8                       # how deep inside each other
 //! refusal_events = 64
 //! auth_attempts = 20
 //! packets_before_auth = 512
@@ -96,7 +98,7 @@
 //! proxy_protocol_from = ["10.0.0.0/8"]  # must send a PROXY protocol v2 header; others must not
 //! # identity = "guest"                  # who a client without a token is
 //!
-//! [[target]]
+//! [[target]]                            # also one that is reached through another only, as by `ssh -J`
 //! id = "web-1"
 //! hostname = "web1.example.com"
 //! address = "192.0.2.10"                # left out: the host name is looked up

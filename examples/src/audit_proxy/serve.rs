@@ -16,8 +16,9 @@ use super::admin::Admin;
 use super::admin::socket::{self, SocketFile};
 use super::admission::{Admission, Farewells, Full, Place};
 use super::keeper::Keeper;
+use super::known::Known;
 use super::stop::Stopper;
-use crate::arrival::{self, Arrival, Directory, Listener, Refused};
+use crate::arrival::{self, Arrival, Listener, Refused};
 use crate::config::{AdminConfig, Config, RuleFiles, Who};
 use crate::driver::{self, Deps};
 use crate::events::{self, Events};
@@ -74,9 +75,8 @@ pub struct Server {
 /// What all connections share.
 struct Shared {
     deps: Deps,
-    directory: Directory,
+    known: Arc<Known>,
     identities: Vec<Who>,
-    targets: Vec<proxy_core::Target>,
     arrival_timeout: Duration,
     admission: Arc<Admission>,
     farewells: Farewells,
@@ -101,6 +101,11 @@ impl Server {
             config.log.recipients.clone(),
             config.log_signer,
         );
+        let known = Arc::new(Known {
+            directory: config.directory,
+            targets: config.targets,
+        });
+        gateway.directory = Some(known.clone());
         gateway.log = config.log;
         gateway.timeouts = config.timeouts;
         gateway.limits = config.session_limits;
@@ -124,9 +129,8 @@ impl Server {
                 live: Arc::new(Live::default()),
                 approvals: Arc::default(),
             },
-            directory: config.directory,
+            known,
             identities: config.identities,
-            targets: config.targets,
             arrival_timeout: config.arrival_timeout,
             admission: Arc::new(Admission::new(config.admission)),
             farewells: Farewells::default(),
@@ -246,7 +250,12 @@ impl Shared {
             operators: operators
                 .filter_map(|(uid, position)| Some((uid, who(position)?)))
                 .collect(),
-            targets: self.targets.iter().map(|it| it.facts.clone()).collect(),
+            targets: self
+                .known
+                .targets
+                .iter()
+                .map(|it| it.facts.clone())
+                .collect(),
         };
         match socket::bind(&config.socket, config.mode) {
             Ok((socket, file)) => Ok((socket, file, admin)),
@@ -371,7 +380,7 @@ async fn connection(
     }
     let receiving = arrival::receive(
         &listener,
-        &shared.directory,
+        &shared.known.directory,
         (stream, peer),
         (&mut place, &shared.farewells),
         shared.arrival_timeout,
@@ -405,7 +414,7 @@ fn tell(refused: &Refused, peer: SocketAddr, identities: &[Who]) {
 async fn serve(shared: &Shared, arrival: Arrival, place: Place, end: watch::Receiver<bool>) {
     let (Some(who), Some(target)) = (
         shared.identities.get(arrival.identity),
-        shared.targets.get(arrival.target),
+        shared.known.targets.get(arrival.target),
     ) else {
         tracing::error!("a listener names an identity or target that is not there");
         return;
