@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use proxy_core::{
     CommandKind, EndReason, EventKind, Input, Leg, MAX_LAST_COMMAND_BYTES, MAX_WATCHERS, Operation,
-    Progress, Refusal, Seen, SessionId, WatchEnd, WatchId,
+    Overview, Progress, Refusal, Seen, SessionId, WatchEnd, WatchId,
 };
 use sim::packets as p;
+use sim::tree::{JUMPS, Tree, policy};
 use sim::{Setup, Step, World};
 
 const NIA: &str = "nia@example.com";
@@ -357,4 +358,44 @@ fn watching_changes_nothing_that_the_peers_get() {
         (world.person_got(), world.target_got(), world.passed)
     };
     assert!(run(true) == run(false));
+}
+
+#[test]
+fn a_session_inside_another_is_seen_watched_and_ended_by_its_own_name() {
+    let mut tree = Tree::jumped(&policy(JUMPS), 2);
+    tree.open_session(1);
+    let overviews = tree.session.overviews(tree.now);
+    let names: Vec<SessionId> = overviews.iter().map(Overview::session).collect();
+    assert_eq!(names, tree.ids);
+    assert_eq!(overviews[1].subject.parent, Some(tree.ids[0]));
+    assert_eq!(overviews[1].target.hostname, sim::tree::host(1));
+
+    let operate = |tree: &mut Tree, operation| {
+        let input = Input::Operator(tree.ids[1], operation);
+        tree.session.handle(input, tree.now);
+        tree.run();
+    };
+    let (watch, who) = (WatchId(1), NIA.to_owned());
+    operate(&mut tree, Operation::Watch { watch, who });
+    tree.send_data(1, Leg::Target, b"seen", 100);
+    tree.run();
+    let shown = |tree: &Tree, text: &str| tree.outputs.iter().any(|it| it.contains(text));
+    assert!(shown(&tree, "Watched(WatchId(1), 1, Output(4 bytes))"));
+
+    let (who, reason) = (NIA.to_owned(), "enough".to_owned());
+    operate(&mut tree, Operation::End { who, reason });
+    assert!(shown(&tree, "WatchOver(WatchId(1), Over)"));
+    let ended = |level: usize| {
+        let mut kinds = tree.kinds(level).into_iter();
+        kinds.find_map(|kind| match kind {
+            EventKind::SessionEnd { reason, .. } => Some(*reason),
+            _ => None,
+        })
+    };
+    assert_eq!([ended(0), ended(1)], [None, Some(EndReason::Operator)]);
+    let of_operators = |level: usize| {
+        let records = tree.records(level).iter();
+        records.filter(|it| it.contains("Operator")).count()
+    };
+    assert_eq!([of_operators(0), of_operators(1)], [0, 3]);
 }

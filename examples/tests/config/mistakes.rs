@@ -302,6 +302,54 @@ fn a_policy_that_asks_for_what_nobody_here_can_tell_is_refused_by_name() {
 }
 
 #[test]
+fn an_operator_is_one_user_and_a_known_identity_at_a_socket_that_can_be_made() {
+    let Some(folder) = Folder::new() else { return };
+    let operator = "[[admin.operator]]\nuid = 7\nidentity = \"alice\"\n";
+    let long = "x".repeat(120);
+    for (lines, expected) in [
+        (operator.to_owned(), "`socket` is missing"),
+        (
+            format!("socket = \"{long}\""),
+            "too long for the path of a socket",
+        ),
+        (
+            "socket = \"nowhere/admin.sock\"".to_owned(),
+            "there is no folder",
+        ),
+        (
+            "socket = \"s\"\nmode = 0o755".to_owned(),
+            "not the permissions of a socket",
+        ),
+        (
+            "socket = \"s\"\nmode = 0o060".to_owned(),
+            "not the permissions of a socket",
+        ),
+        (
+            format!("socket = \"s\"\n{operator}{operator}"),
+            "user 7 is two identities",
+        ),
+        (
+            format!("socket = \"s\"\n{}", operator.replace("alice", "bob")),
+            "there is no identity `bob`",
+        ),
+        (
+            format!(
+                "socket = \"s\"\n{}",
+                operator.replace("uid = 7", "uid = -1")
+            ),
+            "not a number in range",
+        ),
+        (
+            format!("socket = \"s\"\n{}", operator.replace("uid = 7", "")),
+            "`uid` is missing",
+        ),
+    ] {
+        let said = folder.refused(&format!("{GOOD}\n[admin]\n{lines}\n"));
+        assert!(said.contains(expected), "{lines}: {said}");
+    }
+}
+
+#[test]
 fn names_and_tokens_must_be_told_apart() {
     let Some(folder) = Folder::new() else { return };
     let (_, identity) = GOOD.split_once("[[identity]]").unwrap();
