@@ -29,13 +29,15 @@ Examples:
   sessionctl end --identity ada@example.com --reason \"left the company\"
   sessionctl end --all --reason \"incident 4711\"
   sessionctl watch 5f0c                                   what the person sees, while they see it; Ctrl-C leaves
+  sessionctl approvals                                    who waits to be let in, and why
+  sessionctl approve 5f0c --note \"as agreed\"             or refuse; only one of those whom the policy names
   sessionctl drain --wait 10m                             nobody is let in any more; the proxy ends with its last session
 
 Ids may be shortened as long as one session is meant. The proxy listens where `socket` of `[admin]` in its configuration says, knows
 who asks by the user that runs this, and does what the `[[operator]]` entries of its policy allow. What is asked for, allowed or not,
 is an access event; who watches or ends a session stands in its log.
 
-With --json the answer is printed as it comes: a line {\"reply\":\"session\"|\"ended\"|\"seen\"|\"watch_over\"|\"draining\", …} for each
+With --json the answer is printed as it comes: a line {\"reply\":\"session\"|\"approval\"|\"answered\"|\"ended\"|\"seen\"|\"watch_over\"|\"draining\", …} for each
 thing, and {\"reply\":\"done\"|\"refused\"|\"failed\", …} at the end.
 
 Exit status: 0 it is done; 1 it is not allowed, or there is no such session; 2 the command line is wrong, or no proxy answers."
@@ -64,12 +66,27 @@ enum Command {
     End(EndArguments),
     /// Watch a session while it runs
     Watch(WatchArguments),
+    /// List who waits for an approval
+    Approvals,
+    /// Let somebody in who waits for an approval
+    Approve(AnswerArguments),
+    /// Keep somebody out who waits for an approval
+    Refuse(AnswerArguments),
     /// Let nobody in any more, and have the proxy end when its last session has
     Drain {
         /// How long sessions may go on before they are ended; without it, as long as `drain` of `[timeouts]` says
         #[arg(long, value_name = "TIME", value_parser = wait)]
         wait: Option<Duration>,
     },
+}
+
+#[derive(Debug, Args)]
+struct AnswerArguments {
+    /// The request's id, or the beginning of it, as the person and `approvals` see it
+    id: String,
+    /// Why: one line, which the person reads where they are refused, and the log keeps where they are let in
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    note: String,
 }
 
 #[derive(Debug, Args)]
@@ -135,6 +152,15 @@ fn run(cli: &Cli, out: &mut dyn Write) -> Result<bool, ToolError> {
         Command::Watch(arguments) => Request::Watch {
             session: arguments.id.clone(),
         },
+        Command::Approvals => Request::Approvals,
+        Command::Approve(answer) => Request::Approve {
+            session: answer.id.clone(),
+            note: answer.note.clone(),
+        },
+        Command::Refuse(answer) => Request::Refuse {
+            session: answer.id.clone(),
+            note: answer.note.clone(),
+        },
         Command::Drain { wait } => Request::Drain {
             wait_ms: wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
         },
@@ -157,7 +183,11 @@ fn run(cli: &Cli, out: &mut dyn Write) -> Result<bool, ToolError> {
             }
             Ok(is_done)
         }
-        Command::End(_) | Command::Drain { .. } => print(&mut conversation, out, |_, _| Ok(())),
+        Command::End(_)
+        | Command::Approvals
+        | Command::Approve(_)
+        | Command::Refuse(_)
+        | Command::Drain { .. } => print(&mut conversation, out, |_, _| Ok(())),
     }
 }
 
@@ -187,6 +217,10 @@ fn print(
     while let Some((_, reply)) = conversation.next()? {
         match reply {
             Some(Reply::Session(line)) => session(&line, out)?,
+            Some(Reply::Approval(line)) => output::approval(&line, out)?,
+            Some(Reply::Answered { session }) => {
+                writeln!(out, "answered {}", printable(&session))?;
+            }
             Some(Reply::Ended { session }) => writeln!(out, "ended {}", printable(&session))?,
             Some(Reply::Draining {
                 connections,

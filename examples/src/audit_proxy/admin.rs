@@ -8,6 +8,7 @@
 
 mod access;
 mod answer;
+mod approvals;
 pub mod protocol;
 pub(super) mod socket;
 
@@ -22,6 +23,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::stop::Stopper;
+use crate::approvals::Approvals;
 use crate::config::Who;
 use crate::events::Events;
 use crate::in_force::InForce;
@@ -44,6 +46,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// What the answers come from.
 pub(super) struct Admin {
     pub(super) live: Arc<Live>,
+    pub(super) approvals: Arc<Approvals>,
     pub(super) in_force: Arc<InForce>,
     pub(super) events: Arc<Events>,
     pub(super) stopper: Stopper,

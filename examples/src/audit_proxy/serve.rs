@@ -243,6 +243,7 @@ impl Shared {
         let operators = config.operators.into_iter();
         let admin = Admin {
             live: self.deps.live.clone(),
+            approvals: self.deps.approvals.clone(),
             in_force: self.deps.in_force.clone(),
             events: self.deps.events.clone(),
             stopper,

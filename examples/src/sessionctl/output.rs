@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use crate::audit_proxy::admin::protocol::SessionLine;
+use crate::audit_proxy::admin::protocol::{ApprovalLine, SessionLine};
 use crate::tool::time::{format_time, unix_now};
 use crate::tool::{ToolError, printable};
 
@@ -106,6 +106,29 @@ pub(super) fn session(line: &SessionLine, out: &mut dyn Write) -> Result<(), Too
         say("watchers", &line.watchers.to_string())?;
     }
     say("state", &line.progress)?;
+    Ok(())
+}
+
+/// Somebody who waits, in two lines or three.
+pub(super) fn approval(line: &ApprovalLine, out: &mut dyn Write) -> Result<(), ToolError> {
+    let now_ms = u64::try_from(unix_now().as_millis()).unwrap_or(u64::MAX);
+    let left = time(line.expires_unix_ms.saturating_sub(now_ms));
+    let who = format!(
+        "{}  {} as {} on {} ({}:{}), from {}",
+        line.session,
+        line.identity,
+        line.user,
+        line.target,
+        line.hostname,
+        line.port,
+        line.client_addr
+    );
+    writeln!(out, "{}", printable(&who))?;
+    if let Some(reason) = &line.reason {
+        writeln!(out, "    because: {}", printable(reason))?;
+    }
+    let approvers = line.approvers.join(", ");
+    writeln!(out, "    {left} left for {}", printable(&approvers))?;
     Ok(())
 }
 

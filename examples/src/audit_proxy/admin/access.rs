@@ -42,6 +42,11 @@ impl<'a> Operator<'a> {
         Self { uid, who }
     }
 
+    /// As approvers are named.
+    pub(super) fn email(&self) -> Option<&'a str> {
+        self.who.identity.email.as_deref()
+    }
+
     /// What they are called in logs and events.
     pub(super) fn name(&self) -> &'a str {
         let identity = &self.who.identity;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::OperatorAction;
-use proxy_core::{Operation, Overview};
+use proxy_core::{Operation, Overview, Verdict};
 
 use super::access::Operator;
 use super::protocol::{Reply, Request, SessionLine, Which};
@@ -27,6 +27,17 @@ impl Admin {
             Request::Show { session } => self.show(operator, &session, client).await,
             Request::End { which, reason } => self.end(operator, &which, &reason, client).await,
             Request::Watch { session } => self.watch(operator, &session, client).await,
+            Request::Approvals => self.approvals(operator, client).await,
+            Request::Approve { session, note } => {
+                let verdict = Verdict::Approve;
+                self.answer_approval(operator, &session, verdict, &note, client)
+                    .await
+            }
+            Request::Refuse { session, note } => {
+                let verdict = Verdict::Refuse;
+                self.answer_approval(operator, &session, verdict, &note, client)
+                    .await
+            }
             Request::Drain { wait_ms } => {
                 let wait = wait_ms.map(Duration::from_millis);
                 self.drain(operator, wait, client).await

@@ -8,6 +8,10 @@
 //! {"request":"end","which":{"session":"5f0c"},"reason":"…"}    or {"identity":…}, {"device":…}, {"target":…}, "all"
 //! {"request":"watch","session":"5f0c"}                         until either side closes
 //!     {"reply":"seen","channel":1,"what":"output","base64":"bHMNCg=="}
+//! {"request":"approvals"}
+//!     {"reply":"approval","session":"5f0c…","identity":"ada@example.com","reason":"…",…}        one a person who waits
+//! {"request":"approve","session":"5f0c","note":"…"}            or "refuse"; the note may be left out
+//!     {"reply":"answered","session":"5f0c…"}
 //! {"request":"drain","wait_ms":600000}
 //! ```
 //!
@@ -15,7 +19,7 @@
 //! be added; who reads ignores what they do not know.
 
 use base64ct::{Base64, Encoding as _};
-use proxy_core::{CommandKind, Overview, Progress, Seen};
+use proxy_core::{ApprovalRequest, CommandKind, Overview, Progress, Seen};
 use serde::{Deserialize, Serialize};
 
 /// The longest line in either direction, in bytes: a piece of 32 KiB of a session in base64, and room for the rest.
@@ -43,6 +47,24 @@ pub enum Request {
     Watch {
         /// Its id, or the beginning of it.
         session: String,
+    },
+    /// To see who waits for an approval.
+    Approvals,
+    /// To let somebody in who waits.
+    Approve {
+        /// The request's id, or the beginning of it.
+        session: String,
+        /// Why, for the person and the log.
+        #[serde(default)]
+        note: String,
+    },
+    /// Not to.
+    Refuse {
+        /// The request's id, or the beginning of it.
+        session: String,
+        /// Why, for the person.
+        #[serde(default)]
+        note: String,
     },
     /// To have the proxy accept nobody any more, and end when the last session has.
     Drain {
@@ -74,6 +96,13 @@ pub enum Which {
 pub enum Reply {
     /// A session.
     Session(Box<SessionLine>),
+    /// Somebody who waits for an approval.
+    Approval(Box<ApprovalLine>),
+    /// The answer to a request was taken.
+    Answered {
+        /// The session that asked.
+        session: String,
+    },
     /// A session was told to end.
     Ended {
         /// Its id.
@@ -116,6 +145,63 @@ pub enum Reply {
         /// Why.
         why: String,
     },
+}
+
+/// Approvers that are listed with a request: a policy may name any number.
+const MAX_LISTED_APPROVERS: usize = 32;
+
+/// Somebody who waits for an approval.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ApprovalLine {
+    /// The session that asks: 32 hex digits.
+    pub session: String,
+    /// The session that it is inside of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// Who.
+    pub identity: String,
+    /// From where.
+    pub client_addr: String,
+    /// As which Unix user.
+    pub user: String,
+    /// The target's id.
+    pub target: String,
+    /// Its host name.
+    pub hostname: String,
+    /// Its port.
+    pub port: u16,
+    /// Why, in the person's words, where the policy asks for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who may answer; of very many, the first.
+    pub approvers: Vec<String>,
+    /// Since when, in milliseconds since 1970.
+    pub asked_unix_ms: u64,
+    /// Until when an answer counts.
+    pub expires_unix_ms: u64,
+}
+
+impl ApprovalLine {
+    pub(super) fn of(request: &ApprovalRequest) -> Self {
+        let subject = &request.subject;
+        let within = u64::try_from(request.within.as_millis()).unwrap_or(u64::MAX);
+        let approvers = request.approvers.iter().take(MAX_LISTED_APPROVERS);
+        Self {
+            session: subject.session.to_string(),
+            parent: subject.parent.map(|parent| parent.to_string()),
+            identity: subject.identity.clone(),
+            client_addr: subject.client_addr.clone(),
+            user: request.user.to_string(),
+            target: subject.target.clone(),
+            hostname: subject.hostname.clone(),
+            port: subject.port,
+            reason: request.reason.clone(),
+            approvers: approvers.map(ToString::to_string).collect(),
+            asked_unix_ms: request.asked_unix_ms,
+            expires_unix_ms: request.asked_unix_ms.saturating_add(within),
+        }
+    }
 }
 
 /// One session. Times are in milliseconds, sizes in bytes.

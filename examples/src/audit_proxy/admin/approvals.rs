@@ -1,0 +1,129 @@
+//! Requests about people who wait for an approval, and their answers.
+
+use std::io;
+
+use policy::OperatorAction;
+use proxy_core::{Approval, ApprovalRequest, Verdict};
+
+use super::access::Operator;
+use super::protocol::{ApprovalLine, Reply};
+use super::{Admin, Client};
+use crate::approvals::Answered;
+
+impl Admin {
+    /// Those that the policy lets this operator answer, the oldest first.
+    pub(super) async fn approvals(
+        &self,
+        operator: &Operator<'_>,
+        client: &mut Client,
+    ) -> io::Result<()> {
+        let mut open = self.approvals.open();
+        open.sort_by_key(|request| (request.asked_unix_ms, request.subject.session));
+        let mut targets = self.targets.iter();
+        let rule = targets.find_map(|it| self.rule(operator, OperatorAction::Approve, it));
+        self.tell(operator, "operator.approvals", rule.as_deref(), None, None);
+        if rule.is_none() {
+            let reply = refused(operator, "answer anybody");
+            return client.say(&reply).await;
+        }
+        let mut count = 0;
+        for request in open {
+            if self.approve_rule(operator, &request).is_none() {
+                continue;
+            }
+            let line = Box::new(ApprovalLine::of(&request));
+            client.say(&Reply::Approval(line)).await?;
+            count += 1;
+        }
+        client.say(&Reply::Done { count, refused: 0 }).await
+    }
+
+    /// Brings an answer to the one question whose session's id begins so.
+    pub(super) async fn answer_approval(
+        &self,
+        operator: &Operator<'_>,
+        id: &str,
+        verdict: Verdict,
+        note: &str,
+        client: &mut Client,
+    ) -> io::Result<()> {
+        let request = match self.question(id) {
+            Ok(request) => request,
+            Err(why) => {
+                let why = why.to_owned();
+                return client.say(&Reply::Failed { why }).await;
+            }
+        };
+        let session = request.subject.session;
+        let rule = self.approve_rule(operator, &request);
+        let event = match verdict {
+            Verdict::Approve => "operator.approve",
+            Verdict::Refuse => "operator.refuse",
+        };
+        let said = Some(note).filter(|note| !note.is_empty());
+        self.tell(operator, event, rule.as_deref(), Some(session), said);
+        if rule.is_none() {
+            let reply = refused(operator, "answer this");
+            return client.say(&reply).await;
+        }
+        let approval = Approval {
+            session,
+            by: operator.email().unwrap_or_default().to_owned(),
+            verdict,
+            note: note.to_owned(),
+        };
+        let answered = self.approvals.answer(approval).await;
+        let last = match answered {
+            Answered::Counted => {
+                let session = session.to_string();
+                client.say(&Reply::Answered { session }).await?;
+                Reply::Done {
+                    count: 1,
+                    refused: 0,
+                }
+            }
+            Answered::NotOpen => Reply::Failed {
+                why: "it is answered already, or nobody waits for it any more".to_owned(),
+            },
+            Answered::NotAsked => Reply::Refused {
+                why: format!(
+                    "{} is not one of those who were asked: {}",
+                    operator.name(),
+                    request.approvers.join(", ")
+                ),
+            },
+        };
+        client.say(&last).await
+    }
+
+    fn question(&self, id: &str) -> Result<ApprovalRequest, &'static str> {
+        let mut found = self.approvals.open().into_iter().filter(|request| {
+            !id.is_empty() && request.subject.session.to_string().starts_with(id)
+        });
+        let request = found.next().ok_or("nobody waits whose request begins so")?;
+        match found.next() {
+            None => Ok(request),
+            Some(_) => Err("several requests begin so; write more of it"),
+        }
+    }
+
+    /// The entry of the policy that lets them answer about this target.
+    fn approve_rule(
+        &self,
+        operator: &Operator<'_>,
+        request: &ApprovalRequest,
+    ) -> Option<std::sync::Arc<str>> {
+        let mut targets = self.targets.iter();
+        let target = targets.find(|target| target.id == request.subject.target)?;
+        self.rule(operator, OperatorAction::Approve, target)
+    }
+}
+
+fn refused(operator: &Operator<'_>, what: &str) -> Reply {
+    Reply::Refused {
+        why: format!(
+            "the policy does not let {} {what}; see `approve` of `[[operator]]` in it",
+            operator.name()
+        ),
+    }
+}
