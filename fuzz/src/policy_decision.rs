@@ -9,8 +9,10 @@ use policy::{
 
 use crate::input::Input;
 
+#[expect(dead_code, reason = "operators are not asked about here")]
 #[path = "../../crates/policy/tests/properties/alphabet.rs"]
 mod alphabet;
+#[expect(dead_code, reason = "operators are not asked about here")]
 #[path = "../../crates/policy/tests/properties/slow.rs"]
 mod slow;
 
