@@ -15,10 +15,10 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use crate::process::{isolate, kill_group, shortened, shown, wait};
 
 /// How long a test listens for one thing.
-const HEARING: Duration = Duration::from_secs(20);
+const HEARING: Duration = Duration::from_secs(60);
 
 /// How long an ended program's output may take to be collected.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// A running program. It is killed, with its whole process group, when this is dropped.
 pub struct Live {

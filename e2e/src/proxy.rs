@@ -27,6 +27,9 @@ pub use plan::{ADA_TOKEN, Listener, MALLORY_TOKEN, ProxyPlan, TARGET};
 /// what is read ahead of it, the page in hand, and as much again that the allocator keeps. `proxy-core` states the parts.
 pub const SESSION_CEILING: u64 = 8 << 20;
 
+/// How long a test waits for what the proxy is to do at once.
+const LATEST: Duration = Duration::from_secs(60);
+
 /// A running proxy, killed when dropped.
 pub struct Proxy {
     child: Mutex<Child>,
@@ -94,7 +97,7 @@ impl Proxy {
     /// Asked of the kernel, not by a connection: tests count sessions.
     fn is_listening(&self) -> bool {
         let started = Instant::now();
-        while started.elapsed() < Duration::from_secs(10) {
+        while started.elapsed() < LATEST {
             let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
             // State 0A is LISTEN; addresses are hexadecimal, the port behind the colon.
             let listens = |port: &u16| {
@@ -214,7 +217,7 @@ impl Proxy {
     pub fn wait_for_event(&self, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
         let mut found = None;
         let started = Instant::now();
-        while found.is_none() && started.elapsed() < Duration::from_secs(15) {
+        while found.is_none() && started.elapsed() < LATEST {
             found = self.events().into_iter().find(&wanted);
             thread::sleep(TICK);
         }
@@ -303,7 +306,7 @@ impl Proxy {
     pub fn wait_for_record(&self, kind: &str, wanted: impl Fn(&Record) -> bool) {
         wait_until(
             &format!("a record of kind {kind} in {:?}", self.logs()),
-            Duration::from_secs(15),
+            LATEST,
             || {
                 self.logs().iter().any(|log| {
                     self.records_so_far(log)
@@ -324,15 +327,11 @@ impl Proxy {
         let event = self.wait_for_event(&format!("a refused {what}"), |event| {
             event.name() == "channel.refused" && event.text("what").contains(what)
         });
-        wait_until(
-            &format!("a record of the refused {what}"),
-            Duration::from_secs(15),
-            || {
-                self.records_so_far(&self.log_of(event.session()))
-                    .iter()
-                    .any(|record| record.kind() == "refused" && record.text("what").contains(what))
-            },
-        );
+        wait_until(&format!("a record of the refused {what}"), LATEST, || {
+            self.records_so_far(&self.log_of(event.session()))
+                .iter()
+                .any(|record| record.kind() == "refused" && record.text("what").contains(what))
+        });
     }
 
     /// Waits for the end of the session and expects a record of a kind in its log.
@@ -367,7 +366,7 @@ impl Proxy {
             return;
         }
         let count = |name| self.events_named(name).len();
-        wait_until("the end of every session", Duration::from_secs(20), || {
+        wait_until("the end of every session", LATEST, || {
             count("session.start") == count("session.end")
         });
         let mut sessions: BTreeMap<String, Vec<Event>> = BTreeMap::new();

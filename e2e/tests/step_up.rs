@@ -20,6 +20,9 @@ fn asking(lines: &str) -> impl Fn(&mut Plan) {
 
 const ADA: u8 = 40;
 
+/// Decides nothing but how long a broken program is waited for.
+const LIMIT: Duration = Duration::from_secs(60);
+
 /// A policy that asks for a security key, where this line enrols one.
 fn asking_for_a_key(line: String) -> impl Fn(&mut Plan) {
     let ask = asking("step_up = [\"security_key\"]");
@@ -71,7 +74,11 @@ fn a_security_key_that_is_enrolled_lets_in_and_stands_in_the_log() {
         let proven = house.proxy().events_named("step_up.security_key");
         let counters: Vec<u64> = proven.iter().map(|event| event.number("counter")).collect();
         assert_eq!(counters, [1, 2]);
-        let records = house.proxy().records_of(proven[1].session());
+        let session = proven[1].session();
+        house.proxy().wait_for_event("the end", |event| {
+            event.name() == "session.end" && event.session() == session
+        });
+        let records = house.proxy().records_of(session);
         let told = format!("security key {} was touched", proven[1].text("key"));
         let noted = |text: &str| text.starts_with(&told) && text.ends_with("counter 2");
         assert!(
@@ -146,20 +153,20 @@ fn a_reason_typed_on_a_terminal_stands_in_the_log_and_not_in_the_events() {
     need!("ssh", "sshd");
     through_the_proxy_with(asking("step_up = [\"reason\"]"), |house| {
         let ssh = house.ssh().option("BatchMode=no").arg("-tt");
-        let mut ssh = ssh.terminal("echo in");
+        let mut ssh = ssh.terminal("echo let me in");
         // Nothing, and then too much: it is asked for again.
         for (asked, typed) in [
             (1, "\n"),
             (2, &format!("{}\n", "x".repeat(600))),
             (3, "OPS-17: the disk is full\n"),
         ] {
-            wait_until("the question", Duration::from_secs(20), || {
+            wait_until("the question", LIMIT, || {
                 ssh.heard().matches("Reason for access: ").count() == asked
             });
             ssh.say(typed);
         }
-        ssh.hear("in");
-        ssh.end(Duration::from_secs(20));
+        ssh.hear("let me in");
+        assert_eq!(ssh.end(LIMIT).code(), Some(0));
         let given = house.proxy().wait_for("step_up.reason");
         assert_eq!(given.number("bytes"), 24);
         let ended = house.proxy().wait_for("session.end");

@@ -142,6 +142,8 @@ pub struct Arrival {
     pub identity: usize,
     /// Where it goes.
     pub target: usize,
+    /// What it counts as.
+    pub place: Place,
 }
 
 /// Why a client has not arrived. Its connection is closed.
@@ -206,7 +208,8 @@ impl Refused {
 }
 
 /// Receives a client: at most [`proxy_v2::MAX_HEADER_BYTES`] and [`http_connect::MAX_HEADER_BYTES`]
-/// are read, within `deadline` in all. `place` counts for where it comes from and for who it is, as soon as either is known.
+/// are read, within `deadline` in all. `place` counts for where it comes from and for who it is, as soon as either is known; a client
+/// for which there is none holds none while it is told.
 ///
 /// # Errors
 /// Why the client was refused. It has been told if there is a way to, and its connection is closed.
@@ -214,11 +217,11 @@ pub async fn receive(
     listener: &Listener,
     directory: &Directory,
     (stream, peer): (TcpStream, SocketAddr),
-    (place, farewells): (&mut Place, &Farewells),
+    (mut place, farewells): (Place, &Farewells),
     deadline: Duration,
 ) -> Result<Arrival, Refused> {
     let mut stream = stream;
-    let reading = read(listener, directory, &mut stream, peer, place);
+    let reading = read(listener, directory, &mut stream, peer, &mut place);
     let received = timeout(deadline, reading).await;
     let read = match received {
         Ok(Ok(read)) => read,
@@ -228,7 +231,8 @@ pub async fn receive(
                     farewell(&mut stream, error.response().as_bytes()).await;
                 }
                 Refused::Full { full, .. } => {
-                    farewell(&mut stream, &farewells.words(listener.kind, *full)).await;
+                    drop(place);
+                    farewells.turn_away(stream, listener.kind, *full);
                 }
                 _ => {}
             }
@@ -242,6 +246,7 @@ pub async fn receive(
         client_addr: read.client_addr,
         identity: read.identity,
         target: read.target,
+        place,
     })
 }
 

@@ -278,6 +278,7 @@ enum Woken {
     RulesChanged,
     Answered(Answer),
     Asked(Question),
+    Displaced,
     Shutdown,
 }
 
@@ -342,6 +343,12 @@ impl Driver<'_> {
                 }
             }
             Woken::Answered(answer) => Input::Approval(self.asking.take(answer)),
+            Woken::Displaced => {
+                // As if the client had gone: in a flood there is nobody to read words.
+                self.client.is_deaf = true;
+                self.client.is_gone = true;
+                Input::Closed(Leg::Client)
+            }
             Woken::Shutdown => {
                 self.stopping = true;
                 Input::Shutdown
@@ -392,6 +399,7 @@ impl Driver<'_> {
             Ok(()) = self.changes.changed() => Woken::RulesChanged,
             answer = self.asking.answer() => Woken::Answered(answer),
             question = self.desk.asked() => Woken::Asked(question),
+            () = self.place.is_displaced(), if !self.client.is_gone => Woken::Displaced,
             () = asked_to_stop, if !self.stopping => Woken::Shutdown,
         }
     }

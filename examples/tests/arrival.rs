@@ -82,12 +82,12 @@ async fn arrive_at(
         answer
     });
     let (stream, peer) = socket.accept().await.unwrap();
-    let (mut place, farewells) = (door.enter().unwrap(), Farewells::default());
+    let (place, farewells) = (door.enter().unwrap(), Farewells::default());
     let received = receive(
         &listener,
         &directory,
         (stream, peer),
-        (&mut place, &farewells),
+        (place, &farewells),
         DEADLINE,
     );
     let mut received = received.await;

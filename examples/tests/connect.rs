@@ -51,12 +51,12 @@ async fn proxy() -> (SocketAddr, mpsc::Receiver<Arrival>) {
         loop {
             let (stream, peer) = socket.accept().await.unwrap();
             let deadline = Duration::from_secs(5);
-            let mut place = door.enter().unwrap();
+            let place = door.enter().unwrap();
             let arriving = receive(
                 &listener,
                 &directory,
                 (stream, peer),
-                (&mut place, &farewells),
+                (place, &farewells),
                 deadline,
             );
             if let Ok(arrival) = arriving.await {

@@ -2,8 +2,8 @@
 //! one identity.
 //!
 //! ```text
-//!   accepted ── enter ──> from a source ── locate ──> somebody ── identify ──> let in ──> gone
-//!       └────────────────── unauthenticated ──────────────────────────────────┘
+//!   accepted ── enter ──> open ── locate ──> from a source ── identify ──> somebody's ── let in ──> logged in ──> gone
+//!                                                 └──────── unauthenticated ────────┴──> displaced ──> gone
 //! ```
 //!
 //! A source is a client's address, or the network around it of which one subscriber has all ([`Limits::ipv6_prefix`]). It is the
@@ -13,29 +13,39 @@
 mod refusal;
 mod table;
 mod told;
+mod waiting;
 
+use std::future::pending;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
+use tokio::sync::watch;
 
 pub use refusal::Farewells;
 pub use table::Rule;
 use table::{Over, Table};
 pub use told::Refusals;
 use told::Told;
+use waiting::{Origin, Ticket, Waiting};
 
 /// Sources without a connection whose rate is still remembered, 16384: about 3 MiB. What is remembered of one is gone after a minute anyway.
 /// Beyond it, those who came least are forgotten first, see [`table`].
 const MAX_REMEMBERED: usize = 16 * 1024;
+
+/// How many bits of an IPv4 address are one network among which places are shared out, 24: what is routed by itself has no more.
+const NETWORK_IPV4_PREFIX: u8 = 24;
+
+/// The same of IPv6, 48: what one site gets, in which it has 65536 sources of 64 bits.
+const NETWORK_IPV6_PREFIX: u8 = 48;
 
 /// How many connections there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// At once, in all.
     pub connections: usize,
-    /// Of them, before their clients are let in.
+    /// Of them, from when it is known where they come from until their clients are let in.
     pub unauthenticated: usize,
     /// From one source.
     pub source: Rule,
@@ -71,13 +81,27 @@ impl Default for Limits {
 impl Limits {
     /// What an address counts as.
     fn source(&self, address: IpAddr) -> IpNet {
-        let address = address.to_canonical();
-        let prefix = match address {
-            IpAddr::V4(_) => self.ipv4_prefix.min(32),
-            IpAddr::V6(_) => self.ipv6_prefix.min(128),
-        };
-        IpNet::new(address, prefix).map_or(IpNet::from(address), |net| net.trunc())
+        around(address, self.ipv4_prefix, self.ipv6_prefix)
     }
+
+    /// The source, and the network that it is in.
+    fn origin(&self, address: IpAddr) -> Origin {
+        let ipv4_prefix = self.ipv4_prefix.min(NETWORK_IPV4_PREFIX);
+        let ipv6_prefix = self.ipv6_prefix.min(NETWORK_IPV6_PREFIX);
+        Origin {
+            network: around(address, ipv4_prefix, ipv6_prefix),
+            source: self.source(address),
+        }
+    }
+}
+
+fn around(address: IpAddr, ipv4_prefix: u8, ipv6_prefix: u8) -> IpNet {
+    let address = address.to_canonical();
+    let prefix = match address {
+        IpAddr::V4(_) => ipv4_prefix.min(32),
+        IpAddr::V6(_) => ipv6_prefix.min(128),
+    };
+    IpNet::new(address, prefix).map_or(IpNet::from(address), |net| net.trunc())
 }
 
 /// Why a connection is not served.
@@ -185,7 +209,7 @@ pub struct Admission {
 #[derive(Debug)]
 struct State {
     open: usize,
-    unauthenticated: usize,
+    unauthenticated: Waiting,
     sources: Table<IpNet>,
     /// By their positions in the configuration.
     identities: Table<usize>,
@@ -200,7 +224,7 @@ impl Admission {
             since: Instant::now(),
             state: Mutex::new(State {
                 open: 0,
-                unauthenticated: 0,
+                unauthenticated: Waiting::new(limits.unauthenticated),
                 sources: Table::new(limits.source, MAX_REMEMBERED),
                 identities: Table::new(limits.identity, MAX_REMEMBERED),
                 told: Told::default(),
@@ -217,16 +241,13 @@ impl Admission {
         if state.open >= self.limits.connections {
             return Err(Full::Connections);
         }
-        if state.unauthenticated >= self.limits.unauthenticated {
-            return Err(Full::Unauthenticated);
-        }
         state.open += 1;
-        state.unauthenticated += 1;
         drop(state);
         Ok(Place {
             admission: Arc::clone(self),
-            source: None,
+            located: None,
             identity: None,
+            displaced: watch::Sender::new(false),
             is_let_in: false,
         })
     }
@@ -249,25 +270,31 @@ impl Admission {
 #[derive(Debug)]
 pub struct Place {
     admission: Arc<Admission>,
-    source: Option<IpNet>,
+    located: Option<(IpNet, Ticket)>,
     identity: Option<usize>,
+    displaced: watch::Sender<bool>,
     is_let_in: bool,
 }
 
 impl Place {
-    /// Counts it for where it comes from. A second call does nothing.
+    /// Counts it for where it comes from, and as unauthenticated, for which another may be displaced. A second call does nothing.
     ///
     /// # Errors
-    /// When too many come from there, or too fast.
+    /// When too many come from there, or too fast, or too many from everywhere have not logged in.
     pub fn locate(&mut self, address: IpAddr) -> Result<(), Full> {
-        if self.source.is_some() {
+        if self.located.is_some() {
             return Ok(());
         }
-        let source = self.admission.limits.source(address);
+        let origin = self.admission.limits.origin(address);
         let now = self.admission.now();
-        let entered = self.admission.state().sources.enter(source, now);
+        let mut state = self.admission.state();
+        if state.unauthenticated.is_full_for(origin) {
+            return Err(Full::Unauthenticated);
+        }
+        let entered = state.sources.enter(origin.source, now);
         entered.map_err(Full::of_source)?;
-        self.source = Some(source);
+        let ticket = state.unauthenticated.enter(origin, self.displaced.clone());
+        self.located = Some((origin.source, ticket));
         Ok(())
     }
 
@@ -292,13 +319,45 @@ impl Place {
             return;
         }
         let mut state = self.admission.state();
-        state.unauthenticated = state.unauthenticated.saturating_sub(1);
-        if let Some(source) = &self.source {
+        if let Some((source, ticket)) = &self.located {
+            state.unauthenticated.leave(*ticket);
             state.sources.let_in(source);
         }
         if let Some(identity) = &self.identity {
             state.identities.let_in(identity);
         }
+    }
+
+    /// What tells when it is to be given up.
+    pub fn displacement(&self) -> Displacement {
+        Displacement(self.displaced.subscribe())
+    }
+
+    /// Waits until the client has to go for another before it has logged in; afterwards it stays, and this waits for ever.
+    pub async fn is_displaced(&self) {
+        if self.is_let_in {
+            return pending().await;
+        }
+        self.displacement().happens().await;
+    }
+}
+
+/// That a client that has not logged in has to go for another.
+#[derive(Debug)]
+pub struct Displacement(watch::Receiver<bool>);
+
+impl Displacement {
+    /// Waits for it.
+    pub async fn happens(&mut self) {
+        if self.0.wait_for(|displaced| *displaced).await.is_err() {
+            // The place is gone, and nothing happens to it any more.
+            pending::<()>().await;
+        }
+    }
+
+    /// Whether it has happened.
+    pub fn has_happened(&self) -> bool {
+        *self.0.borrow()
     }
 }
 
@@ -308,7 +367,7 @@ impl Drop for Place {
         let now = self.admission.now();
         let mut state = self.admission.state();
         state.open = state.open.saturating_sub(1);
-        if let Some(source) = self.source {
+        if let Some((source, _)) = self.located {
             state.sources.leave(source, now);
         }
         if let Some(identity) = self.identity {
@@ -362,13 +421,14 @@ mod tests {
         };
         let door = door(limits);
         let mut places = [(); 2].map(|()| come(&door, "192.0.2.1").unwrap());
-        assert_eq!(door.enter().err(), Some(Full::Unauthenticated));
+        let full = || come(&door, "192.0.2.1").err();
+        assert_eq!(full(), Some(Full::Unauthenticated));
         places[0].let_in();
         places[0].let_in();
         let third = come(&door, "192.0.2.1").unwrap();
-        assert_eq!(door.enter().err(), Some(Full::Unauthenticated));
+        assert_eq!(full(), Some(Full::Unauthenticated));
         drop((places, third));
-        assert_eq!(door.state().unauthenticated, 0);
+        assert_eq!(door.state().unauthenticated.len(), 0);
         assert_eq!(door.state().open, 0);
     }
 
@@ -394,6 +454,32 @@ mod tests {
         assert!(come(&door, "2001:db8:0:1::1").is_ok());
         // Whoever was refused holds nothing.
         assert_eq!(door.state().open, 3);
+    }
+
+    #[test]
+    fn one_subscriber_cannot_take_the_places_of_all_who_have_not_logged_in() {
+        let limits = Limits {
+            unauthenticated: 8,
+            ..Limits::default()
+        };
+        let door = door(limits);
+        let mut flood: Vec<_> = (0..8)
+            .map(|subnet| come(&door, &format!("2001:db8:7:{subnet}::1")).unwrap())
+            .collect();
+        let again = come(&door, "2001:db8:7:9::1").err();
+        assert_eq!(again, Some(Full::Unauthenticated));
+        flood[0].let_in();
+        flood.push(come(&door, "2001:db8:7:9::1").unwrap());
+        let others = ["2001:db8:8::1", "192.0.2.1"].map(|it| come(&door, it).unwrap());
+        let displaced = flood.iter().filter(|it| it.displacement().has_happened());
+        assert_eq!(displaced.count(), 2);
+        assert!(!flood[0].displacement().has_happened());
+        assert!(!others.iter().any(|it| it.displacement().has_happened()));
+        // Whoever is displaced is open until they are gone, and then nothing of them is left.
+        assert_eq!(door.state().open, 11);
+        drop((flood, others));
+        assert_eq!(door.state().open, 0);
+        assert_eq!(door.state().unauthenticated.len(), 0);
     }
 
     #[test]

@@ -372,26 +372,34 @@ async fn connection(
     shared: Arc<Shared>,
     stream: TcpStream,
     peer: SocketAddr,
-    mut place: Place,
+    place: Place,
     mut end: watch::Receiver<bool>,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "a connection ended before it began");
         return;
     }
+    let mut displacement = place.displacement();
     let receiving = arrival::receive(
         &listener,
         &shared.known.directory,
         (stream, peer),
-        (&mut place, &shared.farewells),
+        (place, &shared.farewells),
         shared.arrival_timeout,
     );
     let received = tokio::select! {
         received = receiving => received,
+        () = displacement.happens() => return shared.tell_full(Full::Unauthenticated, peer),
         () = asked(&mut end) => return,
     };
     match received {
-        Ok(arrival) => serve(&shared, arrival, place, end).await,
+        Ok(arrival) => {
+            let client_addr = arrival.client_addr;
+            serve(&shared, arrival, end).await;
+            if displacement.has_happened() {
+                shared.tell_full(Full::Unauthenticated, client_addr);
+            }
+        }
         Err(Refused::Full { client_addr, full }) => shared.tell_full(full, client_addr),
         Err(refused) => tell(&refused, peer, &shared.identities),
     }
@@ -412,7 +420,7 @@ fn tell(refused: &Refused, peer: SocketAddr, identities: &[Who]) {
     }
 }
 
-async fn serve(shared: &Shared, arrival: Arrival, place: Place, end: watch::Receiver<bool>) {
+async fn serve(shared: &Shared, arrival: Arrival, end: watch::Receiver<bool>) {
     let (Some(who), Some(target)) = (
         shared.identities.get(arrival.identity),
         shared.known.targets.get(arrival.target),
@@ -439,7 +447,7 @@ async fn serve(shared: &Shared, arrival: Arrival, place: Place, end: watch::Rece
     let client = driver::Accepted {
         stream: arrival.stream,
         leftover: arrival.leftover,
-        place,
+        place: arrival.place,
     };
     driver::run(&shared.deps, info, &facts, client, end).await;
 }
