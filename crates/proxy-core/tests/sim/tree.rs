@@ -2,7 +2,7 @@
 //!
 //! Both ends keep to the windows that they were given, and see to it that the proxy does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +39,8 @@ pub struct Pipe {
     pub has_eof: bool,
     pub is_closed: bool,
     pub closes_too: bool,
+    /// This end has closed it by itself, and says nothing more.
+    pub has_left: bool,
 }
 
 /// One level.
@@ -68,8 +70,10 @@ pub struct Tree {
     pub now: Now,
     pub levels: Vec<Level>,
     pub logs: BTreeMap<SessionId, Log>,
-    /// By level.
+    /// In the order in which they began: by level, where each is begun once.
     pub ids: Vec<SessionId>,
+    /// How many sessions each is inside of.
+    pub depths: BTreeMap<SessionId, usize>,
     pub events: Vec<AccessEvent>,
     /// Everything that was asked for, in order.
     pub outputs: Vec<String>,
@@ -83,6 +87,8 @@ pub struct Tree {
     /// No page gets an answer.
     pub log_is_silent: bool,
     unanswered: Vec<(SessionId, Vec<u8>)>,
+    /// Sessions whose disk says nothing any more.
+    forgotten: BTreeSet<SessionId>,
     pub refuses_jumps: bool,
     /// No client begins at this level.
     pub silent_level: Option<usize>,
@@ -132,6 +138,7 @@ impl Tree {
             levels: Vec::new(),
             logs: BTreeMap::new(),
             ids: Vec::new(),
+            depths: BTreeMap::new(),
             events: Vec::new(),
             outputs: Vec::new(),
             current,
@@ -141,6 +148,7 @@ impl Tree {
             log_fails: None,
             log_is_silent: false,
             unanswered: Vec::new(),
+            forgotten: BTreeSet::new(),
             refuses_jumps: false,
             silent_level: None,
             stuck: None,
@@ -413,6 +421,11 @@ impl Tree {
             Leg::Client => next.person.as_mut().unwrap().incoming.extend(bytes),
             Leg::Target => next.target.as_mut().unwrap().incoming.extend(bytes),
         }
+        // Nothing is said of a window behind the end of the channel.
+        let pipe = &self.levels[level].pipe[leg];
+        if got == 0 || pipe.is_closed || pipe.has_left {
+            return;
+        }
         self.levels[level].pipe[leg].granted += got;
         let more = p::window_adjust(id, u32::try_from(got).unwrap());
         self.send(level, leg, &more);
@@ -423,7 +436,7 @@ impl Tree {
         loop {
             let pipe = &mut self.levels[level].pipe[leg];
             let len = pipe.out.len().min(pipe.writable).min(32_768);
-            let (Some(id), true) = (pipe.peer, len > 0 && !pipe.is_closed) else {
+            let (Some(id), true) = (pipe.peer, len > 0 && !pipe.is_closed && !pipe.has_left) else {
                 return;
             };
             pipe.writable -= len;
@@ -481,7 +494,10 @@ impl Tree {
         let ended = |it: &AccessEvent| it.subject.session == id && it.kind.is_last();
         assert!(!self.events.iter().any(ended), "{event:?} after the last");
         if !self.ids.contains(&id) {
+            let parent = event.subject.parent;
+            let depth = parent.map_or(0, |outer| self.depths[&outer] + 1);
             self.ids.push(id);
+            self.depths.insert(id, depth);
         }
         self.events.push(event);
     }
@@ -495,7 +511,10 @@ impl Tree {
     }
 
     fn write_log(&mut self, id: SessionId, page: &[u8]) {
-        let level = self.ids.iter().position(|it| *it == id).unwrap();
+        if self.forgotten.contains(&id) {
+            return;
+        }
+        let level = self.depths[&id];
         let log = self.logs.entry(id).or_insert_with(|| Log {
             reader: Reader::new(ReaderConfig {
                 identities: vec![recipient()],
@@ -529,13 +548,21 @@ impl Tree {
         self.session.handle(Input::LogWritten(id), self.now);
     }
 
+    /// The session that began last at this level.
+    pub fn id_at(&self, level: usize) -> Option<SessionId> {
+        let mut ids = self.ids.iter().rev();
+        ids.find(|id| self.depths[id] == level).copied()
+    }
+
     /// I2, at every single output and every level: what a peer has got is in the log that was written before.
     fn check_recorded_before_released(&mut self) {
-        for (level, it) in self.levels.iter_mut().enumerate() {
+        for level in 0..self.levels.len() {
+            let id = self.id_at(level);
+            let it = &mut self.levels[level];
             for leg in [Leg::Client, Leg::Target] {
                 let got = &it.data[leg.other()];
                 let checked = std::mem::replace(&mut it.checked[leg], got.len());
-                let log = self.ids.get(level).and_then(|id| self.logs.get(id));
+                let log = id.and_then(|id| self.logs.get(&id));
                 let recorded = log.map_or(&[][..], |log| &log.recorded[leg]);
                 assert!(
                     recorded.get(checked..got.len()) == Some(&got[checked..]),
@@ -588,7 +615,8 @@ impl Tree {
 
     /// The disk never tells of what it was given.
     pub fn forget_unanswered(&mut self) {
-        self.unanswered.clear();
+        let ids = self.unanswered.drain(..).map(|(id, _)| id);
+        self.forgotten.extend(ids);
     }
 
     /// Lets time pass, with every deadline on the way.

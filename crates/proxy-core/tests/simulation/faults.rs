@@ -37,6 +37,7 @@ fn anything_may_come_between_any_two_steps_of_every_flow() {
         Op::Close(Leg::Client),
         Op::Close(Leg::Target),
         Op::Shutdown,
+        Op::Dismiss,
         Op::Rules(Law::Nothing),
         Op::Rules(Law::Same),
         Op::Rekey(Leg::Client),

@@ -15,7 +15,10 @@
 
 mod faults;
 mod golden;
+mod nested;
 mod play;
+#[path = "../sim/mod.rs"]
+mod sim;
 
 use std::fmt::Debug;
 
@@ -26,6 +29,8 @@ use play::{relay, session};
 /// Steps of all seeds together. A step of a session costs as much as many of the relay.
 const RELAY_STEPS: usize = 2_000_000;
 const SESSION_STEPS: usize = 200_000;
+/// Nor is a step of sessions inside others one of a session.
+const NESTED_STEPS: usize = 12_000;
 const SEEDS: [u64; 4] = [1, 2, 3, 4];
 
 fn seeds() -> Vec<u64> {
@@ -174,10 +179,11 @@ fn a_session_keeps_every_invariant_whoever_is_slow_broken_or_hostile() {
 }
 
 /// What runs meet.
-const REFUSALS: [&str; 10] = [
+const REFUSALS: [&str; 11] = [
     "CertificateRejected",
     "ClientLeft",
     "TargetProtocol",
+    "Operator",
     "Policy",
     "RecorderFailed",
     "Revoked",
@@ -186,12 +192,13 @@ const REFUSALS: [&str; 10] = [
     "TargetTimeout",
     "TargetUnreachable",
 ];
-const ENDS: [&str; 10] = [
+const ENDS: [&str; 11] = [
     "AccessLost",
     "ClientDisconnected",
     "ClientMisbehaved",
     "IdleTimeout",
     "MaxSession",
+    "Operator",
     "RecorderFailed",
     "Revoked",
     "Shutdown",
@@ -213,5 +220,58 @@ fn a_session_does_the_same_once_more() {
         );
         let digests = [(); 2].map(|()| session::replay(&config, &ops));
         assert_eq!(digests[0], digests[1], "{config:?} {ops:?}");
+    }
+}
+
+#[test]
+fn sessions_inside_sessions_keep_every_invariant_of_one_alone() {
+    let mut tally = nested::Tally::new();
+    for seed in seeds() {
+        let mut choices = Choices::Seed(seed);
+        let mut played = 0;
+        while played < steps(NESTED_STEPS) {
+            let config = nested::Config::choose(&mut choices);
+            let mut ops = Vec::new();
+            let run = || nested::explore(&config, &mut choices, &mut ops, &mut tally);
+            if let Some(words) = failure(run) {
+                report(seed, (&config, &ops), &words, |ops| {
+                    nested::replay(&config, ops);
+                });
+            }
+            played += ops.len();
+        }
+    }
+    let is_short = steps(NESTED_STEPS) < NESTED_STEPS / SEEDS.len();
+    let is_met = NESTED_ENDS.iter().all(|end| tally.contains_key(*end));
+    assert!(is_short || is_met, "too tame: {tally:?}");
+}
+
+/// What becomes of sessions one and two deep.
+const NESTED_ENDS: [&str; 14] = [
+    "1 AccessLost",
+    "1 ClientDisconnected",
+    "1 ClientMisbehaved",
+    "1 Operator",
+    "1 OuterEnded",
+    "1 RecorderFailed",
+    "1 Shutdown",
+    "1 TargetDisconnected",
+    "1 no: Policy",
+    "2 AccessLost",
+    "2 ClientDisconnected",
+    "2 Operator",
+    "2 OuterEnded",
+    "2 RecorderFailed",
+];
+
+#[test]
+fn sessions_inside_sessions_do_the_same_once_more() {
+    let mut choices = Choices::Seed(8);
+    for _ in 0..10 {
+        let config = nested::Config::choose(&mut choices);
+        let mut ops = Vec::new();
+        nested::explore(&config, &mut choices, &mut ops, &mut nested::Tally::new());
+        let again = [(); 2].map(|()| nested::replay(&config, &ops));
+        assert!(again[0] == again[1], "{config:?} {ops:?}");
     }
 }

@@ -110,6 +110,11 @@ pub fn all() -> Vec<Flow> {
             &[login(), session(), exec("id"), vec![Op::Shutdown, Op::Run]],
         ),
         flow(
+            "operator-ends",
+            &plain,
+            &[login(), session(), exec("id"), vec![Op::Dismiss, Op::Run]],
+        ),
+        flow(
             "unknown-person",
             &Config {
                 is_known: false,

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use proxy_core::limits::{MAX_BACKLOG_BYTES, MAX_OWN_BACKLOG_BYTES};
 use proxy_core::{
-    ConnectFailure, Current, EndReason, EventKind, Input, Leg, Now, Output, PerLeg, Refusal,
-    Session, SessionId,
+    ConnectFailure, Current, EndReason, EventKind, Input, Leg, Now, Operation, Output, PerLeg,
+    Refusal, Session, SessionId,
 };
 use ssh_transport::RECEIVE_BUFFER_BYTES;
 
@@ -46,6 +46,8 @@ pub enum Op {
     Wait(u64),
     Rules(Law),
     Shutdown,
+    /// An operator ends it.
+    Dismiss,
     /// A peer's connection breaks.
     Close(Leg),
     Rekey(Leg),
@@ -146,6 +148,8 @@ pub struct World {
     is_withdrawn: bool,
     /// Rules that do not allow a session that had begun.
     must_end: bool,
+    /// An operator has ended it.
+    is_dismissed: bool,
     /// Nobody did anything that a peer may be blamed for.
     is_lawful: bool,
     digest: u64,
@@ -181,6 +185,7 @@ impl World {
             is_disk_broken: false,
             is_withdrawn: false,
             must_end: false,
+            is_dismissed: false,
             is_lawful: config.mischief == 0,
             digest: 0,
             fault: None,
@@ -233,6 +238,7 @@ impl World {
             }
             102 if choices.chance(60) => Op::Rules(Law::choose(choices)),
             103 if choices.chance(12) => Op::Shutdown,
+            109 if choices.chance(12) => Op::Dismiss,
             104 if choices.chance(40) => Op::Close(leg),
             105 | 106 => Op::Rekey(leg),
             108 if choices.chance(60) => Op::Flood(leg),
@@ -255,6 +261,7 @@ impl World {
             58 if choices.chance(128) => Op::Wait(choices.pick(&[1, 6000, 31_000]).unwrap_or(1)),
             59 if choices.chance(40) => Op::Rules(Law::choose(choices)),
             60 if choices.chance(20) => Op::Shutdown,
+            62 if choices.chance(20) => Op::Dismiss,
             61 if choices.chance(40) => Op::Close(leg),
             _ => Op::Move,
         }
@@ -271,6 +278,7 @@ impl World {
             Op::Wait(millis) => self.pass(Duration::from_millis(*millis)),
             Op::Rules(law) => self.change_rules(*law),
             Op::Shutdown => self.session.handle(Input::Shutdown, self.now),
+            Op::Dismiss => self.dismiss(),
             Op::Close(leg) => self.close(*leg),
             Op::Rekey(leg) => {
                 let now = self.now.mono;
@@ -365,14 +373,21 @@ impl World {
                 .and_then(|to| end.peer.channels.get(&to))
                 .map_or("session", |channel| channel.kind.as_str());
             let (is_carried, is_agent) = (kind != "session", kind == generate::AGENT);
-            if end.is_lawful {
+            let is_lawful = end.is_lawful;
+            if is_lawful {
                 end.peer.gets(&packet);
             }
             if is_agent && matches!(packet, Packet::Data { .. }) {
                 // Put together by the proxy; the relay's simulation looks at it.
                 self.watch.arrived_in_time(leg, at, &packet);
             } else {
-                self.watch.arrived(leg, at, &packet, is_carried);
+                // One that gave a number twice may not know which of the two it is.
+                let either: &[bool] = if is_lawful {
+                    &[is_carried]
+                } else {
+                    &[is_carried, !is_carried]
+                };
+                self.watch.arrived(leg, at, &packet, either);
             }
         }
         for text in heard {
@@ -449,6 +464,15 @@ impl World {
         self.watch.set_withdrawn(self.is_withdrawn);
         let current = Box::new(self.current.clone());
         self.session.handle(Input::Reevaluate(current), self.now);
+    }
+
+    /// Whoever runs the proxy may do so at any moment, and then it is on its way out.
+    fn dismiss(&mut self) {
+        let (who, reason) = ("ann@example.com".into(), "maintenance".into());
+        let operation = Operation::End { who, reason };
+        let input = Input::Operator(self.session.id(), operation);
+        self.session.handle(input, self.now);
+        self.is_dismissed = true;
     }
 
     fn close(&mut self, leg: Leg) {
@@ -617,6 +641,10 @@ impl World {
                     "A17: a session goes on that is not allowed"
                 );
             }
+            assert!(
+                !self.is_dismissed || self.page.is_some() || self.watch.has_outcome(),
+                "a session goes on that an operator has ended"
+            );
         }
         if self.page.is_some() {
             // The disk's time is up, and somebody is still there to read so.

@@ -92,6 +92,11 @@ impl Watch {
         self.ends > 0
     }
 
+    /// It was refused, or has ended.
+    pub const fn has_outcome(&self) -> bool {
+        self.denials + self.ends > 0
+    }
+
     pub fn set_withdrawn(&mut self, is_withdrawn: bool) {
         self.is_withdrawn = is_withdrawn;
     }
@@ -165,41 +170,42 @@ impl Watch {
         self.write(|| "the log cannot be written".into());
     }
 
-    /// I1, I2, I3: what arrives was allowed, stands in the written log, and was sent before a failure.
-    pub fn arrived(&mut self, at: Leg, offset: usize, packet: &Packet, is_carried: bool) {
+    /// I1, I2, I3: what arrives was allowed, stands in the written log, and was sent before a failure; `are_carried` says whether as
+    /// data of a forwarded connection, or one and the other where that is not known.
+    pub fn arrived(&mut self, at: Leg, offset: usize, packet: &Packet, are_carried: &[bool]) {
         self.arrived_in_time(at, offset, packet);
         let from = at.other();
-        let Some(wanted) = Noted::required(from, packet, is_carried) else {
-            return;
-        };
-        let (stream, bytes) = match &wanted {
+        let mut all = are_carried
+            .iter()
+            .filter_map(|is_carried| Noted::required(from, packet, *is_carried))
+            .peekable();
+        let has_record = all.peek().is_none() || all.any(|wanted| self.is_written(from, &wanted));
+        if !has_record {
+            self.proxy_said(at, packet);
+        }
+    }
+
+    /// Whether this stands in the log; a record is good for one packet.
+    fn is_written(&mut self, from: Leg, wanted: &Noted) -> bool {
+        let (stream, bytes) = match wanted {
             Noted::Data {
-                is_stderr, bytes, ..
-            } => {
-                let stream = if *is_stderr {
-                    Stream::Stderr
-                } else {
-                    Stream::Plain
-                };
-                (stream, bytes)
-            }
+                is_stderr: true,
+                bytes,
+                ..
+            } => (Stream::Stderr, bytes),
+            Noted::Data { bytes, .. } => (Stream::Plain, bytes),
             Noted::Carried { bytes, .. } => (Stream::Carried, bytes),
             _ => {
-                let found = self.noted[from].iter().position(|noted| *noted == wanted);
-                match found {
-                    Some(at) => drop(self.noted[from].remove(at)),
-                    None => self.proxy_said(at, packet),
-                }
-                return;
+                let found = self.noted[from].iter().position(|noted| noted == wanted);
+                return found.is_some_and(|at| self.noted[from].remove(at).is_some());
             }
         };
         let recorded = self.streams.entry((from, stream)).or_default();
         let is_there = recorded.iter().take(bytes.len()).eq(bytes.iter());
         if is_there {
             recorded.drain(..bytes.len());
-        } else {
-            self.proxy_said(at, packet);
         }
+        is_there
     }
 
     /// I1, I3.
