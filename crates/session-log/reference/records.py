@@ -6,7 +6,7 @@ from fault import Fault, is_uint
 
 # --- section 9: records ------------------------------------------------------------------------------------------------------------
 
-UINT, SIDE, TEXT, BYTES, BOOL, INT, TEXTS, U32, U16 = "uint side text bytes bool int texts u32 u16".split()
+UINT, SIDE, TEXT, BYTES, BOOL, INT, TEXTS, U32, U16, SHA = "uint side text bytes bool int texts u32 u16 sha".split()
 BODIES = {
     0x04: [UINT, TEXT], 0x05: [UINT, TEXT], 0x08: ["0/1", SIDE], 0x09: [SIDE, TEXT, BOOL], 0x0A: [SIDE, BOOL],
     0x0B: [SIDE, BOOL, U32, TEXT],
@@ -15,7 +15,7 @@ BODIES = {
     0x15: [], 0x16: [TEXT], 0x17: [BOOL], 0x18: [BOOL, TEXT, U32], 0x19: [U32, U32, U32, U32], 0x1A: [TEXT], 0x1B: [U32],
     0x1C: [U32], 0x1D: [TEXT, BOOL, TEXT, TEXT],
     0x20: [SIDE, TEXT, TEXT, U32, TEXT, U32], 0x21: [SIDE, UINT, BYTES], 0x22: [UINT, UINT], 0x23: [SIDE, TEXT, TEXT, U32],
-    0x24: [TEXT, TEXT, U32], 0x25: [TEXT, U32], 0x26: [BYTES, BYTES], 0x27: [U32, TEXT, BOOL],
+    0x24: [TEXT, TEXT, U32], 0x25: [TEXT, U32], 0x26: [SHA, SHA], 0x27: [U32, TEXT, BOOL],
     0x30: [TEXT, BYTES, BYTES, U32, U32], 0x31: [SIDE, BYTES, UINT, BYTES, BOOL, TEXT], 0x32: [SIDE, BYTES, BOOL],
     0x33: [SIDE, BYTES], 0x40: [TEXT, TEXT, U32, TEXT, TEXT], 0x41: [BOOL, TEXT], 0x42: [BOOL], 0x43: [UINT, BOOL],
     0x50: [BOOL, TEXT, TEXT], 0x51: [TEXT, TEXT], 0x52: [TEXT], 0x53: [TEXT, TEXT, TEXT], 0x54: [SIDE, TEXT, TEXT],
@@ -30,7 +30,8 @@ def is_text(value):
 CHECKS = {
     UINT: is_uint, U32: lambda v: is_uint(v, 32), U16: lambda v: is_uint(v, 16), TEXT: is_text,
     SIDE: lambda v: is_uint(v) and v <= 1, "0/1": lambda v: is_uint(v) and v <= 1, BOOL: lambda v: isinstance(v, bool),
-    BYTES: lambda v: isinstance(v, bytes), INT: lambda v: isinstance(v, int) and not isinstance(v, bool) and -2**63 <= v < 2**63,
+    BYTES: lambda v: isinstance(v, bytes), SHA: lambda v: isinstance(v, bytes) and len(v) == 32,
+    INT: lambda v: isinstance(v, int) and not isinstance(v, bool) and -2**63 <= v < 2**63,
     TEXTS: lambda v: isinstance(v, list) and len(v) <= 1024 and all(map(is_text, v)),
 }
 

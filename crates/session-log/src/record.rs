@@ -313,10 +313,10 @@ pub enum Record<'a> {
     },
     /// What went through a forwarded connection, where not its bytes but their digests are recorded. Before its end.
     ForwardDigest {
-        /// SHA-256 of all bytes from the client, 32 bytes.
-        client_sha256: &'a [u8],
-        /// SHA-256 of all bytes from the target, 32 bytes.
-        target_sha256: &'a [u8],
+        /// SHA-256 of all bytes from the client.
+        client_sha256: &'a [u8; 32],
+        /// SHA-256 of all bytes from the target.
+        target_sha256: &'a [u8; 32],
     },
     /// Something was asked of the client's agent.
     AgentRequest {

@@ -65,8 +65,8 @@ impl Tally {
     pub(super) fn end(self, channel: u32, bytes_from: PerLeg<u64>, out: &mut impl Outlet) {
         if let Kept::Digests(digests) = self.kept {
             let record = Record::ForwardDigest {
-                client_sha256: &digests.client.finalize(),
-                target_sha256: &digests.target.finalize(),
+                client_sha256: &digests.client.finalize().into(),
+                target_sha256: &digests.target.finalize().into(),
             };
             out.record(channel, &record);
         }

@@ -272,8 +272,8 @@ impl<'a> RawRecord<'a> {
                 channel: f.u32(2)?,
             },
             k::FORWARD_DIGEST => Record::ForwardDigest {
-                client_sha256: f.bytes(1)?,
-                target_sha256: f.bytes(2)?,
+                client_sha256: f.sha256(1)?,
+                target_sha256: f.sha256(2)?,
             },
             k::AGENT_REQUEST => Record::AgentRequest {
                 message: f.u32(1)?,
@@ -389,6 +389,10 @@ impl<'a> Fields<'a> {
 
     fn bytes(&self, key: usize) -> Result<&'a [u8], RecordError> {
         Ok(self.value(key)?.bytes()?)
+    }
+
+    fn sha256(&self, key: usize) -> Result<&'a [u8; 32], RecordError> {
+        self.bytes(key)?.try_into().map_err(|_| RecordError)
     }
 
     fn side(&self, key: usize) -> Result<Side, RecordError> {

@@ -361,8 +361,8 @@ impl Record<'_> {
                 client_sha256,
                 target_sha256,
             } => {
-                each(1, "client_sha256", Bytes(client_sha256));
-                each(2, "target_sha256", Bytes(target_sha256));
+                each(1, "client_sha256", Bytes(&client_sha256[..]));
+                each(2, "target_sha256", Bytes(&target_sha256[..]));
             }
             Record::AgentRequest {
                 message,

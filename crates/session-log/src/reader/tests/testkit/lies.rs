@@ -211,6 +211,17 @@ fn records(kit: &mut Kit) {
         &[0x84, 0x18, 0x52, 0, 0, 0xa1, 1, 0x41, b'x'],
         bad,
     );
+    for (name, lens) in [("first", [31, 32]), ("second", [32, 33])] {
+        let [client, target] = lens.map(|len| [&[0x58, len as u8][..], &vec![7; len]].concat());
+        let digests = [
+            &[0x84, 0x18, 0x26, 0, 0, 0xa2, 1][..],
+            &client,
+            &[2],
+            &target,
+        ]
+        .concat();
+        case(&format!("digest-of-other-length-{name}"), &digests, bad);
+    }
     case("side-2", &[0x84, 0x08, 0, 0, 0xa2, 1, 0, 2, 2], bad);
     case(
         "not-utf-8",
