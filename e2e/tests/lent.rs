@@ -304,9 +304,8 @@ fn a_window_opens_at_the_client_and_no_cookie_stands_in_the_log() {
             .arg("-Y")
             .env("DISPLAY", &name)
             .env("XAUTHORITY", &known)
-            .live("xauth list; echo \"display $DISPLAY \"; cat");
-        ssh.hear("display localhost:");
-        ssh.hear("\n");
+            .live("xauth list; echo \"display $DISPLAY and more\"; cat");
+        ssh.hear(" and more");
         let heard = ssh.heard();
         let fake = heard
             .split("MIT-MAGIC-COOKIE-1  ")
