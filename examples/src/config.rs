@@ -57,7 +57,8 @@
 //! listeners = 64
 //! unheard = 64
 //! proof_requests = 4
-//! agent_bytes = 524288                  # held for all connections to the client's agent
+//! agents = 32                           # connections to the client's agent at once
+//! agent_bytes = 524288                  # held for all of them before one is read on at a time
 //! agent_questions = 64
 //! inner_sessions = 8                    # sessions inside it, as those of `ssh -J`, at once and at all depths
 //! inner_depth = 8                       # how deep inside each other

@@ -24,8 +24,10 @@ pub const MAX_PROOF_REQUESTS: usize = 4;
 pub const MAX_INNER_SESSIONS: usize = 8;
 /// How many sessions a session may be inside of. Each one seals all bytes once more.
 pub const MAX_INNER_DEPTH: usize = 8;
-/// What all of a session's connections to the client's agent may hold together, 512 KiB: messages that are not whole yet or wait for a
-/// window. Two of the longest, when most have less than a KiB. Whoever needs more than there is left is cut off.
+/// Connections to the client's agent that programs of the target may have at a time: as many as run `ssh` from there at once.
+pub const MAX_AGENTS: usize = 32;
+/// While these connections hold more than this together, 512 KiB, one of them is read on at a time, besides those that hold nothing.
+/// Two of the longest messages, when most have less than a KiB.
 pub const MAX_AGENT_BYTES: usize = 512 * 1024;
 /// Questions to the agent without an answer, of one connection. Programs ask one at a time.
 pub const MAX_AGENT_QUESTIONS: usize = 64;
@@ -55,6 +57,8 @@ pub struct Limits {
     pub inner_sessions: usize,
     /// [`MAX_INNER_DEPTH`].
     pub inner_depth: usize,
+    /// [`MAX_AGENTS`].
+    pub agents: usize,
     /// [`MAX_AGENT_BYTES`].
     pub agent_bytes: usize,
     /// [`MAX_AGENT_QUESTIONS`].
@@ -93,6 +97,7 @@ impl Default for Limits {
             proof_requests: MAX_PROOF_REQUESTS,
             inner_sessions: MAX_INNER_SESSIONS,
             inner_depth: MAX_INNER_DEPTH,
+            agents: MAX_AGENTS,
             agent_bytes: MAX_AGENT_BYTES,
             agent_questions: MAX_AGENT_QUESTIONS,
             refusal_events: MAX_REFUSAL_EVENTS,
@@ -104,7 +109,7 @@ impl Default for Limits {
 
 impl Limits {
     /// Every setting by its name, with the values that work: for who reads them from a file.
-    pub fn settings(&mut self) -> [(&'static str, &mut usize, RangeInclusive<usize>); 13] {
+    pub fn settings(&mut self) -> [(&'static str, &mut usize, RangeInclusive<usize>); 14] {
         const KIB: usize = 1024;
         [
             // Less than a few packets would make every peer wait for every packet.
@@ -122,11 +127,11 @@ impl Limits {
             ("inner_sessions", &mut self.inner_sessions, 0..=1024),
             // Sessions are moved on one from within another.
             ("inner_depth", &mut self.inner_depth, 0..=16),
-            // Less would not hold a message, and OpenSSH's may have 256 KiB.
+            ("agents", &mut self.agents, 0..=1024),
             (
                 "agent_bytes",
                 &mut self.agent_bytes,
-                300 * KIB..=64 * KIB * KIB,
+                64 * KIB..=64 * KIB * KIB,
             ),
             ("agent_questions", &mut self.agent_questions, 1..=4096),
             ("refusal_events", &mut self.refusal_events, 0..=65_536),

@@ -37,6 +37,8 @@ use bytes::Bytes;
 use policy::{Constraints, Grant, Permissions};
 use session_log::Record;
 
+pub use self::agent::AGENT_WINDOW_BYTES;
+use self::agent::Shares;
 use self::channel::Channels;
 use self::data::{Stream, record_end, release_eof};
 use self::global::GlobalRequests;
@@ -137,8 +139,7 @@ pub struct Relay {
     listeners: Listeners,
     bytes_from: PerLeg<u64>,
     last_exit: Option<Exit>,
-    /// The client asked that programs of the target may use its agent.
-    agent_is_lent: bool,
+    agents: Shares,
     limits: Limits,
     last_command: Option<LastCommand>,
 }
@@ -162,7 +163,7 @@ impl Relay {
             listeners: Listeners::default(),
             bytes_from: PerLeg::default(),
             last_exit: None,
-            agent_is_lent: false,
+            agents: Shares::new(limits.agents, limits.agent_bytes),
             limits,
             last_command: None,
         }
@@ -253,9 +254,12 @@ impl Relay {
             Message::WindowAdjust { recipient, bytes } => {
                 // A window given for a channel that just closed here crosses the close on the wire.
                 let channel = self.channels.addressed(from, recipient)?;
+                let (number, id) = (channel.number, channel.ids[from.other()]);
                 if let Some(inside) = &mut channel.inside {
-                    inside.windows.adjusted(from, bytes);
-                } else if !agent::adjusted(channel, from, bytes, out) {
+                    if let Some(packet) = inside.windows.adjusted(from, bytes, id) {
+                        out.send(from.other(), packet);
+                    }
+                } else if !self.agent_adjusted((number, from), bytes, out) {
                     out.pass();
                 }
                 Ok(())

@@ -127,6 +127,29 @@ fn an_answer_that_comes_while_a_refusal_waits_comes_behind_it() {
             Out::Pass(Leg::Client, p::success(0)),
         ]
     );
+    // One to what was asked before leaves it waiting.
+    let mut bench = Bench::with_channel("permit = [\"shell\"]");
+    bench.ok(
+        Leg::Client,
+        &p::request(7, "signal", true, &p::string(b"INT")),
+    );
+    bench.ok(Leg::Client, &request_for("exec"));
+    bench.ok(
+        Leg::Client,
+        &p::request(7, "signal", true, &p::string(b"INT")),
+    );
+    assert_eq!(
+        bench.packets(Leg::Target, &p::failure(0)),
+        [Out::Pass(Leg::Client, p::failure(0))]
+    );
+    assert!(bench.relay.poll_timeout().is_some());
+    assert_eq!(
+        bench.packets(Leg::Target, &p::success(0)),
+        [
+            Out::Send(Leg::Client, p::failure(0)),
+            Out::Pass(Leg::Client, p::success(0)),
+        ]
+    );
     // What nobody asked for changes nothing of what waits.
     let mut bench = Bench::with_channel("permit = [\"shell\"]");
     bench.ok(Leg::Client, &request_for("exec"));

@@ -79,16 +79,19 @@ fn much_more_than_the_windows_passes_both_ways_at_once_at_the_third_level() {
 }
 
 #[test]
-fn windows_and_packets_of_any_size_break_nothing() {
+fn windows_of_any_size_break_nothing() {
     for window in [0, 1, 255, u32::MAX] {
-        for max in [0, 1, 100, u32::MAX] {
+        for max in [1024, u32::MAX] {
             let mut tree = Tree::new(&policy(JUMPS));
             tree.window = (window, max);
             tree.run();
             tree.jump(0);
-            let opens = window > 0 && max > 0;
-            let person = tree.levels[1].person.as_ref().unwrap();
-            assert_eq!(person.is_in, opens, "window {window}, packets of {max}");
+            let is_in = |tree: &Tree| tree.levels[1].person.as_ref().unwrap().is_in;
+            assert_eq!(
+                is_in(&tree),
+                window > 0,
+                "window {window}, packets of {max}"
+            );
             // Windows beyond what there can be stay at the limit (RFC 4254 section 5.2).
             for (leg, id) in [(Leg::Client, JUMP.target), (Leg::Target, JUMP.client)] {
                 for more in [u32::MAX, 0, u32::MAX] {
@@ -97,8 +100,36 @@ fn windows_and_packets_of_any_size_break_nothing() {
                     tree.run();
                 }
             }
+            // One that begins at nothing is as good as any once it is raised.
+            assert!(is_in(&tree), "window {window}, packets of {max}");
+            tree.open_session(1);
+            let bytes = patterned(300_000);
+            tree.send_data(1, Leg::Client, &bytes, 30_000);
+            tree.send_data(1, Leg::Target, &bytes, 30_000);
+            tree.run();
+            assert!(tree.levels[1].data.target == bytes, "{window} {max}");
+            assert!(tree.levels[1].data.client == bytes, "{window} {max}");
             tree.finish();
         }
+    }
+}
+
+#[test]
+fn who_takes_only_short_packets_gets_no_session() {
+    for max in [0, 1, 1023] {
+        let mut tree = Tree::new(&policy(JUMPS));
+        tree.window = (2_097_152, max);
+        tree.run();
+        tree.jump(0);
+        assert!(open_failure(&tree, 0).contains("packets"), "{max}");
+        tree.finish();
+
+        let mut tree = Tree::new(&policy(JUMPS));
+        tree.target_max = Some(max);
+        tree.run();
+        tree.jump(0);
+        assert!(refusal_of(&tree.kinds(1)).is_some(), "{max}");
+        tree.finish();
     }
 }
 

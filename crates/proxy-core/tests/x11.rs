@@ -74,6 +74,14 @@ fn a_request_for_one_connection_is_good_for_one() {
         let second = bench.ok(Leg::Target, &p::open_x11(20 + round));
         assert!(is_refusal(&second), "{second:?}");
     }
+    // One that the client does not open was none.
+    bench.ok(Leg::Client, &ask(true));
+    for id in 40..43 {
+        assert!(!is_refusal(&bench.ok(Leg::Target, &p::open_x11(id))));
+        bench.ok(Leg::Client, &p::open_failure(id, 2, "no display"));
+    }
+    assert!(!is_refusal(&bench.ok(Leg::Target, &p::open_x11(43))));
+    assert!(is_refusal(&bench.ok(Leg::Target, &p::open_x11(44))));
     bench.ok(Leg::Client, &ask(false));
     for id in 30..33 {
         assert!(!is_refusal(&bench.ok(Leg::Target, &p::open_x11(id))));

@@ -23,6 +23,8 @@ pub(crate) enum Pending {
 pub(crate) enum Asked {
     /// To start the channel's program.
     ToStart,
+    /// To lend the client's agent to it.
+    ForAgent,
     Other,
 }
 
@@ -61,10 +63,11 @@ impl Replies {
         Ok(())
     }
 
-    /// Whether an answer of the peer is among them.
-    pub(crate) fn await_peer(&self) -> bool {
+    /// Whether a refusal is next, and an answer of the peer behind it.
+    pub(crate) fn refusal_is_before_peer(&self) -> bool {
         let mut replies = self.owed.iter();
-        replies.any(|it| matches!(it, Pending::FromPeer(_)))
+        replies.next() == Some(&Pending::Refusal)
+            && replies.any(|it| matches!(it, Pending::FromPeer(_)))
     }
 
     /// The peer answered: to what, if it was asked.
@@ -103,8 +106,12 @@ pub(crate) struct Channel {
     pub(crate) carried: Option<Carried>,
     /// Of a connection that ends here, or may yet.
     pub(crate) inside: Option<Inside>,
+    /// Its program may use the client's agent.
+    pub(crate) agent_is_lent: bool,
     /// What its program may show at the client.
     pub(crate) displays: Displays,
+    /// Of a window at the client: the channel that had the only one to open.
+    pub(crate) only_display_of: Option<u32>,
     /// The target's EOF waits until then for the exit status.
     pub(crate) held_eof_until: Option<Duration>,
     /// Refusals wait until then for the client to have heard why.
@@ -166,14 +173,6 @@ impl Channels {
         self.open.get_mut(&number)
     }
 
-    /// What all connections to the agent hold.
-    pub(crate) fn agent_bytes(&self) -> usize {
-        let agents = self
-            .values()
-            .filter_map(|it| it.carried.as_ref()?.agent.as_ref());
-        agents.map(Agent::held_bytes).sum()
-    }
-
     pub(crate) fn values(&self) -> impl Iterator<Item = &Channel> {
         self.open.values()
     }
@@ -209,7 +208,9 @@ impl Channels {
             program: Program::default(),
             carried: None,
             inside: None,
+            agent_is_lent: false,
             displays: Displays::default(),
+            only_display_of: None,
             held_eof_until: None,
             words_until: None,
             notice_credit,

@@ -49,6 +49,7 @@ impl Relay {
             && carried.begins_as_ssh(from, data)
         {
             let why = "a session inside the session would pass unseen";
+            carried.bytes_after_cut = len;
             cut(channel, from, ("SSH in a forwarded connection", why), out);
             return Ok(());
         }
@@ -162,15 +163,20 @@ impl Relay {
         if from == Leg::Target {
             release_eof(channel, out);
         }
+        agent::close_now(channel, from, out);
+        let waits = agent::close_waits(channel, from);
         if channel.closed_by[from.other()] {
             record_end(channel, out);
         }
-        out.pass();
+        if !waits {
+            out.pass();
+        }
         if channel.closed_by[from.other()]
             && let Some(channel) = self.channels.remove(number)
         {
             tell_close(channel, out);
         }
+        self.share(number, out);
         Ok(())
     }
 }
@@ -191,8 +197,14 @@ pub(super) fn record_end(channel: &mut Channel, out: &mut impl Outlet) {
         return;
     };
     if carried.bytes_after_cut > 0 {
-        let text = format!("{} bytes came after it was cut", carried.bytes_after_cut);
+        let text = format!(
+            "{} bytes came when it was cut and after",
+            carried.bytes_after_cut
+        );
         out.record(channel.number, &Record::Annotation { text: &text });
+    }
+    if let Some(agent) = carried.agent {
+        agent.end(channel.number, out);
     }
     let tally = if channel.has_session() {
         // What it carried stands in that session's log.
@@ -232,7 +244,9 @@ pub(super) fn cut(
 ) {
     if let Some(carried) = &mut channel.carried {
         carried.is_cut = true;
-        carried.agent = None;
+        if let Some(agent) = carried.agent.take() {
+            agent.end(channel.number, out);
+        }
     }
     write_refusal(channel.number, from, what, why, out);
     for leg in [Leg::Client, Leg::Target] {

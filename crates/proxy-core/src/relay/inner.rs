@@ -22,7 +22,7 @@ use super::data::{record_end, tell_close};
 use super::describe::unread;
 use super::forward::{SSH, covers};
 use super::refusal::refuse;
-use super::terminated::Terminated;
+use super::terminated::{MIN_PACKET_BYTES, TERMINATED_WINDOW_BYTES, Terminated};
 use super::wire::forward::{Connection, DIRECT_TCP};
 use super::wire::{self, own};
 use super::{Outlet, Relay};
@@ -109,8 +109,16 @@ impl Inside {
                 passed: PerLeg::default(),
             }
         };
+        let windows = match state {
+            State::Session { .. } => {
+                Terminated::of_own(TERMINATED_WINDOW_BYTES, (from, window, max_packet))
+            }
+            // It passes as it is: no session could be on it.
+            State::Unknown { .. } if max_packet < MIN_PACKET_BYTES => return None,
+            State::Unknown { .. } => Terminated::opened(from, window, max_packet),
+        };
         Some(Self {
-            windows: Terminated::opened(from, window, max_packet),
+            windows,
             state,
             closed_to: PerLeg::default(),
         })
@@ -129,6 +137,10 @@ impl Channel {
 
     /// Whether a leg's peer was told that the channel is closed.
     pub(super) fn is_closed_to(&self, leg: Leg) -> bool {
+        let agent = self.carried.as_ref().and_then(|it| it.agent.as_ref());
+        if agent.is_some_and(|it| it.close_waits_for(leg)) {
+            return false;
+        }
         match &self.inside {
             Some(inside) if inside.is_session() => inside.closed_to[leg],
             _ => self.closed_by[leg.other()],
@@ -198,6 +210,14 @@ pub(super) fn look_into(
     record_session(number, &name, (host, port.into()), out);
     let greeted = SSH.len();
     inside.state = State::Session { greeted };
+    let mut in_hand = passed;
+    in_hand[from] = in_hand[from].saturating_add(data.len());
+    let raised = inside.windows.end_here(in_hand, channel.ids);
+    for (leg, packet) in [(Leg::Client, raised.client), (Leg::Target, raised.target)] {
+        if let Some(packet) = packet {
+            out.send(leg, packet);
+        }
+    }
     if let Some(sessions) = out.inner_sessions() {
         for leg in [Leg::Client, Leg::Target] {
             sessions.received(number, leg, SSH.get(..passed[leg]).unwrap_or_default());

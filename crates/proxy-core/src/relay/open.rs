@@ -8,8 +8,9 @@ use session_log::Record;
 use super::agent::Agent;
 use super::describe::unread;
 use super::forward::{Carried, allows};
-use super::inner::{Inside, record_session};
+use super::inner::{Inside, pass_on, record_session};
 use super::refusal::{refuse, write_refusal};
+use super::terminated::MIN_PACKET_BYTES;
 use super::wire::forward::{
     AGENT, AGENT_BY_IETF, Connection, DIRECT_SOCKET, DIRECT_TCP, FORWARDED_SOCKET, FORWARDED_TCP,
     X11,
@@ -45,7 +46,7 @@ impl Relay {
             return Err(RelayError::ChannelReused { id: sender });
         }
         let connection = Connection::parse(kind, data);
-        if let Err((reason, why)) = self.judge_open(from, kind, connection.as_ref()) {
+        if let Err((reason, why)) = self.judge_open((from, kind), max_packet, connection.as_ref()) {
             match &connection {
                 Some(it) => {
                     let what = format!("channel {kind} to {} {}", it.host, it.port);
@@ -99,7 +100,7 @@ impl Relay {
         let inside = Inside::of((from, kind), connection, &self.constraints, windows)
             .filter(|it| it.is_session() || out.inner_sessions().is_some());
         let is_session = inside.as_ref().is_some_and(Inside::is_session);
-        let session = is_session.then(|| ask_for_session(number, connection, out));
+        let session = is_session.then(|| ask_for_session(number, connection, windows.1, out));
         if let Some(Err(why)) = session {
             self.channels.remove(number);
             let Connection { host, port, .. } = connection;
@@ -109,9 +110,7 @@ impl Relay {
             out.send(from, own::open_failure(sender, reason, &why));
             return Ok(());
         }
-        if kind == X11 {
-            self.use_display();
-        }
+        let only_display_of = (kind == X11).then(|| self.use_display()).flatten();
         tell_of_connection(number, from, kind, connection, out);
         if let Some(Ok(name)) = session {
             record_session(number, &name, (connection.host, connection.port), out);
@@ -133,15 +132,17 @@ impl Relay {
         if let Some(channel) = self.channels.numbered(number) {
             channel.carried = Some(carried);
             channel.inside = inside;
+            channel.only_display_of = only_display_of;
         }
+        self.share(number, out);
         Ok(())
     }
 
     /// Whether a channel may be opened; if not, the reason of RFC 4254 section 5.1 and its text.
     fn judge_open(
         &self,
-        from: Leg,
-        kind: &str,
+        (from, kind): (Leg, &str),
+        max_packet: u32,
         connection: Option<&Connection<'_>>,
     ) -> Result<(), (u32, &'static str)> {
         let why = match (from, kind) {
@@ -159,13 +160,23 @@ impl Relay {
                 (!self.has_display()).then_some("no program may show anything at the client")
             }
             (Leg::Target, AGENT | AGENT_BY_IETF) => {
-                let is_lent = self.agent_is_lent && connection.is_some();
-                (!is_lent).then_some("the client's agent is not lent")
+                let is_lent = self.channels.values().any(|it| it.agent_is_lent);
+                (!is_lent || connection.is_none()).then_some("the client's agent is not lent")
             }
             _ => Some("not a known channel type"),
         };
         if let Some(why) = why {
             return Err((own::ADMINISTRATIVELY_PROHIBITED, why));
+        }
+        if matches!(kind, AGENT | AGENT_BY_IETF) {
+            if max_packet < MIN_PACKET_BYTES {
+                let why = "it takes no packets of a usual length";
+                return Err((own::ADMINISTRATIVELY_PROHIBITED, why));
+            }
+            if !self.agents.has_room() {
+                let why = "too many connections to the agent are open";
+                return Err((own::RESOURCE_SHORTAGE, why));
+            }
         }
         let granted = self.permissions.max_channels as usize;
         let max_channels = granted.min(self.limits.channels);
@@ -199,12 +210,14 @@ impl Relay {
             channel: channel.number,
             from: channel.opener,
         });
-        let has_session = channel.has_session();
-        if let Some(agent) = channel.agent_mut() {
-            let packet = agent.confirmed((recipient, sender), (window, max_packet));
-            out.send(from.other(), packet);
+        let number = channel.number;
+        if self.agent_confirmed(number, (recipient, sender), (window, max_packet), out) {
             return Ok(());
         }
+        let Some(channel) = self.channels.numbered(number) else {
+            return Ok(());
+        };
+        let has_session = channel.has_session();
         let Some(inside) = &mut channel.inside else {
             out.pass();
             return Ok(());
@@ -217,8 +230,15 @@ impl Relay {
             let packet = own::open_confirmation(recipient, sender, told, max_packet);
             out.send(from.other(), packet);
         }
+        let is_too_short = max_packet < MIN_PACKET_BYTES;
         if has_session && let Some(sessions) = out.inner_sessions() {
-            sessions.connected(channel.number);
+            sessions.connected(number);
+            if is_too_short {
+                // Nothing can be said to it.
+                sessions.ended(number, from);
+            }
+        } else if is_too_short {
+            pass_on(channel, out);
         }
         Ok(())
     }
@@ -240,6 +260,10 @@ impl Relay {
         };
         out.record(channel.number, &record);
         out.pass();
+        if let Some(number) = channel.only_display_of {
+            self.return_display(number);
+        }
+        self.share(channel.number, out);
         if channel.has_session()
             && let Some(sessions) = out.inner_sessions()
         {
@@ -253,8 +277,12 @@ impl Relay {
 fn ask_for_session(
     number: u32,
     connection: &Connection<'_>,
+    max_packet: u32,
     out: &mut impl Outlet,
 ) -> Result<String, String> {
+    if max_packet < MIN_PACKET_BYTES {
+        return Err("it takes no packets of a usual length".into());
+    }
     let sessions = out.inner_sessions();
     let sessions = sessions.ok_or("no session can begin here")?;
     let port = u16::try_from(connection.port).map_err(|_| "no such port")?;

@@ -68,10 +68,13 @@ impl Relay {
             release_eof(channel, out);
         }
         channel.displays.asked_for(&request);
-        self.agent_is_lent |= request == ChannelRequest::AgentForwarding;
         let asked = if request.starts_a_program() {
             channel.program = Program::Started;
             Asked::ToStart
+        } else if request == ChannelRequest::AgentForwarding {
+            // Without a reply nobody will say that it was refused.
+            channel.agent_is_lent |= !want_reply;
+            Asked::ForAgent
         } else {
             Asked::Other
         };
@@ -93,7 +96,7 @@ impl Relay {
         let channel = self.channels.addressed(from, recipient)?;
         if from == Leg::Target
             && !channel.closed_by[from]
-            && channel.replies_to[Leg::Client].await_peer()
+            && channel.replies_to[Leg::Client].refusal_is_before_peer()
         {
             // Refusals that wait for their words to be read do not hold up an answer that comes behind them.
             channel.words_until = None;
@@ -113,6 +116,7 @@ impl Relay {
             // PuTTY asks for the subsystem `sftp` first, and then for the program by its path.
             channel.program = Program::Awaited;
         }
+        channel.agent_is_lent |= asked == Asked::ForAgent && ok;
         let record = Record::Reply {
             from: from.side(),
             ok,

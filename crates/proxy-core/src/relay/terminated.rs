@@ -7,8 +7,9 @@
 //!     │ ── adjusted ──> writable ── packet ──>                     │   and the same there
 //! ```
 //!
-//! A side is granted [`TERMINATED_WINDOW_BYTES`] at a time, and gets back what was consumed. So no more than that waits here
-//! for each side of a channel, whatever the peers grant each other.
+//! A side is granted so much at a time, and gets back what was consumed. So no more than that waits here for each side of a
+//! channel, whatever the peers grant each other. Until it is known that a channel ends here, a side is granted no more than the other
+//! takes, because from then on the windows may be the peers' own.
 
 use alloc::vec::Vec;
 
@@ -24,6 +25,10 @@ pub const TERMINATED_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 /// early enough that a sender far away is not kept waiting.
 const ADJUST_BYTES: u32 = 128 * 1024;
 
+/// Least that a peer must take in one packet for a channel to end here, 1 KiB: what is sent must not cost many times what it carries.
+/// RFC 4254 section 5.1 names no least; OpenSSH says 16 or 32 KiB, dropbear and paramiko say 32 KiB.
+pub(super) const MIN_PACKET_BYTES: u32 = 1024;
+
 /// Longest data in one packet of the proxy's own, 32 KiB: what every implementation takes (RFC 4253 section 6.1), where a peer
 /// allows more.
 const MAX_DATA_BYTES: u32 = 32 * 1024;
@@ -32,6 +37,8 @@ const MAX_DATA_BYTES: u32 = 32 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Terminated {
     sides: PerLeg<Side>,
+    /// What each side is granted, where that does not follow what the other takes.
+    own: Option<u32>,
 }
 
 /// One leg's peer at its end of the channel.
@@ -48,9 +55,19 @@ struct Side {
 }
 
 impl Terminated {
-    /// Of a channel that `opener` asks for, saying how much it takes.
+    /// Of a channel that `opener` asks for, saying how much it takes. It may not end here.
     pub(crate) fn opened(opener: Leg, window: u32, max_packet: u32) -> Self {
         let mut windows = Self::default();
+        windows.says(opener, window, max_packet);
+        windows
+    }
+
+    /// The same for one that ends here, whose sides are granted so many bytes each.
+    pub(crate) fn of_own(bytes: u32, (opener, window, max_packet): (Leg, u32, u32)) -> Self {
+        let mut windows = Self {
+            own: Some(bytes),
+            ..Self::default()
+        };
         windows.says(opener, window, max_packet);
         windows
     }
@@ -66,9 +83,37 @@ impl Terminated {
         self.sides[leg.other()].granted = self.window_for(leg.other());
     }
 
-    /// The window that the peer of `to` is told of when the channel opens: what the other side takes, up to a limit.
+    /// The window that the peer of `to` is told of when the channel opens.
     pub(crate) fn window_for(&self, to: Leg) -> u32 {
-        self.sides[to.other()].writable.min(TERMINATED_WINDOW_BYTES)
+        let followed = self.sides[to.other()].writable.min(TERMINATED_WINDOW_BYTES);
+        self.own.unwrap_or(followed)
+    }
+
+    /// The channel ends here from now on, where `in_hand` bytes of a side are not consumed yet: the packets that grant each side
+    /// [`TERMINATED_WINDOW_BYTES`].
+    pub(crate) fn end_here(
+        &mut self,
+        in_hand: PerLeg<usize>,
+        ids: PerLeg<Option<u32>>,
+    ) -> PerLeg<Option<Vec<u8>>> {
+        self.own = Some(TERMINATED_WINDOW_BYTES);
+        PerLeg {
+            client: self.raise(Leg::Client, in_hand.client, ids.client),
+            target: self.raise(Leg::Target, in_hand.target, ids.target),
+        }
+    }
+
+    /// The packet that grants a side what its window lacks, where that is worth one.
+    fn raise(&mut self, leg: Leg, in_hand: usize, id: Option<u32>) -> Option<Vec<u8>> {
+        let (id, window) = (id?, self.window_for(leg));
+        let in_hand = u32::try_from(in_hand).unwrap_or(u32::MAX);
+        let side = &mut self.sides[leg];
+        let lacking = window.saturating_sub(side.granted.saturating_add(in_hand));
+        if lacking < ADJUST_BYTES && side.granted > ADJUST_BYTES || lacking == 0 {
+            return None;
+        }
+        side.granted = side.granted.saturating_add(lacking);
+        Some(own::window_adjust(id, lacking))
     }
 
     /// Data came from `from`.
@@ -103,16 +148,23 @@ impl Terminated {
         Some(own::window_adjust(id, bytes))
     }
 
-    /// The peer of `by` takes so much more. A window cannot grow beyond 2^32 - 1 bytes (RFC 4254 section 5.2); one that
-    /// would stays there.
-    pub(crate) fn adjusted(&mut self, by: Leg, len: u32) {
+    /// The peer of `by` takes so much more: the packet that grants the other side more, where that follows. `id` is the channel's
+    /// number there. A window cannot grow beyond 2^32 - 1 bytes (RFC 4254 section 5.2); one that would stays there.
+    pub(crate) fn adjusted(&mut self, by: Leg, len: u32, id: Option<u32>) -> Option<Vec<u8>> {
         let side = &mut self.sides[by];
         side.writable = side.writable.saturating_add(len);
+        match self.own {
+            Some(_) => None,
+            None => self.raise(by.other(), 0, id),
+        }
     }
 
-    /// How much data one packet to the peer of `to` may have now.
+    /// How much data one packet to the peer of `to` may have now: none where that must be too little.
     pub(crate) fn writable(&self, to: Leg) -> usize {
         let side = &self.sides[to];
+        if side.max_packet < MIN_PACKET_BYTES {
+            return 0;
+        }
         let len = side.writable.min(side.max_packet).min(MAX_DATA_BYTES);
         usize::try_from(len).unwrap_or(0)
     }
@@ -208,24 +260,72 @@ mod tests {
 
     #[test]
     fn packets_keep_to_the_window_and_to_the_size_that_the_peer_takes() {
-        let mut windows = Terminated::opened(Leg::Client, 100, 40);
-        let bytes = [b'x'; 1000];
+        let mut windows = Terminated::opened(Leg::Client, 2500, 1024);
+        let bytes = [b'x'; 10_000];
         let sizes: Vec<usize> = core::iter::from_fn(|| windows.packet(Leg::Client, 3, &bytes))
             .map(|(packet, len)| {
                 assert_eq!(packet.len(), len + 9);
                 len
             })
             .collect();
-        assert_eq!(sizes, [40, 40, 20]);
-        windows.adjusted(Leg::Client, 5);
+        assert_eq!(sizes, [1024, 1024, 452]);
+        windows.adjusted(Leg::Client, 5, None);
         assert_eq!(windows.writable(Leg::Client), 5);
-        windows.adjusted(Leg::Client, u32::MAX);
-        assert_eq!(windows.writable(Leg::Client), 40);
-        // One that takes no data at all gets none.
-        let mut windows = Terminated::opened(Leg::Client, 100, 0);
-        assert!(windows.packet(Leg::Client, 3, &bytes).is_none());
+        windows.adjusted(Leg::Client, u32::MAX, None);
+        assert_eq!(windows.writable(Leg::Client), 1024);
+        // Who takes too little at a time gets nothing.
+        for max_packet in [0, 1, MIN_PACKET_BYTES - 1] {
+            let mut windows = Terminated::opened(Leg::Client, 100_000, max_packet);
+            assert!(windows.packet(Leg::Client, 3, &bytes).is_none());
+        }
         let windows = Terminated::opened(Leg::Client, u32::MAX, u32::MAX);
         assert_eq!(windows.writable(Leg::Client), 32_768);
+    }
+
+    /// What a packet grants.
+    fn granted(packet: Option<&Vec<u8>>) -> Option<u32> {
+        let bytes = packet?.get(5..9)?.try_into().unwrap();
+        Some(u32::from_be_bytes(bytes))
+    }
+
+    #[test]
+    fn a_window_follows_the_other_until_it_ends_here() {
+        let mut windows = open(0, 2_097_152);
+        assert!(windows.received(Leg::Target, 1).is_err());
+        let raised = windows.adjusted(Leg::Client, 100, Some(9));
+        assert_eq!(granted(raised.as_ref()), Some(100));
+        assert!(windows.received(Leg::Target, 4).is_ok());
+        windows.sent(Leg::Client, 4);
+        let ids = PerLeg {
+            client: Some(8),
+            target: Some(9),
+        };
+        let in_hand = PerLeg {
+            client: 0,
+            target: 10,
+        };
+        assert!(windows.received(Leg::Target, 10).is_ok());
+        let raised = windows.end_here(in_hand, ids);
+        assert_eq!(granted(raised.client.as_ref()), None);
+        assert_eq!(granted(raised.target.as_ref()), Some((2 << 20) - 96));
+        assert!(windows.adjusted(Leg::Client, 1 << 20, Some(9)).is_none());
+        assert!(windows.received(Leg::Target, (2 << 20) - 10).is_ok());
+        assert!(windows.received(Leg::Target, 1).is_err());
+    }
+
+    #[test]
+    fn a_window_of_its_own_is_the_same_whatever_the_other_takes() {
+        for taken in [0, 100, u32::MAX] {
+            let mut windows = Terminated::of_own(5000, (Leg::Target, taken, 32_768));
+            windows.confirmed(Leg::Client, taken, 32_768);
+            for leg in [Leg::Client, Leg::Target] {
+                assert_eq!(windows.window_for(leg), 5000);
+                assert!(windows.received(leg, 5001).is_err());
+                assert!(windows.received(leg, 5000).is_ok());
+                let packet = windows.consumed(leg, 5000, 1);
+                assert_eq!(granted(packet.as_ref()), Some(5000));
+            }
+        }
     }
 
     #[test]

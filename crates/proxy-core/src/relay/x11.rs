@@ -52,18 +52,30 @@ impl Relay {
         self.channels.values().any(|it| it.displays.is_one_left())
     }
 
-    /// One more is open. It does not say whose it is: one that may open any number does not cost another its only one.
-    pub(super) fn use_display(&mut self) {
+    /// One more is to open. It does not say whose it is: one that may open any number does not cost another its only one. The number
+    /// of the channel whose only one it is.
+    pub(super) fn use_display(&mut self) -> Option<u32> {
         if self
             .channels
             .values()
             .any(|it| it.displays == Displays::Any)
         {
-            return;
+            return None;
         }
-        let mut all = self.channels.values_mut().map(|it| &mut it.displays);
-        if let Some(Displays::Single(left)) = all.find(|it| it.is_one_left()) {
+        let mut all = self.channels.values_mut();
+        let channel = all.find(|it| it.displays.is_one_left())?;
+        if let Displays::Single(left) = &mut channel.displays {
             *left = left.saturating_sub(1);
+        }
+        Some(channel.number)
+    }
+
+    /// The client did not open the only one that a channel had.
+    pub(super) fn return_display(&mut self, number: u32) {
+        if let Some(channel) = self.channels.numbered(number)
+            && let Displays::Single(left) = &mut channel.displays
+        {
+            *left = left.saturating_add(1);
         }
     }
 }

@@ -52,6 +52,7 @@ pub struct Arena {
     /// Most bytes that one read brings.
     pub read_at_most: usize,
     pub passed: PerLeg<u64>,
+    granted: Vec<(Leg, u32, u32)>,
     pub cost: Cost,
 }
 
@@ -98,6 +99,7 @@ impl Arena {
             log_is_silent: false,
             read_at_most: usize::MAX,
             passed: PerLeg::default(),
+            granted: Vec::new(),
             cost: Cost::default(),
         }
     }
@@ -124,6 +126,11 @@ impl Arena {
         // One that was told goodbye has nothing to say.
         let _ = said;
         self.collect(leg);
+    }
+
+    /// The windows that peers were given since this was asked last: who, on which of its channels, bytes.
+    pub fn granted(&mut self) -> Vec<(Leg, u32, u32)> {
+        core::mem::take(&mut self.granted)
     }
 
     pub fn pings(&mut self, leg: Leg) {
@@ -260,6 +267,12 @@ impl Arena {
                 self.heard[leg].clear();
                 return any;
             };
+            let payload = progress.payload.clone().and_then(|at| heard.get(at));
+            if let Some(&[93, a, b, c, d, ref bytes @ ..]) = payload {
+                let bytes = u32::from_be_bytes(bytes.try_into().unwrap());
+                let id = u32::from_be_bytes([a, b, c, d]);
+                self.granted.push((leg, id, bytes));
+            }
             heard.drain(..progress.consumed);
             self.passed[leg] += u64::from(progress.payload.is_some());
             let told = match leg {

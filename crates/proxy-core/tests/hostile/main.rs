@@ -293,48 +293,117 @@ fn listeners_without_end_are_as_many_as_the_limit() {
     expect_stated("listeners without end", &arena.settle());
 }
 
-/// With this many connections to the client's agent, numbers 201 and on of the target, 101 and on of the client.
-fn lent_agent(connections: u32, window_of_target: u32) -> Arena {
-    let mut arena = Arena::granting("permit = [\"shell\", \"agent_forwarding\"]\n");
-    let ask = p::request(7, "auth-agent-req@openssh.com", false, b"");
-    arena.says(Leg::Client, &ask);
+/// A session whose target may use the agent.
+fn lending() -> Arena {
+    let mut arena =
+        Arena::granting("max_channels = 1024\npermit = [\"shell\", \"agent_forwarding\"]\n");
+    let asked = p::request(7, "auth-agent-req@openssh.com", false, b"");
+    arena.says(Leg::Client, &asked);
     arena.run();
-    for id in 1..=connections {
-        let open = p::open("auth-agent@openssh.com", 200 + id, window_of_target, b"");
-        arena.says(Leg::Target, &open);
-        arena.run();
-        arena.says(Leg::Client, &p::confirm(200 + id, 100 + id));
-        arena.run();
-    }
     arena
 }
 
-#[test]
-fn messages_to_the_agent_that_never_end_hold_no_more_than_their_limit() {
-    let mut arena = lent_agent(40, 2_000_000);
-    let begun = [&[0, 3, 0xff, 0xff][..], &[13; 31_000]].concat();
-    for id in 1..=40 {
-        arena.says(Leg::Target, &p::data(100 + id, &begun));
-        arena.run();
+/// A connection to the agent, on which each side takes so much.
+fn to_agent(arena: &mut Arena, id: u32, takes: (u32, u32)) {
+    let open = p::open_sized("auth-agent@openssh.com", id, takes, b"");
+    arena.says(Leg::Target, &open);
+    arena.run();
+    arena.says(Leg::Client, &p::confirm_sized(id, id, takes));
+    arena.run();
+}
+
+/// The longest question or answer.
+fn longest(number: u8) -> Vec<u8> {
+    let mut message = vec![number];
+    let key = p::string(b"key");
+    match number {
+        13 => message.extend([&key[..], &p::string(&vec![7; 256 * 1024 - 16]), &[0; 4]].concat()),
+        _ => message.extend(p::string(&vec![7; 256 * 1024 - 5])),
     }
-    arena.flood(Leg::Target, 4 * MIB, |n| {
-        p::data(101 + n % 40, &[13; 31_000])
-    });
-    expect_alive(&mut arena);
-    expect_stated(
-        "40 connections to the agent, no message ends",
-        &arena.settle(),
-    );
+    p::string(&message)
+}
+
+/// Each side says as much as it is granted on every connection, in packets of at most 32,000 bytes.
+fn say_all(arena: &mut Arena, left: &mut [(Leg, u32, Vec<u8>)]) {
+    let mut granted = std::collections::BTreeMap::new();
+    loop {
+        for (leg, id, bytes) in arena.granted() {
+            *granted.entry((leg == Leg::Client, id)).or_insert(32 * 1024) += bytes;
+        }
+        let mut any = false;
+        for (leg, id, said) in &mut *left {
+            let granted = granted
+                .entry((*leg == Leg::Client, *id))
+                .or_insert(32 * 1024);
+            let len = said.len().min(*granted as usize).min(32_000);
+            if len > 0 {
+                let piece: Vec<u8> = said.drain(..len).collect();
+                *granted -= u32::try_from(len).unwrap();
+                arena.says(*leg, &p::data(*id, &piece));
+                arena.run();
+                any = true;
+            }
+        }
+        if !any {
+            return;
+        }
+    }
 }
 
 #[test]
-fn who_asks_the_agent_without_end_and_takes_no_answer_is_cut_off() {
-    let mut arena = lent_agent(1, 0);
-    let remove_all = p::string(&[19]).repeat(6000);
-    arena.flood(Leg::Target, 8 * MIB, |_| p::data(101, &remove_all));
-    assert!(arena.cost.events < 70 + 70);
+fn agents_and_their_users_that_take_nothing_fill_what_all_may_hold() {
+    let mut arena = lending();
+    let mut left = Vec::new();
+    for id in 100..132 {
+        to_agent(&mut arena, id, (0, 32_768));
+        left.push((Leg::Target, id, longest(13)));
+        left.push((Leg::Client, id, longest(14)));
+    }
+    say_all(&mut arena, &mut left);
+    assert!(left.iter().any(|(_, _, said)| !said.is_empty()));
+    expect_alive(&mut arena);
+    expect_stated("32 connections to an agent, nothing taken", &arena.settle());
+}
+
+#[test]
+fn connections_to_an_agent_hold_nothing_of_what_went() {
+    let mut arena = lending();
+    for id in 100..132 {
+        to_agent(&mut arena, id, (2_097_152, 1024));
+        let mut left = [(Leg::Target, id, longest(13))];
+        say_all(&mut arena, &mut left);
+        let mut left = [(Leg::Client, id, longest(14))];
+        say_all(&mut arena, &mut left);
+        assert!(left[0].2.is_empty());
+    }
+    expect_alive(&mut arena);
+    expect_stated("the longest messages to 32 agents", &arena.settle());
+}
+
+#[test]
+fn who_asks_the_agent_without_end_and_takes_no_answer_is_granted_no_more() {
+    let mut arena = lending();
+    to_agent(&mut arena, 100, (0, 32_768));
+    arena.says(Leg::Target, &p::data(100, &p::string(&[19]).repeat(6000)));
+    arena.run();
+    assert!(arena.granted().is_empty());
+    assert!(arena.cost.events < 70);
     expect_alive(&mut arena);
     expect_stated("requests to the agent, no answer taken", &arena.settle());
+}
+
+#[test]
+fn one_window_lets_out_no_more_than_waited() {
+    let mut arena = lending();
+    to_agent(&mut arena, 100, (0, 1024));
+    let mut left = [(Leg::Target, 100, longest(13))];
+    say_all(&mut arena, &mut left);
+    let before = arena.passed;
+    arena.says(Leg::Client, &p::window_adjust(100, 100_000_000));
+    arena.run();
+    assert_eq!(arena.passed.client - before.client, 257);
+    expect_alive(&mut arena);
+    expect_stated("a window after packets of 1 KiB waited", &arena.settle());
 }
 
 #[test]

@@ -82,6 +82,8 @@ pub struct Tree {
     pub closed: PerLeg<bool>,
     /// The window and the longest packet that both ends of a pipe take.
     pub window: (u32, u32),
+    /// The longest packet that a target's end takes, where that is another.
+    pub target_max: Option<u32>,
     /// The page of that level's log from which on nothing can be written.
     pub log_fails: Option<(usize, usize)>,
     /// No page gets an answer.
@@ -145,6 +147,7 @@ impl Tree {
             in_flight: PerLeg::default(),
             closed: PerLeg::default(),
             window: (2_097_152, 32_768),
+            target_max: None,
             log_fails: None,
             log_is_silent: false,
             unanswered: Vec::new(),
@@ -338,7 +341,7 @@ impl Tree {
                     let failure = p::open_failure(JUMP.client, 2, "no route");
                     return self.send(level, leg, &failure);
                 }
-                let (window, max) = self.window;
+                let (window, max) = (self.window.0, self.target_max.unwrap_or(self.window.1));
                 let pipe = &mut self.levels[level].pipe.target;
                 // number, string, sender, window
                 pipe.writable = number(17 + 4) as usize;

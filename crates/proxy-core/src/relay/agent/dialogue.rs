@@ -8,6 +8,7 @@
 //! ```
 
 use alloc::collections::VecDeque;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Breach;
@@ -22,8 +23,8 @@ pub(super) enum Step {
         question: Question,
         message: Vec<u8>,
     },
-    /// The target asked something of this number that no agent here is asked.
-    Refused { number: u8 },
+    /// The target asked something of this number that no agent here is asked, about the key of this fingerprint if about one.
+    Refused { number: u8, key: String },
     /// This goes to the target: the agent's answer, or the proxy's.
     Answered(Vec<u8>),
 }
@@ -75,8 +76,9 @@ impl Dialogue {
         let body = message.get(4..).unwrap_or_default();
         let question = Question::read(body);
         act(match &question {
-            Question::Other => Step::Refused {
-                number: body.first().copied().unwrap_or_default(),
+            Question::Other { number, key } => Step::Refused {
+                number: *number,
+                key: key.clone(),
             },
             question => Step::Asked {
                 question: question.clone(),
@@ -97,16 +99,16 @@ impl Dialogue {
     }
 
     fn refuse_in_turn(&mut self, act: &mut impl FnMut(Step)) {
-        while self.unanswered.front() == Some(&Question::Other) {
+        while let Some(Question::Other { .. }) = self.unanswered.front() {
             self.unanswered.pop_front();
             act(Step::Answered(FAILURE_MESSAGE.to_vec()));
         }
     }
 
-    /// Bytes that are held because a message is not whole.
-    pub(super) fn held_bytes(&self) -> usize {
-        let Self { said_by, .. } = self;
-        said_by.client.len().saturating_add(said_by.target.len())
+    /// Bytes set aside for messages that are not whole.
+    pub(super) const fn held_bytes(&self) -> usize {
+        let PerLeg { client, target } = &self.said_by;
+        client.held_bytes().saturating_add(target.held_bytes())
     }
 }
 
@@ -172,7 +174,7 @@ mod tests {
                     heard.keys.push(key);
                 }
             }
-            Step::Refused { number } => heard.refused.push(number),
+            Step::Refused { number, .. } => heard.refused.push(number),
             Step::Answered(message) => heard.target.extend(message),
         })
     }

@@ -12,6 +12,9 @@ use crate::relay::wire::Fields;
 /// Longest message taken, in bytes behind its length: what OpenSSH's own agent takes.
 pub(super) const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 
+/// Most room for more than came of a message that is not whole, 8 KiB: the longest grows some 40 times, a byte at a time.
+const GROWTH_BYTES: usize = 8 * 1024;
+
 /// `SSH_AGENT_FAILURE`, whole: the answer to whatever is not granted.
 pub(super) const FAILURE_MESSAGE: [u8; 5] = [0, 0, 0, 1, FAILURE];
 
@@ -21,6 +24,9 @@ const FAILURE: u8 = 5;
 const KEYS: u8 = 12;
 const SIGNATURE: u8 = 14;
 
+/// `SSH_AGENTC_REMOVE_IDENTITY`: of those refused, the one that names a key.
+const REMOVE: u8 = 18;
+
 /// What the target asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Question {
@@ -28,19 +34,26 @@ pub(super) enum Question {
     List,
     /// A signature with the key of this fingerprint.
     Sign { key: String },
-    /// Anything else: keys are not added, removed or locked from a target, and extensions are unknown here.
-    Other,
+    /// Anything else, of this number: keys are not added, removed or locked from a target, and extensions are unknown here. The
+    /// fingerprint is that of the key that it names, or empty.
+    Other { number: u8, key: String },
 }
 
 impl Question {
     /// Reads one message without its length.
     pub(super) fn read(message: &[u8]) -> Self {
-        match message {
-            [LIST] => Self::List,
-            [SIGN, rest @ ..] => signing_key(rest).map_or(Self::Other, |key| Self::Sign {
+        if message == [LIST] {
+            return Self::List;
+        }
+        if let Some(key) = message.strip_prefix(&[SIGN]).and_then(signing_key) {
+            return Self::Sign {
                 key: fingerprint(key),
-            }),
-            _ => Self::Other,
+            };
+        }
+        let removed = message.strip_prefix(&[REMOVE]).and_then(removed_key);
+        Self::Other {
+            number: message.first().copied().unwrap_or_default(),
+            key: removed.map(fingerprint).unwrap_or_default(),
         }
     }
 
@@ -64,6 +77,14 @@ fn signing_key(message: &[u8]) -> Option<&[u8]> {
     let key = fields.string().ok()?;
     fields.string().ok()?;
     fields.u32().ok()?;
+    fields.end().ok()?;
+    Some(key)
+}
+
+/// The key blob of a request to remove a key.
+fn removed_key(message: &[u8]) -> Option<&[u8]> {
+    let mut fields = Fields::new(message);
+    let key = fields.string().ok()?;
     fields.end().ok()?;
     Some(key)
 }
@@ -114,12 +135,19 @@ impl Assembly {
     fn fill(&mut self, len: usize, data: &mut &[u8]) {
         let missing = len.saturating_sub(self.0.len()).min(data.len());
         let (taken, rest) = data.split_at_checked(missing).unwrap_or((data, &[]));
+        let needed = self.0.len().saturating_add(taken.len());
+        if needed > self.0.capacity() {
+            let there = self.0.len();
+            let wanted = there.saturating_add(there.min(GROWTH_BYTES));
+            let wanted = wanted.min(len).max(needed);
+            self.0.reserve_exact(wanted.saturating_sub(there));
+        }
         self.0.extend_from_slice(taken);
         *data = rest;
     }
 
-    /// Bytes of a message that is not whole.
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
+    /// Bytes set aside for a message that is not whole.
+    pub(super) const fn held_bytes(&self) -> usize {
+        self.0.capacity()
     }
 }

@@ -71,8 +71,6 @@ pub struct Oracle {
     debts: PerLeg<VecDeque<Debt>>,
     listeners: BTreeSet<Listener>,
     last_number: u32,
-    /// The client has asked for its agent to be lent.
-    agent_is_lent: bool,
     now: Duration,
 }
 
@@ -91,7 +89,6 @@ impl Oracle {
             debts: PerLeg::default(),
             listeners: BTreeSet::new(),
             last_number: 0,
-            agent_is_lent: false,
             now: Duration::ZERO,
         }
     }

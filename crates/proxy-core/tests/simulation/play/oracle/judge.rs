@@ -112,7 +112,7 @@ impl Oracle {
             (Leg::Client, "direct-streamlocal@openssh.com") => {
                 socket_place(data, true).is_some_and(|path| self.granted.allows_socket(&path))
             }
-            (Leg::Target, AGENT) => self.agent_is_lent && data.is_empty(),
+            (Leg::Target, AGENT) => data.is_empty() && self.lines.iter().any(|it| it.agent_is_lent),
             (Leg::Target, "forwarded-tcpip") => tcp_place(data).is_some_and(|(_, wanted)| {
                 let mut held = self.listeners.iter();
                 held.any(|it| matches!(it, Listener::Tcp(_, port) if *port == wanted))

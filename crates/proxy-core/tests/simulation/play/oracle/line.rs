@@ -11,6 +11,7 @@ pub(super) enum Fate {
     /// The other side answers.
     Passed {
         starts: bool,
+        lends: bool,
     },
     Refused,
 }
@@ -29,6 +30,8 @@ pub struct Line {
     pub(super) number: u32,
     pub(super) opener: Leg,
     pub(super) is_carried: bool,
+    /// Its program may use the client's agent.
+    pub(super) agent_is_lent: bool,
     /// It leads to the client's agent, and ends at the proxy.
     pub(super) is_agent: bool,
     /// What the agent was given and has not been looked at, and how much more each side takes, in bytes.
@@ -66,6 +69,7 @@ impl Line {
             number,
             opener,
             is_carried,
+            agent_is_lent: false,
             is_agent: false,
             to_agent: Vec::new(),
             credit: PerLeg::default(),

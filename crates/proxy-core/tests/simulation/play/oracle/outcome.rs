@@ -69,8 +69,14 @@ impl Oracle {
                 .any(|it| it.is_agent && it.opener != from && it.ids[it.opener] == Some(*to)),
             _ => false,
         };
+        let closes_agent = matches!(packet, Packet::Close(to) if self
+            .at(from, *to)
+            .and_then(|at| self.lines.get(at))
+            .is_some_and(|it| it.is_agent));
         match verdict {
             Verdict::Break => panic!("the connection must end"),
+            // It may have to wait for what is to go first.
+            Verdict::Pass if closes_agent => assert!(passes <= 1, "it passed twice"),
             Verdict::Pass if is_put_anew => assert_eq!(passes, 0, "it passed unchanged"),
             Verdict::Pass => assert_eq!(passes, 1, "it must pass, once"),
             _ => assert_eq!(passes, 0, "it must not pass"),
@@ -226,8 +232,6 @@ impl Oracle {
             _ => {
                 let now = self.now;
                 let at = packet.to().and_then(|to| self.at(from, to));
-                self.agent_is_lent |= passes
-                    && matches!(packet, Packet::Request { name, .. } if name == "auth-agent-req@openssh.com");
                 if let Some(line) = at.and_then(|at| self.lines.get_mut(at)) {
                     line.apply((from, packet), verdict, now);
                 }
@@ -365,6 +369,9 @@ impl Oracle {
                         }
                     }
                     Packet::Eof(_) | Packet::Adjust { .. } if line.is_agent => {}
+                    Packet::Close(_) if line.is_agent => {
+                        assert!(line.closed[to.other()], "a close that nobody said");
+                    }
                     Packet::Eof(_) => {
                         let was_held = line.held_at.take().is_some() && to == Leg::Client;
                         assert!(was_held || line.is_cut, "an end that nobody said");
@@ -409,6 +416,7 @@ impl Line {
                 name, want_reply, ..
             } => {
                 let starts = matches!(name.as_str(), "shell" | "exec" | "subsystem");
+                let lends = name == "auth-agent-req@openssh.com";
                 if starts && from == Leg::Client && !self.is_carried {
                     if passes {
                         self.program = Program::Started;
@@ -421,16 +429,19 @@ impl Line {
                 }
                 if *want_reply {
                     let fate = if passes {
-                        Fate::Passed { starts }
+                        Fate::Passed { starts, lends }
                     } else {
                         Fate::Refused
                     };
                     self.asked[from].push_back(fate);
+                } else if passes {
+                    self.agent_is_lent |= lends;
                 }
             }
             Packet::Success(_) | Packet::Failure(_) if passes => {
                 match self.asked[from.other()].pop_front() {
-                    Some(Fate::Passed { starts }) => {
+                    Some(Fate::Passed { starts, lends }) => {
+                        self.agent_is_lent |= lends && matches!(packet, Packet::Success(_));
                         if starts && matches!(packet, Packet::Failure(_)) {
                             self.program = Program::None;
                         }
