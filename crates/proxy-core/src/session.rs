@@ -25,6 +25,7 @@ mod batch;
 mod buffer;
 mod certificate;
 mod control;
+mod deadlines;
 mod ending;
 mod host_certificate;
 mod host_key;
@@ -36,9 +37,9 @@ mod seeds;
 mod stage;
 mod standing;
 mod step_up;
+mod transports;
 
 use alloc::collections::VecDeque;
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec;
@@ -47,9 +48,7 @@ use core::ops::Range;
 use core::time::Duration;
 
 use bytes::Bytes;
-use ssh_transport::{
-    Client, ClientEvent, Ed25519Key, Identification, KeyExchange, Server, ServerConfig, ServerEvent,
-};
+use ssh_transport::{Client, Ed25519Key, Identification, Server, ServerConfig};
 
 use self::buffer::ReceiveBuffer;
 use self::control::Watching;
@@ -63,8 +62,7 @@ pub use self::step_up::MAX_REASON_BYTES;
 use crate::event::{EventKind, Subject, millis};
 use crate::relay::Relay;
 use crate::{
-    AccessEvent, ConnectionInfo, Gateway, Input, Leg, Limits, Now, Output, PerLeg, Refusal, Rules,
-    SessionId,
+    AccessEvent, ConnectionInfo, Gateway, Input, Leg, Limits, Now, Output, PerLeg, Rules, SessionId,
 };
 
 /// For the driver to say that the last pages of a session that is not allowed any more are written, 2 s: it ends all the same.
@@ -368,109 +366,6 @@ impl Session {
         self.outputs.pop_front()
     }
 
-    /// When to call [`Self::handle_timeout`]; on the monotonic clock.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Duration> {
-        let own = match &self.stage {
-            Stage::TargetConnection { deadline }
-            | Stage::TargetHostKey { deadline }
-            | Stage::HostCertificates { deadline, .. }
-            | Stage::Certificate { deadline, .. }
-            | Stage::TargetLogin { deadline, .. }
-            | Stage::TargetAgain { deadline, .. }
-            | Stage::Farewell { deadline } => Some(*deadline),
-            Stage::StepUp(stepping) => stepping.deadline(),
-            Stage::End(relaying) => relaying.poll_timeout(),
-            Stage::Over => return None,
-            _ => None,
-        };
-        let inner = self.poll_inner_timeout();
-        if self.awaits_log() {
-            // Nothing passes before the driver's answer; but what is allowed may change meanwhile.
-            return [self.log_deadline, self.recheck_at(), inner]
-                .into_iter()
-                .flatten()
-                .min();
-        }
-        let target = self.target.as_ref().and_then(Client::poll_timeout);
-        let recorder = self.recorder.as_ref().and_then(Recorder::poll_timeout);
-        let recheck = self.recheck_at();
-        let client = self.client.poll_timeout();
-        [own, client, target, recorder, recheck, inner]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
-    /// Acts on every deadline that has passed; early calls do nothing.
-    pub fn handle_timeout(&mut self, now: Now) {
-        if let Some(recorder) = &mut self.recorder {
-            recorder.set_now(now);
-        }
-        if self.unanswered_logs > 0 && self.log_deadline.is_some_and(|at| at <= now.mono) {
-            // What waited for the answer, deadlines included, waits no longer.
-            self.recorder_failed(now);
-        }
-        self.inner_timeout(now);
-        if self.awaits_log() {
-            self.recheck_timeout(now);
-            self.advance(now);
-            return;
-        }
-        if let Some(recorder) = &mut self.recorder
-            && recorder.poll_timeout().is_some_and(|at| at <= now.mono)
-        {
-            recorder.handle_timeout();
-        }
-        if let Err(error) = self.client.handle_timeout(now.mono) {
-            self.leg_failed(Leg::Client, &error, now);
-        }
-        if let Some(Err(error)) = self
-            .target
-            .as_mut()
-            .map(|target| target.handle_timeout(now.mono))
-        {
-            self.leg_failed(Leg::Target, &error, now);
-        }
-        self.own_timeout(now);
-        self.recheck_timeout(now);
-        self.advance(now);
-    }
-
-    fn own_timeout(&mut self, now: Now) {
-        match &self.stage {
-            Stage::TargetConnection { deadline } if *deadline <= now.mono => {
-                self.target_unreachable(crate::ConnectFailure::TimedOut, now);
-            }
-            Stage::StepUp(stepping) if stepping.deadline().is_some_and(|at| at <= now.mono) => {
-                self.approval_timed_out(now);
-            }
-            Stage::TargetHostKey { deadline }
-            | Stage::TargetAgain { deadline, .. }
-            | Stage::TargetLogin { deadline, .. }
-                if *deadline <= now.mono =>
-            {
-                self.refuse(
-                    Denied {
-                        reason: Refusal::TargetTimeout,
-                        detail: "the target did not answer in time".into(),
-                        advice: "the target does not answer; try again later or ask who runs it"
-                            .into(),
-                    },
-                    now,
-                );
-            }
-            Stage::Certificate { deadline, .. } | Stage::HostCertificates { deadline, .. }
-                if *deadline <= now.mono =>
-            {
-                self.signing_failed(now);
-            }
-            Stage::Farewell { deadline } if *deadline <= now.mono => self.say_goodbye(),
-            Stage::End(_) => self.relay_timeout(now),
-            _ => {}
-        }
-    }
-
     /// Does all that can be done now: processes what was received, seals what was recorded, lets go of what was written.
     fn advance(&mut self, now: Now) {
         loop {
@@ -554,67 +449,6 @@ impl Session {
         self.held.len() < batch::MAX_HELD_PACKETS
     }
 
-    fn drain_events(&mut self, leg: Leg, now: Now) -> bool {
-        let mut any = false;
-        match leg {
-            Leg::Client => {
-                while let Some(event) = self.client.poll_event() {
-                    any = true;
-                    self.client_event(event, now);
-                }
-            }
-            Leg::Target => {
-                while let Some(event) = self.target.as_mut().and_then(Client::poll_event) {
-                    any = true;
-                    self.target_event(event, now);
-                }
-            }
-        }
-        any
-    }
-
-    fn client_event(&mut self, event: ServerEvent, now: Now) {
-        match event {
-            ServerEvent::PeerIdentified(ident) => self.client_identified(ident, now),
-            ServerEvent::SignExchangeHash(request) => self.sign_exchange_hash(request, now),
-            ServerEvent::KeyExchanged(exchanged) => {
-                self.remember_session_id(Leg::Client, &exchanged);
-                self.known
-                    .client_algorithms
-                    .get_or_insert_with(|| algorithms(&exchanged));
-            }
-            ServerEvent::AuthAttempt(attempt) => self.login_attempted(attempt, now),
-            ServerEvent::AuthResponses(answer) => self.reason_given(answer, now),
-            ServerEvent::Authenticated => {}
-            ServerEvent::Disconnected { text, .. } => self.leg_gone(Leg::Client, &text, now),
-            _ => {}
-        }
-    }
-
-    fn target_event(&mut self, event: ClientEvent, now: Now) {
-        match event {
-            ClientEvent::PeerIdentified(ident) => self.known.target_ident = Some(ident),
-            ClientEvent::HostKey(question) => self.target_host_key(question, now),
-            ClientEvent::KeyExchanged(exchanged) => {
-                self.remember_session_id(Leg::Target, &exchanged);
-                self.known
-                    .target_algorithms
-                    .get_or_insert_with(|| algorithms(&exchanged));
-                self.known.target_ready = true;
-                self.target_is_back(now);
-                self.present_certificate(now);
-            }
-            ClientEvent::SignAuth(request) => {
-                self.sign_login(request, now);
-            }
-            ClientEvent::Banner(text) => self.target_banner(text),
-            ClientEvent::Authenticated => self.target_accepted(now),
-            ClientEvent::AuthFailed { .. } => self.certificate_rejected(now),
-            ClientEvent::Disconnected { text, .. } => self.leg_gone(Leg::Target, &text, now),
-            _ => {}
-        }
-    }
-
     /// Seals what was recorded and asks the driver to write it.
     fn hand_out_records(&mut self, now: Now) {
         let Some(recorder) = &mut self.recorder else {
@@ -683,15 +517,4 @@ impl Session {
             user: self.user.clone(),
         }));
     }
-}
-
-fn algorithms(exchanged: &KeyExchange) -> String {
-    format!(
-        "{} {} in {} out {}{}",
-        exchanged.kex,
-        exchanged.host_key_algorithm.name(),
-        exchanged.cipher_in,
-        exchanged.cipher_out,
-        if exchanged.strict { " strict" } else { "" },
-    )
 }

@@ -203,6 +203,10 @@ fn bytes_that_are_not_ssh_end_a_connection_that_is_for_ssh_only() {
             Leg::Target => Refusal::TargetProtocol,
         };
         assert_eq!(refusal_of(&tree.kinds(1)), Some(reason), "{bytes:?}");
+        assert!(tree.levels[0].pipe.target.is_closed, "{bytes:?}");
+        assert!(tree.levels[0].pipe.client.has_eof, "{bytes:?}");
+        // A client that does not say that it heard.
+        tree.pass(Duration::from_secs(2));
         for leg in [Leg::Client, Leg::Target] {
             assert!(tree.levels[0].pipe[leg].is_closed, "{bytes:?} {leg:?}");
             let got = &tree.levels[0].pipe[leg].got;
@@ -235,8 +239,41 @@ fn a_client_that_says_nothing_is_turned_away_in_time() {
     );
     tree.pass(Duration::from_secs(121));
     assert_eq!(refusal_of(&tree.kinds(1)), Some(Refusal::LoginTimeout));
-    assert!(tree.levels[0].pipe.client.is_closed && tree.levels[0].pipe.target.is_closed);
+    assert!(tree.levels[0].pipe.client.has_eof && tree.levels[0].pipe.target.is_closed);
+    tree.pass(Duration::from_secs(2));
+    assert!(tree.levels[0].pipe.client.is_closed);
     tree.finish();
+}
+
+#[test]
+fn a_client_may_read_the_last_words_to_their_end_before_its_channel_is_closed() {
+    for answers in [true, false] {
+        let mut tree = Tree::new(&policy(FORWARDS));
+        tree.silent_level = Some(1);
+        tree.run();
+        tree.open(0, "elsewhere", 22);
+        tree.pipe(0, Leg::Client, b"SSH-2.0-test\r\n");
+        tree.run();
+        tree.pass(Duration::from_millis(1900));
+        let pipe = &tree.levels[0].pipe;
+        let words = String::from_utf8_lossy(&pipe.client.got);
+        assert!(words.contains("knows no machine of this name"), "{words:?}");
+        assert!(pipe.client.has_eof && !pipe.client.is_closed);
+        assert!(pipe.target.is_closed, "the target has nothing to read");
+        // It may go on speaking until then.
+        tree.pipe(0, Leg::Client, b"key exchange");
+        tree.run();
+        assert!(!tree.levels[0].pipe.client.is_closed);
+        if answers {
+            tree.send(0, Leg::Client, &p::eof(JUMP.target));
+            tree.run();
+        } else {
+            tree.pass(Duration::from_millis(200));
+        }
+        assert!(tree.levels[0].pipe.client.is_closed, "{answers}");
+        assert!(tree.records(0).iter().any(|it| it.contains("ForwardClose")));
+        tree.finish();
+    }
 }
 
 #[test]

@@ -31,6 +31,9 @@ use super::stage::{Denied, Stage};
 use super::{Held, Session};
 use crate::{EndReason, Input, Leg, Now, Output, PerLeg, Refusal, SessionId};
 
+/// How long a client of a session that is over may take to say that it heard: as long as it may with a connection of its own.
+const CLIENT_LINGER: Duration = Duration::from_secs(2);
+
 /// Where a session comes from.
 pub(super) struct Lineage {
     pub(super) parent: Option<Parent>,
@@ -123,6 +126,8 @@ struct Outbound {
     skip_bytes: usize,
     /// The session says nothing more.
     has_ended: bool,
+    /// When the channel is closed, whether the peer has said that it heard or not.
+    close_by: Option<Duration>,
     /// The channel was closed.
     is_closed: bool,
 }
@@ -375,9 +380,21 @@ impl Session {
         if !has_ended || !outbound.queue.is_empty() || outbound.is_closed {
             return false;
         }
-        outbound.is_closed = true;
+        // A client that still speaks may not have read what was said last; with the channel closed to it, it would fail at its next word.
+        let lingers = leg == Leg::Client && !inner.from[leg].has_ended;
+        let is_new = outbound.close_by.is_none();
+        let by = *outbound.close_by.get_or_insert(now.mono + CLIENT_LINGER);
+        let is_due = !lingers || by <= now.mono;
+        if !is_due && !is_new {
+            return false;
+        }
+        outbound.is_closed = is_due;
         if let Some((relaying, mut outlet, _)) = self.split(leg, &(0..0), now) {
-            relaying.relay.close_to(channel, leg, &mut outlet);
+            if is_due {
+                relaying.relay.close_to(channel, leg, &mut outlet);
+            } else {
+                relaying.relay.end_to(channel, leg, &mut outlet);
+            }
         }
         true
     }
@@ -420,6 +437,16 @@ impl Session {
             self.hurry_last_pages(now);
         }
         self.advance(now);
+    }
+
+    /// When the first channel is closed whose session is over.
+    pub(super) fn poll_closing(&self) -> Option<Duration> {
+        let open = self.inner.open.values();
+        let closing = open.flat_map(|inner| [&inner.to.client, &inner.to.target]);
+        closing
+            .filter(|outbound| !outbound.is_closed)
+            .filter_map(|outbound| outbound.close_by)
+            .min()
     }
 
     /// The earliest deadline of the sessions inside.

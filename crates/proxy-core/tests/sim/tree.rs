@@ -365,7 +365,20 @@ impl Tree {
             }
             (_, 93) if is_of_pipe => self.levels[level].pipe[leg].writable += number(5) as usize,
             (_, 94) if is_of_pipe => self.piped(level, leg, &packet[9..]),
-            (_, 96) if is_of_pipe => self.levels[level].pipe[leg].has_eof = true,
+            (_, 96) if is_of_pipe => {
+                let has_person = self
+                    .levels
+                    .get(level + 1)
+                    .is_some_and(|it| it.person.is_some());
+                let pipe = &mut self.levels[level].pipe[leg];
+                pipe.has_eof = true;
+                // A client that reads to the end says nothing more either.
+                if let (Leg::Client, true, true, Some(id)) =
+                    (leg, has_person, pipe.closes_too, pipe.peer)
+                {
+                    self.send(level, leg, &p::eof(id));
+                }
+            }
             (_, 97) if is_of_pipe => {
                 let pipe = &mut self.levels[level].pipe[leg];
                 if !std::mem::replace(&mut pipe.is_closed, true) && pipe.closes_too {
