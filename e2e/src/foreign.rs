@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::client::Client;
 use crate::house::{House, Plan};
-use crate::process::{Input, TICK, kill_group, run, wait};
+use crate::process::{Input, PATIENCE, TICK, kill_group, run, wait};
 use crate::room::{Room, free_port};
 use crate::tools;
 
@@ -86,9 +86,7 @@ pub fn plink(house: &House) -> Client {
 }
 
 fn made(command: &mut Command) -> String {
-    run(command, Input::Nothing, Duration::from_secs(20))
-        .expect_code(0)
-        .out()
+    run(command, Input::Nothing, PATIENCE).expect_code(0).out()
 }
 
 fn allow(room: &Room, public_key: &str) {
@@ -142,7 +140,7 @@ impl DropbearServer {
 
     fn is_listening(&mut self) -> bool {
         let started = Instant::now();
-        while started.elapsed() < Duration::from_secs(10) {
+        while started.elapsed() < PATIENCE {
             // Said when the port is bound.
             if self.said().contains("Not backgrounding") {
                 return true;

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::process::Signal;
 
-use crate::process::{Input, TICK, kill_tree, run, signal_descendants};
+use crate::process::{Input, PATIENCE, TICK, kill_tree, run, signal_descendants};
 use crate::room::{Room, free_port};
 use crate::tools;
 
@@ -93,7 +93,7 @@ impl Sshd {
     /// Asked of the log, not by a connection: tests count connections.
     fn is_listening(&self) -> bool {
         let started = Instant::now();
-        while started.elapsed() < Duration::from_secs(10) {
+        while started.elapsed() < PATIENCE {
             if self.log().contains("Server listening on") {
                 return true;
             }
@@ -211,7 +211,7 @@ fn make_host_key(room: &Room, name: &str, kind: &'static str, authority: Option<
     run(
         keygen.arg(format!("{}.pub", key.display())),
         Input::Nothing,
-        Duration::from_secs(20),
+        PATIENCE,
     )
     .expect_code(0);
 }

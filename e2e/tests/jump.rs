@@ -284,6 +284,11 @@ fn a_forwarded_port_of_an_ssh_server_leads_to_a_session_of_its_own_with_the_same
             assert_eq!(starts[0].text("parent"), starts[2].text("parent"));
             assert_ne!(starts[0].text("parent"), starts[1].text("parent"));
             let outer = starts[0].text("parent");
+            chain
+                .proxy()
+                .wait_for_event("the end of the outer", |event| {
+                    event.name() == "session.end" && event.session() == outer
+                });
             let records = chain.proxy().records_of(outer);
             let links = records
                 .iter()
