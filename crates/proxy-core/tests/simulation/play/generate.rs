@@ -10,6 +10,8 @@ use super::wire::{Packet, numbers, string};
 
 /// What the target opens to reach the client's agent.
 pub const AGENT: &str = "auth-agent@openssh.com";
+/// What it opens to show a window.
+pub const X11: &str = "x11";
 /// Channel numbers are few, so that they are used again.
 const NUMBERS: &[u32] = &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, u32::MAX];
 
@@ -120,7 +122,8 @@ fn opening(peer: &Peer, choices: &mut Choices<'_>) -> Packet {
             "forwarded-tcpip",
             "forwarded-tcpip",
             "forwarded-streamlocal@openssh.com",
-            "x11",
+            X11,
+            X11,
             AGENT,
             AGENT,
             "session",
@@ -204,6 +207,10 @@ fn on_channel(leg: Leg, end: &End, choices: &mut Choices<'_>) -> Packet {
             to,
             bytes: agent_words(leg, choices),
         },
+        2..=7 if leg == Leg::Target && end.kind == X11 && !end.sent_eof => Packet::Data {
+            to,
+            bytes: window_words(choices),
+        },
         5..=7 if leg == Leg::Target && !end.sent_eof => Packet::Extended {
             to,
             code: 1,
@@ -245,6 +252,20 @@ fn agent_words(leg: Leg, choices: &mut Choices<'_>) -> Vec<u8> {
         _ => {}
     }
     message
+}
+
+/// What a program says first to a display (X11 protocol, section 8), or the beginning or the rest of it.
+fn window_words(choices: &mut Choices<'_>) -> Vec<u8> {
+    let words = choices
+        .pick(&[
+            b"l\0\x0b\0\0\0\x12\0\x10\0\0\0MIT-MAGIC-COOKIE-1\0\0sixteen secrets!more".to_vec(),
+            b"B\0\0\x0b\0\0\0\x03\0\x05\0\0abc\0cookie".to_vec(),
+            b"B\0\0\x0b\0\0\0\x01\0\xffab".to_vec(),
+        ])
+        .unwrap_or_default();
+    let from = choices.below(words.len()) / 4;
+    let len = choices.below(words.len() + 8);
+    words.into_iter().skip(from).take(len.max(1)).collect()
 }
 
 fn data(choices: &mut Choices<'_>) -> Vec<u8> {
@@ -314,7 +335,16 @@ fn request_data(name: &str, choices: &mut Choices<'_>) -> Vec<u8> {
         "exit-status" => numbers(&[choices.small(300)]),
         "exit-signal" => [string(b"KILL"), vec![0], string(b""), string(b"")].concat(),
         "xon-xoff" => vec![1],
-        "x11-req" => [vec![0], string(b"p"), string(b"c"), numbers(&[0])].concat(),
+        "x11-req" => {
+            let single = vec![u8::from(choices.chance(128))];
+            [
+                single,
+                string(b"MIT-MAGIC-COOKIE-1"),
+                string(b"c0ffee"),
+                numbers(&[0]),
+            ]
+            .concat()
+        }
         _ => Vec::new(),
     }
 }

@@ -2,6 +2,16 @@
 
 use proxy_core::Leg;
 
+/// What the log keeps of the bytes of a forwarded connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeps {
+    Bytes,
+    /// What they hash to.
+    Digests,
+    /// How many there were.
+    Counts,
+}
+
 /// What a user may do.
 #[derive(Debug)]
 pub struct Granted {
@@ -19,6 +29,9 @@ pub struct Granted {
     pub remote: &'static [&'static str],
     pub sockets: &'static [&'static str],
     pub lends_agent: bool,
+    /// Programs of the target may show windows at the client.
+    pub shows_windows: bool,
+    pub keeps: Keeps,
     pub max_channels: usize,
 }
 
@@ -70,6 +83,8 @@ const NOTHING: Granted = Granted {
     remote: &[],
     sockets: &[],
     lends_agent: false,
+    shows_windows: false,
+    keeps: Keeps::Bytes,
     max_channels: 64,
 };
 
@@ -123,6 +138,35 @@ pub const GRANTS: &[Granted] = &[
         exec: true,
         commands: not_the_sftp_server,
         lends_agent: true,
+        ..NOTHING
+    },
+    Granted {
+        document: "permit = [\"shell\", \"agent_forwarding\", \"x11_forwarding\"]\n\
+                   local_forward = [{ host = \"db-1\", port = [5432, 22] }]",
+        shell: true,
+        local: &[("db-1", 5432), ("db-1", 22)],
+        lends_agent: true,
+        shows_windows: true,
+        ..NOTHING
+    },
+    Granted {
+        document: "permit = [\"shell\", \"x11_forwarding\"]\nforward_recording = \"digest\"\n\
+                   local_forward = [{ host = \"db-1\", port = [5432, 22] }]\n\
+                   remote_forward = [{ host = \"localhost\", port = \"any\" }]",
+        shell: true,
+        local: &[("db-1", 5432), ("db-1", 22)],
+        remote: &["localhost"],
+        shows_windows: true,
+        keeps: Keeps::Digests,
+        ..NOTHING
+    },
+    Granted {
+        document: "permit = [\"shell\"]\nforward_recording = \"none\"\n\
+                   local_forward = [{ host = \"db-1\", port = [5432, 22] }]\nstream_local = [\"/run/app.sock\"]",
+        shell: true,
+        local: &[("db-1", 5432), ("db-1", 22)],
+        sockets: &["/run/app.sock"],
+        keeps: Keeps::Counts,
         ..NOTHING
     },
 ];

@@ -1,10 +1,10 @@
 //! Records in the words of the wire: what a record says passed is put together again as the packet's own fields, so that a record
 //! that leaves something out is no record of the packet.
 
-use proxy_core::Leg;
+use proxy_core::{Leg, PerLeg};
 use session_log::{Record, Side};
 
-use super::wire::{Packet, numbers, string};
+use super::wire::{Fields, Packet, numbers, string};
 
 /// One record, as far as packets go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum Noted {
     /// Data of a forwarded connection.
     Carried {
         from: Leg,
+        len: u64,
+        /// As far as they are kept.
         bytes: Vec<u8>,
     },
     Open {
@@ -45,7 +47,10 @@ pub enum Noted {
     Refused(Leg),
     /// What the proxy says on a channel.
     Notice(String),
-    ForwardClose,
+    /// The end of a forwarded connection, and how many bytes each side sent.
+    ForwardClose(PerLeg<u64>),
+    /// What they hash to.
+    Digests(PerLeg<Vec<u8>>),
     /// Something that the client's agent is asked, and may be.
     AgentAsked,
     Other,
@@ -75,8 +80,9 @@ impl Noted {
             Record::Input(bytes) => data(Leg::Client, false, bytes),
             Record::Output(bytes) => data(Leg::Target, false, bytes),
             Record::Stderr(bytes) => data(Leg::Target, true, bytes),
-            Record::ForwardData { from, data, .. } => Self::Carried {
+            Record::ForwardData { from, data, bytes } => Self::Carried {
                 from: leg(*from),
+                len: *bytes,
                 bytes: data.to_vec(),
             },
             Record::ChannelOpen {
@@ -110,7 +116,33 @@ impl Noted {
             },
             Record::Refused { from, .. } => Self::Refused(leg(*from)),
             Record::WriterNotice { text } => Self::Notice((*text).into()),
-            Record::ForwardClose { .. } => Self::ForwardClose,
+            Record::ForwardClose {
+                client_bytes,
+                target_bytes,
+            } => Self::ForwardClose(PerLeg {
+                client: *client_bytes,
+                target: *target_bytes,
+            }),
+            Record::ForwardDigest {
+                client_sha256,
+                target_sha256,
+            } => Self::Digests(PerLeg {
+                client: client_sha256.to_vec(),
+                target: target_sha256.to_vec(),
+            }),
+            Record::X11 {
+                single_connection,
+                auth_protocol,
+                screen,
+            } => {
+                let single = vec![u8::from(*single_connection)];
+                let data = [
+                    single,
+                    string(auth_protocol.as_bytes()),
+                    numbers(&[*screen]),
+                ];
+                request(Leg::Client, "x11-req", data.concat())
+            }
             Record::ForwardRequest {
                 from,
                 kind,
@@ -171,16 +203,11 @@ impl Noted {
     pub fn required(from: Leg, packet: &Packet, is_carried: bool) -> Option<Self> {
         Some(match packet {
             Packet::Global { name, data, .. } | Packet::Request { name, data, .. } => {
-                let has_no_fields = matches!(name.as_str(), "xon-xoff");
                 Self::Request {
                     from,
                     is_global: matches!(packet, Packet::Global { .. }),
                     name: name.clone(),
-                    data: if has_no_fields {
-                        Vec::new()
-                    } else {
-                        data.clone()
-                    },
+                    data: as_recorded(name, data),
                 }
             }
             Packet::GlobalSuccess(_) | Packet::Success(_) => Self::Reply { from, ok: true },
@@ -194,6 +221,7 @@ impl Noted {
             Packet::OpenFailure { .. } => Self::OpenReply { from, ok: false },
             Packet::Data { bytes, .. } if is_carried => Self::Carried {
                 from,
+                len: bytes.len() as u64,
                 bytes: bytes.clone(),
             },
             Packet::Data { bytes, .. } => Self::Data {
@@ -213,6 +241,28 @@ impl Noted {
     }
 }
 
+/// The fields of a request as its record tells them: without what nobody else is to read, and what is true is 1.
+fn as_recorded(name: &str, data: &[u8]) -> Vec<u8> {
+    let mut r = Fields(data);
+    let fields = match name {
+        "xon-xoff" => Some(Vec::new()),
+        "x11-req" => windows_without_cookie(&mut r),
+        "exit-signal" => r.string().and_then(|name| {
+            let is_dumped = u8::from(r.u8()? != 0);
+            Some([string(name), vec![is_dumped], r.rest()].concat())
+        }),
+        _ => None,
+    };
+    fields.unwrap_or_else(|| data.to_vec())
+}
+
+/// The cookie lets whoever has it show windows too.
+fn windows_without_cookie(r: &mut Fields<'_>) -> Option<Vec<u8>> {
+    let is_single = u8::from(r.u8()? != 0);
+    let (protocol, _cookie) = (r.string()?, r.string()?);
+    Some([vec![is_single], string(protocol), r.rest()].concat())
+}
+
 /// Where a forwarded connection leads and comes from, as it stands behind the opening's common fields (RFC 4254 section 7.2,
 /// OpenSSH PROTOCOL section 2.4).
 pub fn place(kind: &str, (host, port): (&str, u32), (origin, origin_port): (&str, u32)) -> Vec<u8> {
@@ -221,6 +271,7 @@ pub fn place(kind: &str, (host, port): (&str, u32), (origin, origin_port): (&str
     }
     let (host, origin) = (string(host.as_bytes()), string(origin.as_bytes()));
     match kind {
+        "x11" => [origin, numbers(&[origin_port])].concat(),
         "direct-streamlocal@openssh.com" => [host, origin, numbers(&[origin_port])].concat(),
         "forwarded-streamlocal@openssh.com" => [host, origin].concat(),
         _ => [host, numbers(&[port]), origin, numbers(&[origin_port])].concat(),

@@ -25,6 +25,7 @@ use self::watch::Watch;
 use super::choices::Choices;
 use super::ends::End;
 use super::generate;
+use super::grants::GRANTS;
 use super::wire::Packet;
 
 /// One thing that happens.
@@ -163,7 +164,7 @@ pub struct World {
 impl World {
     pub fn new(config: &Config) -> Self {
         let (session, current, now) = setup::session(config);
-        let watch = Watch::new(session.id());
+        let watch = Watch::new(session.id(), &GRANTS[config.grant % GRANTS.len()]);
         let mut person = End::person(config.user(), now.mono);
         person.collect();
         Self {

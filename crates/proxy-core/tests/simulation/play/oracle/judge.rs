@@ -2,7 +2,7 @@
 
 use proxy_core::Leg;
 
-use super::super::generate::AGENT;
+use super::super::generate::{AGENT, X11};
 use super::super::grants::Granted;
 use super::super::wire::{Fields, Packet};
 use super::line::{Fate, Program};
@@ -113,6 +113,9 @@ impl Oracle {
                 socket_place(data, true).is_some_and(|path| self.granted.allows_socket(&path))
             }
             (Leg::Target, AGENT) => data.is_empty() && self.lines.iter().any(|it| it.agent_is_lent),
+            (Leg::Target, X11) => {
+                is_window(data) && self.lines.iter().any(|it| it.windows_left > 0)
+            }
             (Leg::Target, "forwarded-tcpip") => tcp_place(data).is_some_and(|(_, wanted)| {
                 let mut held = self.listeners.iter();
                 held.any(|it| matches!(it, Listener::Tcp(_, port) if *port == wanted))
@@ -244,6 +247,7 @@ impl Oracle {
                 comes_in_time && names.any(|it| it.as_bytes() == first)
             }
             (Leg::Client, "auth-agent-req@openssh.com") => comes_in_time && granted.lends_agent,
+            (Leg::Client, "x11-req") => comes_in_time && granted.shows_windows,
             (Leg::Client, "window-change") => granted.pty,
             (Leg::Client, "signal" | "break") => true,
             (Leg::Target, "exit-status" | "exit-signal" | "xon-xoff") => true,
@@ -282,6 +286,12 @@ fn tcp_place(data: &[u8]) -> Option<(String, u32)> {
     r.0.is_empty().then_some(place)
 }
 
+/// It says where it comes from (RFC 4254 section 6.3.2).
+fn is_window(data: &[u8]) -> bool {
+    let mut r = Fields(data);
+    r.text().is_some() && r.u32().is_some() && r.0.is_empty()
+}
+
 fn socket_place(data: &[u8], has_port: bool) -> Option<String> {
     let mut r = Fields(data);
     let path = r.text()?;
@@ -308,7 +318,7 @@ const SHAPES: &[(&str, &str)] = &[
     ("eow@openssh.com", ""),
     ("keepalive@openssh.com", ""),
     ("auth-agent-req@openssh.com", ""),
-    ("x11-req", "btsu"),
+    ("x11-req", "bttu"),
 ];
 
 fn is_known(name: &str) -> bool {

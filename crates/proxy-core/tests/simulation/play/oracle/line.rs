@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use proxy_core::{Leg, PerLeg};
+use sha2::{Digest as _, Sha256};
 
 /// What becomes of a request that wants an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +56,24 @@ pub struct Line {
     /// The beginnings of what each side sent, of a forwarded connection.
     pub(super) heads: PerLeg<Vec<u8>>,
     pub(super) is_cut: bool,
+    /// How many more windows its program may show; as many as there can be is any number.
+    pub(super) windows_left: usize,
+    /// It carries a window: what the target said first, as far as it says where the cookie is.
+    pub(super) greeting: Option<Vec<u8>>,
+    /// What came from each side and passed.
+    pub(super) carried: PerLeg<Count>,
 }
+
+/// So many bytes, and what they hash to.
+#[derive(Debug, Default)]
+pub(super) struct Count {
+    pub(super) bytes: u64,
+    pub(super) sha256: Sha256,
+}
+
+/// What a program says first: where its cookie begins is in so many bytes, and a cookie is at most so long.
+const GREETING_BYTES: usize = 12;
+const MAX_COOKIE_BYTES: usize = 64;
 
 /// How far SSH may be behind other lines.
 const HEAD_BYTES: usize = 16 * 1024;
@@ -85,6 +103,9 @@ impl Line {
             kept_back: 0,
             heads: PerLeg::default(),
             is_cut: false,
+            windows_left: 0,
+            greeting: None,
+            carried: PerLeg::default(),
         }
     }
 
@@ -129,7 +150,39 @@ impl Line {
         }
     }
 
+    /// The bytes as the log may have them: without the cookie that lets its reader show windows too.
+    pub(super) fn without_cookie(&self, from: Leg, bytes: &[u8]) -> Vec<u8> {
+        let Some(greeting) = self.greeting.as_ref().filter(|_| from == Leg::Target) else {
+            return bytes.to_vec();
+        };
+        let begin = self.carried.target.bytes as usize;
+        let head = [greeting, bytes].concat();
+        let number = |at: usize| match (head[0], [head[at], head[at + 1]]) {
+            (b'B', bytes) => usize::from(u16::from_be_bytes(bytes)),
+            (_, bytes) => usize::from(u16::from_le_bytes(bytes)),
+        };
+        if head.len() <= GREETING_BYTES || !matches!(head[0], b'B' | b'l') {
+            return bytes.to_vec();
+        }
+        let (name, len) = (number(6), number(8));
+        let from = GREETING_BYTES + name.div_ceil(4) * 4;
+        let hidden = from..if len > MAX_COOKIE_BYTES {
+            from
+        } else {
+            from + len
+        };
+        let all = bytes.iter().zip(begin..);
+        all.map(|(byte, at)| if hidden.contains(&at) { 0 } else { *byte })
+            .collect()
+    }
+
     pub(super) fn carry(&mut self, from: Leg, bytes: &[u8]) {
+        if let Some(greeting) = self.greeting.as_mut().filter(|_| from == Leg::Target) {
+            let room = GREETING_BYTES - greeting.len();
+            greeting.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
+        self.carried[from].bytes += bytes.len() as u64;
+        self.carried[from].sha256.update(bytes);
         let head = &mut self.heads[from];
         let room = HEAD_BYTES - head.len();
         head.extend_from_slice(&bytes[..bytes.len().min(room)]);

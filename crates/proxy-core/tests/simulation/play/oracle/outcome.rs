@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use proxy_core::Leg;
+use proxy_core::{Leg, PerLeg};
+use sha2::Digest as _;
 
-use super::super::generate::AGENT;
+use super::super::generate::{AGENT, X11};
+use super::super::grants::Keeps;
 use super::super::noted::Noted;
 use super::super::wire::Packet;
 use super::line::{Fate, Line, Program};
@@ -102,6 +104,7 @@ impl Oracle {
             }
         }
         self.is_told(packet, verdict, outs);
+        self.is_summed_up(outs);
         self.lines.retain(|line| !line.is_over());
     }
 
@@ -148,7 +151,8 @@ impl Oracle {
         match verdict {
             Verdict::Pass | Verdict::Hold => {
                 let is_carried = line.is_some_and(|line| line.is_carried);
-                if let Some(wanted) = Noted::required(from, packet, is_carried) {
+                let wanted = Noted::required(from, packet, is_carried);
+                if let Some(wanted) = wanted.map(|it| self.kept(line, it)) {
                     // Refusals that were waiting are answered before the channel closes, and behind a reply.
                     let pass = outs.iter().position(|out| *out == Out::Pass);
                     let before = pass.map_or(before, |at| &outs[..at]);
@@ -166,6 +170,49 @@ impl Oracle {
                 );
             }
             Verdict::Keep | Verdict::Break | Verdict::Own => {}
+        }
+    }
+
+    /// As much of it as the grant wants to be kept, and no cookie.
+    fn kept(&self, line: Option<&Line>, mut noted: Noted) -> Noted {
+        if let Noted::Carried { from, bytes, .. } = &mut noted {
+            *bytes = match self.granted.keeps {
+                Keeps::Bytes => line.map_or(Vec::new(), |line| line.without_cookie(*from, bytes)),
+                Keeps::Digests | Keeps::Counts => Vec::new(),
+            };
+        }
+        noted
+    }
+
+    /// The log's last word on each forwarded connection: once, before it closes, and the sums are right.
+    fn is_summed_up(&self, outs: &[Out]) {
+        let said = |number: u32| {
+            outs.iter().filter_map(move |out| match out {
+                Out::Record(channel, noted) if *channel == number => match noted {
+                    Noted::ForwardClose(_) | Noted::Digests(_) => Some(noted.clone()),
+                    _ => None,
+                },
+                _ => None,
+            })
+        };
+        for line in self.lines.iter().filter(|it| !it.is_agent) {
+            let mut wanted = Vec::new();
+            if line.is_over() && line.is_carried {
+                if self.granted.keeps == Keeps::Digests {
+                    wanted.push(Noted::Digests(PerLeg {
+                        client: line.carried.client.sha256.clone().finalize().to_vec(),
+                        target: line.carried.target.sha256.clone().finalize().to_vec(),
+                    }));
+                }
+                wanted.push(Noted::ForwardClose(PerLeg {
+                    client: line.carried.client.bytes,
+                    target: line.carried.target.bytes,
+                }));
+            }
+            assert!(
+                said(line.number).eq(wanted.iter().cloned()),
+                "{wanted:?} is not what the log says of {line:?}"
+            );
         }
     }
 
@@ -215,6 +262,10 @@ impl Oracle {
                 self.last_number += 1;
                 let mut line = Line::new(self.last_number, from, *sender, kind != "session");
                 line.is_agent = kind == AGENT;
+                if kind == X11 {
+                    line.greeting = Some(Vec::new());
+                    self.shows_window();
+                }
                 line.credit[from] = *window as usize;
                 self.lines.push(line);
             }
@@ -237,6 +288,17 @@ impl Oracle {
                 }
             }
         }
+    }
+
+    /// One for which only one was asked is the last (RFC 4254 section 6.3.1), unless any number may be shown.
+    fn shows_window(&mut self) {
+        let mut lines = self.lines.iter_mut();
+        if lines.any(|it| it.windows_left == usize::MAX) {
+            return;
+        }
+        let mut lines = self.lines.iter_mut();
+        let line = lines.find(|it| it.windows_left > 0);
+        line.expect("it was granted").windows_left -= 1;
     }
 
     fn apply_global(
@@ -413,7 +475,10 @@ impl Line {
             }
             Packet::Close(_) if passes => self.closed[from] = true,
             Packet::Request {
-                name, want_reply, ..
+                name,
+                want_reply,
+                data,
+                ..
             } => {
                 let starts = matches!(name.as_str(), "shell" | "exec" | "subsystem");
                 let lends = name == "auth-agent-req@openssh.com";
@@ -423,6 +488,13 @@ impl Line {
                     } else if self.program == Program::None {
                         self.program = Program::Refused;
                     }
+                }
+                if passes && name == "x11-req" {
+                    let is_single = data.first().is_some_and(|byte| *byte != 0);
+                    self.windows_left = match self.windows_left {
+                        left if is_single => left.saturating_add(1),
+                        _ => usize::MAX,
+                    };
                 }
                 if passes && name.starts_with("exit-") {
                     self.has_exited = true;

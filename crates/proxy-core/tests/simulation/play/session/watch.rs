@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use proxy_core::{AccessEvent, EventKind, Leg, Now, PerLeg, SessionId};
 use session_log::{Event, Reader, ReaderConfig};
 
+use super::super::grants::{Granted, Keeps};
 use super::super::noted::Noted;
 use super::super::wire::Packet;
 use super::setup::auditor;
@@ -14,6 +15,8 @@ use super::{SECRETS, Tally, show_packet, show_record};
 pub struct Watch {
     readers: BTreeMap<SessionId, Reader>,
     own: SessionId,
+    /// The log does not keep all that forwarded connections carry; the relay's simulation looks at what it does.
+    hides: bool,
     /// Records of what may pass, by who sent it, until it has.
     noted: PerLeg<VecDeque<Noted>>,
     /// The same of data, by stream: records may split it.
@@ -43,10 +46,11 @@ enum Stream {
 }
 
 impl Watch {
-    pub fn new(own: SessionId) -> Self {
+    pub fn new(own: SessionId, granted: &Granted) -> Self {
         Self {
             readers: BTreeMap::new(),
             own,
+            hides: granted.shows_windows || granted.keeps != Keeps::Bytes,
             noted: PerLeg::default(),
             streams: BTreeMap::new(),
             refused: PerLeg::default(),
@@ -140,8 +144,10 @@ impl Watch {
                         .or_default()
                         .extend(bytes);
                 }
-                Noted::Carried { from, bytes } => {
+                Noted::Carried { from, len, bytes } => {
                     let stream = self.streams.entry((from, Stream::Carried));
+                    let unknown = usize::try_from(len).expect("it was read") - bytes.len();
+                    let bytes = bytes.into_iter().chain(vec![0; unknown]);
                     stream.or_default().extend(bytes);
                 }
                 Noted::Refused(leg) => self.refused[leg] += 1,
@@ -156,7 +162,7 @@ impl Watch {
                 | Noted::Close(from)
                 | Noted::Request { from, .. }
                 | Noted::Reply { from, .. } => self.noted[from].push_back(noted),
-                Noted::ForwardClose | Noted::AgentAsked | Noted::Other => {}
+                Noted::ForwardClose(_) | Noted::Digests(_) | Noted::AgentAsked | Noted::Other => {}
             }
         }
         for line in lines {
@@ -201,7 +207,11 @@ impl Watch {
             }
         };
         let recorded = self.streams.entry((from, stream)).or_default();
-        let is_there = recorded.iter().take(bytes.len()).eq(bytes.iter());
+        // Zeros stand where the log does not keep what there was.
+        let hides = stream == Stream::Carried && self.hides;
+        let mut pairs = recorded.iter().zip(bytes);
+        let is_there = recorded.len() >= bytes.len()
+            && pairs.all(|(is, was)| is == was || (hides && *is == 0));
         if is_there {
             recorded.drain(..bytes.len());
         }
