@@ -58,6 +58,8 @@ pub struct Line {
     pub(super) is_cut: bool,
     /// How many more windows its program may show; as many as there can be is any number.
     pub(super) windows_left: usize,
+    /// It carries a window, which is the one that the program on this channel had to show.
+    pub(super) window_of: Option<u32>,
     /// It carries a window: what the target said first, as far as it says where the cookie is.
     pub(super) greeting: Option<Vec<u8>>,
     /// What came from each side and passed.
@@ -104,6 +106,7 @@ impl Line {
             heads: PerLeg::default(),
             is_cut: false,
             windows_left: 0,
+            window_of: None,
             greeting: None,
             carried: PerLeg::default(),
         }

@@ -264,7 +264,7 @@ impl Oracle {
                 line.is_agent = kind == AGENT;
                 if kind == X11 {
                     line.greeting = Some(Vec::new());
-                    self.shows_window();
+                    line.window_of = self.shows_window();
                 }
                 line.credit[from] = *window as usize;
                 self.lines.push(line);
@@ -277,9 +277,12 @@ impl Oracle {
                     line.credit[from] = CONFIRMED_WINDOW_BYTES;
                 }
             }
-            Packet::OpenFailure { to, .. } => self
-                .lines
-                .retain(|it| it.opener == from || it.ids[it.opener] != Some(*to) || it.is_open()),
+            Packet::OpenFailure { to, .. } => {
+                self.returns_window(from, *to);
+                self.lines.retain(|it| {
+                    it.opener == from || it.ids[it.opener] != Some(*to) || it.is_open()
+                });
+            }
             _ => {
                 let now = self.now;
                 let at = packet.to().and_then(|to| self.at(from, to));
@@ -290,15 +293,29 @@ impl Oracle {
         }
     }
 
-    /// One for which only one was asked is the last (RFC 4254 section 6.3.1), unless any number may be shown.
-    fn shows_window(&mut self) {
-        let mut lines = self.lines.iter_mut();
-        if lines.any(|it| it.windows_left == usize::MAX) {
-            return;
+    /// One for which only one was asked is the last (RFC 4254 section 6.3.1), unless any number may be shown. The channel whose only
+    /// one it is.
+    fn shows_window(&mut self) -> Option<u32> {
+        if self.lines.iter().any(|it| it.windows_left == usize::MAX) {
+            return None;
         }
         let mut lines = self.lines.iter_mut();
         let line = lines.find(|it| it.windows_left > 0);
-        line.expect("it was granted").windows_left -= 1;
+        let line = line.expect("it was granted");
+        line.windows_left -= 1;
+        Some(line.number)
+    }
+
+    /// Nothing was shown.
+    fn returns_window(&mut self, from: Leg, to: u32) {
+        let mut lines = self.lines.iter();
+        let line =
+            lines.find(|it| it.opener != from && it.ids[it.opener] == Some(to) && !it.is_open());
+        let number = line.and_then(|line| line.window_of);
+        let mut lines = self.lines.iter_mut();
+        if let Some(line) = lines.find(|it| Some(it.number) == number) {
+            line.windows_left = line.windows_left.saturating_add(1);
+        }
     }
 
     fn apply_global(
