@@ -203,7 +203,7 @@ fn bytes_that_are_not_ssh_end_a_connection_that_is_for_ssh_only() {
             Leg::Target => Refusal::TargetProtocol,
         };
         assert_eq!(refusal_of(&tree.kinds(1)), Some(reason), "{bytes:?}");
-        assert!(tree.levels[0].pipe.target.is_closed, "{bytes:?}");
+        assert!(tree.levels[0].pipe.target.has_eof, "{bytes:?}");
         assert!(tree.levels[0].pipe.client.has_eof, "{bytes:?}");
         // A client that does not say that it heard.
         tree.pass(Duration::from_secs(2));
@@ -239,7 +239,7 @@ fn a_client_that_says_nothing_is_turned_away_in_time() {
     );
     tree.pass(Duration::from_secs(121));
     assert_eq!(refusal_of(&tree.kinds(1)), Some(Refusal::LoginTimeout));
-    assert!(tree.levels[0].pipe.client.has_eof && tree.levels[0].pipe.target.is_closed);
+    assert!(tree.levels[0].pipe.client.has_eof && tree.levels[0].pipe.target.has_eof);
     tree.pass(Duration::from_secs(2));
     assert!(tree.levels[0].pipe.client.is_closed);
     tree.finish();
@@ -259,7 +259,7 @@ fn a_client_may_read_the_last_words_to_their_end_before_its_channel_is_closed() 
         let words = String::from_utf8_lossy(&pipe.client.got);
         assert!(words.contains("knows no machine of this name"), "{words:?}");
         assert!(pipe.client.has_eof && !pipe.client.is_closed);
-        assert!(pipe.target.is_closed, "the target has nothing to read");
+        assert!(pipe.target.has_eof && !pipe.target.is_closed);
         // It may go on speaking until then.
         tree.pipe(0, Leg::Client, b"key exchange");
         tree.run();
@@ -271,6 +271,7 @@ fn a_client_may_read_the_last_words_to_their_end_before_its_channel_is_closed() 
             tree.pass(Duration::from_millis(200));
         }
         assert!(tree.levels[0].pipe.client.is_closed, "{answers}");
+        assert!(tree.levels[0].pipe.target.is_closed, "{answers}");
         assert!(tree.records(0).iter().any(|it| it.contains("ForwardClose")));
         tree.finish();
     }
@@ -398,4 +399,96 @@ fn whatever_two_hostile_ends_do_each_session_has_one_end_and_nothing_passes_unre
     ends.sort_unstable();
     ends.dedup();
     assert!(many > 100 && ends.len() > 5, "{many} {ends:?}");
+}
+
+#[test]
+fn a_number_may_be_used_again_as_soon_as_its_own_end_and_the_proxy_have_closed() {
+    for slow in [Leg::Target, Leg::Client] {
+        let quick = slow.other();
+        let mut tree = Tree::jumped(&policy(JUMPS), 2);
+        for leg in [slow, quick] {
+            tree.levels[0].pipe[leg].closes_too = false;
+        }
+        tree.send(0, quick, &p::close(JUMP[slow]));
+        tree.pass(Duration::from_secs(2));
+        assert!(tree.levels[0].pipe[quick].is_closed, "{quick:?}");
+        // The slow end's number is still taken; the quick one's is free.
+        let id = if quick == Leg::Client {
+            JUMP.client
+        } else {
+            49
+        };
+        let data = [p::host_port("inner-2", 22), p::host_port("127.0.0.1", 5)].concat();
+        let open = p::open_sized("direct-tcpip", id, (2_097_152, 32_768), &data);
+        let new_at_target = if quick == Leg::Target {
+            JUMP.target
+        } else {
+            61
+        };
+        tree.confirms_with = Some(new_at_target);
+        tree.send(0, Leg::Client, &open);
+        tree.run();
+        assert_eq!(end_of(&tree.kinds(0)), None, "{:?}", tree.events.last());
+        // What the slow end says of the older channel goes to it, and then it speaks on the younger.
+        let number = JUMP[quick];
+        tree.send(0, slow, &p::window_adjust(number, 1));
+        tree.send(0, slow, &p::close(number));
+        let greeting = b"SSH-2.0-test\r\n";
+        let younger = if slow == Leg::Client {
+            new_at_target
+        } else {
+            id
+        };
+        tree.send(0, slow, &p::data(younger, greeting));
+        tree.run();
+        assert_eq!(end_of(&tree.kinds(0)), None, "{:?}", tree.events.last());
+        let closed = tree
+            .records(0)
+            .iter()
+            .any(|it| it.starts_with("1 ForwardClose"));
+        assert!(closed, "{quick:?}");
+        tree.finish();
+    }
+}
+
+#[test]
+fn a_session_whose_target_does_not_read_ends_and_frees_its_place() {
+    for is_revoked in [false, true] {
+        let mut tree = Tree::jumped(&policy(JUMPS), 2);
+        tree.open_session(1);
+        tree.levels[0].pipe.target.is_stalled = true;
+        tree.send_data(1, Leg::Client, &patterned(4_000_000), 30_000);
+        tree.run();
+        let reason = if is_revoked {
+            let (id, granted) = (tree.ids[1], policy(JUMPS));
+            let revoked = format!("[[revocation]]\nsession = \"{id}\"\nreason = \"test\"\n");
+            tree.current.rules = sim::rules("two", &granted, &revoked);
+            tree.reevaluate();
+            EndReason::Revoked
+        } else {
+            tree.send(0, Leg::Client, &p::close(JUMP.target));
+            tree.levels[0].pipe.client.closes_too = false;
+            EndReason::ClientDisconnected
+        };
+        tree.pass(Duration::from_secs(15));
+        assert_eq!(end_of(&tree.kinds(1)), Some(reason));
+        for leg in [Leg::Client, Leg::Target] {
+            assert!(tree.levels[0].pipe[leg].is_closed, "{is_revoked} {leg:?}");
+        }
+        assert_eq!(tree.session.overviews(tree.now).len(), 1);
+        assert_eq!(end_of(&tree.kinds(0)), None);
+        tree.finish();
+    }
+}
+
+#[test]
+fn a_session_ends_at_once_though_somebody_inside_is_just_being_refused() {
+    let mut tree = Tree::new(&policy(JUMPS));
+    tree.run();
+    tree.user = "root";
+    tree.jump(0);
+    assert_eq!(refusal_of(&tree.kinds(1)), Some(Refusal::Policy));
+    tree.peer_closes(Leg::Client);
+    assert!(tree.session.is_over());
+    tree.finish();
 }

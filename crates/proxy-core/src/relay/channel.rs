@@ -1,6 +1,6 @@
 //! The table of channels, by each leg's own numbers.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use core::time::Duration;
 
 use super::agent::Agent;
@@ -137,7 +137,9 @@ impl Channel {
 pub(crate) struct Channels {
     pending_replies: usize,
     open: BTreeMap<u32, Channel>,
-    by_id: PerLeg<BTreeMap<u32, u32>>,
+    /// The numbers that each end gave, with those in the log. One may stand for two channels: when its end may use it again
+    /// while the other end has not yet closed the older one.
+    by_id: PerLeg<BTreeSet<(u32, u32)>>,
     last_number: u32,
 }
 
@@ -189,7 +191,7 @@ impl Channels {
         id: u32,
         notice_credit: u32,
     ) -> Result<u32, RelayError> {
-        if self.by_id[opener].contains_key(&id) {
+        if self.is_used(opener, id) {
             return Err(RelayError::ChannelReused { id });
         }
         self.last_number = self.last_number.wrapping_add(1).max(1);
@@ -219,13 +221,26 @@ impl Channels {
             told: 0,
         };
         channel.ids[opener] = Some(id);
-        self.by_id[opener].insert(id, number);
+        self.by_id[opener].insert((id, number));
         self.open.insert(number, channel);
         Ok(number)
     }
 
     pub(crate) fn is_used(&self, leg: Leg, id: u32) -> bool {
-        self.by_id[leg].contains_key(&id)
+        self.named(leg, id).any(|channel| !channel.is_free_at(leg))
+    }
+
+    /// The channels to which a leg's peer gave this number, the older first.
+    fn named(&self, leg: Leg, id: u32) -> impl Iterator<Item = &Channel> {
+        let numbers = self.by_id[leg].range((id, 0)..=(id, u32::MAX));
+        numbers.filter_map(|(_, number)| self.open.get(number))
+    }
+
+    /// The one of them that `from` was asked for and has not answered.
+    fn unanswered(&self, from: Leg, recipient: u32) -> Option<u32> {
+        let mut channels = self.named(from.other(), recipient);
+        let asked = channels.find(|channel| channel.opener != from && channel.ids[from].is_none());
+        asked.map(|channel| channel.number)
     }
 
     /// The side that did not open a channel gives its own number for it.
@@ -238,13 +253,12 @@ impl Channels {
         if self.is_used(from, sender) {
             return Err(RelayError::ChannelReused { id: sender });
         }
-        let number = self.by_id[from.other()].get(&recipient).copied();
-        let channel = number
+        let channel = self
+            .unanswered(from, recipient)
             .and_then(|number| self.open.get_mut(&number))
-            .filter(|channel| channel.opener != from && channel.ids[from].is_none())
             .ok_or(RelayError::UnknownChannel { id: recipient })?;
         channel.ids[from] = Some(sender);
-        self.by_id[from].insert(sender, channel.number);
+        self.by_id[from].insert((sender, channel.number));
         Ok(channel)
     }
 
@@ -254,24 +268,24 @@ impl Channels {
         from: Leg,
         recipient: u32,
     ) -> Result<&mut Channel, RelayError> {
-        self.by_id[from.other()]
-            .get(&recipient)
-            .and_then(|number| self.open.get_mut(number))
-            .filter(|channel| channel.ids[from].is_some())
+        let of_peer = || {
+            let named = self.named(from.other(), recipient);
+            named.filter(|channel| channel.ids[from].is_some())
+        };
+        // It closes the older one before it speaks on the younger: both were said to it in that order.
+        let number = of_peer()
+            .find(|channel| !channel.closed_by[from])
+            .or_else(|| of_peer().next())
+            .map(|channel| channel.number);
+        number
+            .and_then(|number| self.open.get_mut(&number))
             .ok_or(RelayError::UnknownChannel { id: recipient })
     }
 
     /// Forgets a channel that was never confirmed.
     pub(crate) fn refuse(&mut self, from: Leg, recipient: u32) -> Result<Channel, RelayError> {
         let unknown = RelayError::UnknownChannel { id: recipient };
-        let number = self.by_id[from.other()].get(&recipient).copied();
-        let number = number
-            .filter(|number| {
-                self.open
-                    .get(number)
-                    .is_some_and(|c| c.opener != from && c.ids[from].is_none())
-            })
-            .ok_or(unknown)?;
+        let number = self.unanswered(from, recipient).ok_or(unknown)?;
         self.remove(number)
             .ok_or(RelayError::UnknownChannel { id: recipient })
     }
@@ -280,7 +294,7 @@ impl Channels {
         let channel = self.open.remove(&number)?;
         for leg in [Leg::Client, Leg::Target] {
             if let Some(id) = channel.ids[leg] {
-                self.by_id[leg].remove(&id);
+                self.by_id[leg].remove(&(id, number));
             }
         }
         Some(channel)

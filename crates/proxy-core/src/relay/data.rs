@@ -154,7 +154,7 @@ impl Relay {
         out.record(number, &Record::Close { from: from.side() });
         if channel.has_session() {
             if let Some(sessions) = out.inner_sessions() {
-                sessions.ended(number, from);
+                sessions.closed(number, from);
             }
             self.forget_if_closed(number, out);
             return Ok(());

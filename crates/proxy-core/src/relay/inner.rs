@@ -57,6 +57,9 @@ pub trait InnerSessions {
 
     /// A leg's peer says nothing more.
     fn ended(&mut self, channel: u32, from: Leg);
+
+    /// It closed the channel, and waits for no answer to what it said.
+    fn closed(&mut self, channel: u32, from: Leg);
 }
 
 /// A connection that ends here, or may yet.
@@ -136,6 +139,11 @@ impl Channel {
     /// Whether it carries a session inside the session.
     pub(super) fn has_session(&self) -> bool {
         self.inside.as_ref().is_some_and(Inside::is_session)
+    }
+
+    /// Whether a leg's peer may use its number of it again (RFC 4254 section 5.3).
+    pub(super) fn is_free_at(&self, leg: Leg) -> bool {
+        self.has_session() && self.closed_by[leg] && self.is_closed_to(leg)
     }
 
     /// Whether a leg's peer was told that the channel is closed.

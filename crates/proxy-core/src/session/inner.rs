@@ -116,6 +116,8 @@ struct Inbound {
     has_ended: bool,
     /// …and the session knows.
     is_told: bool,
+    /// It closed the channel: until then the session has to take more of what waits.
+    take_by: Option<Duration>,
 }
 
 /// What goes to a leg's peer.
@@ -126,10 +128,21 @@ struct Outbound {
     skip_bytes: usize,
     /// The session says nothing more.
     has_ended: bool,
-    /// When the channel is closed, whether the peer has said that it heard or not.
-    close_by: Option<Duration>,
-    /// The channel was closed.
-    is_closed: bool,
+    closing: Closing,
+}
+
+/// How far one side of a channel is on its way to its end.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Closing {
+    #[default]
+    No,
+    /// The peer has until then to take what is left.
+    Draining(Duration),
+    /// It was told that no more comes, and has until then to say that it heard.
+    Lingering(Duration),
+    /// It waits for the other side only.
+    Ready,
+    Closed,
 }
 
 impl Inner {
@@ -160,15 +173,21 @@ impl Inner {
     }
 
     /// Has the session look at what came; true if there was anything.
-    fn hand_in(&mut self, now: Now) -> bool {
+    fn hand_in(&mut self, patience: Duration, now: Now) -> bool {
         let mut any = false;
         for leg in [Leg::Target, Leg::Client] {
             let inbound = &mut self.from[leg];
-            if self.session.is_over() {
+            if self.session.is_over() || inbound.take_by.is_some_and(|by| by <= now.mono) {
+                inbound.take_by = None;
                 inbound.waiting = BytesMut::new();
             }
             let taken = self.session.take_in(leg, &inbound.waiting);
             inbound.waiting.advance(taken);
+            if inbound.waiting.is_empty() {
+                inbound.take_by = None;
+            } else if let (Some(by), true) = (&mut inbound.take_by, taken > 0) {
+                *by = now.mono.saturating_add(patience);
+            }
             if inbound.waiting.is_empty() && taken > 0 {
                 inbound.waiting = BytesMut::new();
             }
@@ -200,7 +219,7 @@ impl Inner {
     /// Nothing more will come of it.
     fn is_done(&self) -> bool {
         let legs = [&self.to.client, &self.to.target];
-        self.session.is_over() && legs.iter().all(|it| it.is_closed)
+        self.session.is_over() && legs.iter().all(|it| it.closing == Closing::Closed)
     }
 }
 
@@ -279,7 +298,8 @@ impl Session {
             let Some(mut inner) = self.inner.open.remove(&channel) else {
                 break;
             };
-            any |= inner.is_connected && inner.hand_in(now);
+            let patience = self.gateway.timeouts.farewell;
+            any |= inner.is_connected && inner.hand_in(patience, now);
             self.collect_from(&mut inner, now);
             let waits = inner.session.awaits_log();
             if inner.is_connected && !waits {
@@ -340,7 +360,7 @@ impl Session {
             }
             any |= self.close_to(leg, channel, inner, now);
         }
-        any
+        any | self.close_both(channel, inner, now)
     }
 
     /// Returns how many bytes are done with.
@@ -373,27 +393,50 @@ impl Session {
         done
     }
 
-    /// Closes the channel to a leg's peer once the session inside has no more to say to it.
+    /// Once the session inside has no more to say to a leg's peer, tells it so; true when that got further.
     fn close_to(&mut self, leg: Leg, channel: u32, inner: &mut Inner, now: Now) -> bool {
+        let is_over = inner.session.is_over();
         let outbound = &mut inner.to[leg];
-        let has_ended = outbound.has_ended || inner.session.is_over();
-        if !has_ended || !outbound.queue.is_empty() || outbound.is_closed {
-            return false;
+        if outbound.closing == Closing::No && (outbound.has_ended || is_over) {
+            let by = now.mono.saturating_add(self.gateway.timeouts.farewell);
+            outbound.closing = Closing::Draining(by);
         }
         // A client that still speaks may not have read what was said last; with the channel closed to it, it would fail at its next word.
         let lingers = leg == Leg::Client && !inner.from[leg].has_ended;
-        let is_new = outbound.close_by.is_none();
-        let by = *outbound.close_by.get_or_insert(now.mono + CLIENT_LINGER);
-        let is_due = !lingers || by <= now.mono;
-        if !is_due && !is_new {
+        match outbound.closing {
+            Closing::Draining(by) if outbound.queue.is_empty() || by <= now.mono => {
+                outbound.queue.clear();
+                outbound.closing = if lingers {
+                    Closing::Lingering(now.mono.saturating_add(CLIENT_LINGER))
+                } else {
+                    Closing::Ready
+                };
+                if let Some((relaying, mut outlet, _)) = self.split(leg, &(0..0), now) {
+                    relaying.relay.end_to(channel, leg, &mut outlet);
+                }
+                true
+            }
+            Closing::Lingering(by) if !lingers || by <= now.mono => {
+                outbound.closing = Closing::Ready;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Closes the channel to both peers at once: a number that one of them may use again has then ended for the other too.
+    fn close_both(&mut self, channel: u32, inner: &mut Inner, now: Now) -> bool {
+        let legs = [Leg::Client, Leg::Target];
+        if !legs
+            .iter()
+            .all(|leg| inner.to[*leg].closing == Closing::Ready)
+        {
             return false;
         }
-        outbound.is_closed = is_due;
-        if let Some((relaying, mut outlet, _)) = self.split(leg, &(0..0), now) {
-            if is_due {
+        for leg in legs {
+            inner.to[leg].closing = Closing::Closed;
+            if let Some((relaying, mut outlet, _)) = self.split(leg, &(0..0), now) {
                 relaying.relay.close_to(channel, leg, &mut outlet);
-            } else {
-                relaying.relay.end_to(channel, leg, &mut outlet);
             }
         }
         true
@@ -417,6 +460,9 @@ impl Session {
     }
 
     fn outer_ends(&mut self, outer: EndReason, now: Now) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.set_now(now);
+        }
         let detail = format!("the session around it ended: {}", outer.name());
         if outer == EndReason::Shutdown {
             self.shut_down(now);
@@ -433,20 +479,29 @@ impl Session {
                 now,
             );
         }
+        if matches!(self.stage, Stage::Farewell { .. }) {
+            // Nobody is left to read it.
+            self.say_goodbye();
+        }
         if outer.is_loss_of_access() {
             self.hurry_last_pages(now);
         }
         self.advance(now);
     }
 
-    /// When the first channel is closed whose session is over.
+    /// When the first peer has had its time, of a channel that is to end.
     pub(super) fn poll_closing(&self) -> Option<Duration> {
-        let open = self.inner.open.values();
-        let closing = open.flat_map(|inner| [&inner.to.client, &inner.to.target]);
-        closing
-            .filter(|outbound| !outbound.is_closed)
-            .filter_map(|outbound| outbound.close_by)
-            .min()
+        let connected = self.inner.open.values().filter(|inner| inner.is_connected);
+        let deadlines = connected.flat_map(|inner| {
+            let closing = [inner.to.client.closing, inner.to.target.closing];
+            let closing = closing.map(|it| match it {
+                Closing::Draining(by) | Closing::Lingering(by) => Some(by),
+                Closing::No | Closing::Ready | Closing::Closed => None,
+            });
+            let taking = [inner.from.client.take_by, inner.from.target.take_by];
+            closing.into_iter().chain(taking).flatten()
+        });
+        deadlines.min()
     }
 
     /// The earliest deadline of the sessions inside.

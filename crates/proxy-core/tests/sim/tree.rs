@@ -92,6 +92,8 @@ pub struct Tree {
     /// Sessions whose disk says nothing any more.
     forgotten: BTreeSet<SessionId>,
     pub refuses_jumps: bool,
+    /// The number that targets give to the next level's channel, if it is not the usual one.
+    pub confirms_with: Option<u32>,
     /// No client begins at this level.
     pub silent_level: Option<usize>,
     pub stuck: Option<Leg>,
@@ -153,6 +155,7 @@ impl Tree {
             unanswered: Vec::new(),
             forgotten: BTreeSet::new(),
             refuses_jumps: false,
+            confirms_with: None,
             silent_level: None,
             stuck: None,
             user: "deploy",
@@ -341,6 +344,10 @@ impl Tree {
                     let failure = p::open_failure(JUMP.client, 2, "no route");
                     return self.send(level, leg, &failure);
                 }
+                if let Some(id) = self.confirms_with {
+                    let confirm = p::confirm_sized(number(17), id, self.window);
+                    return self.send(level, leg, &confirm);
+                }
                 let (window, max) = (self.window.0, self.target_max.unwrap_or(self.window.1));
                 let pipe = &mut self.levels[level].pipe.target;
                 // number, string, sender, window
@@ -386,6 +393,8 @@ impl Tree {
                     self.send(level, leg, &p::close(id));
                 }
             }
+            // Of a channel that nothing here is about.
+            (_, 94) if self.confirms_with.is_some() => {}
             (_, 94) => self.levels[level].data[leg].extend_from_slice(&packet[9..]),
             _ => self.levels[level].packets[leg].push(packet),
         }

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 
 use super::super::batch::Batch;
 use super::super::stage::{Denied, Stage};
-use super::{Inner, Inners, Lineage, Parent, Place, Session};
+use super::{Closing, Inner, Inners, Lineage, Parent, Place, Session};
 use crate::relay::InnerSessions;
 use crate::{
     ConnectFailure, ConnectionInfo, Gateway, Leg, Limits, Now, Output, PerLeg, Refusal, Rules,
@@ -131,7 +131,7 @@ impl InnerSessions for Batch<'_> {
         };
         inner.session.refuse(denied, now);
         for leg in [Leg::Client, Leg::Target] {
-            inner.to[leg].is_closed = true;
+            inner.to[leg].closing = Closing::Closed;
         }
     }
 
@@ -144,6 +144,14 @@ impl InnerSessions for Batch<'_> {
     fn ended(&mut self, channel: u32, from: Leg) {
         if let Some(inner) = self.nursery.inners.open.get_mut(&channel) {
             inner.from[from].has_ended = true;
+        }
+    }
+
+    fn closed(&mut self, channel: u32, from: Leg) {
+        self.ended(channel, from);
+        let by = self.nursery.now.mono + self.nursery.gateway.timeouts.farewell;
+        if let Some(inner) = self.nursery.inners.open.get_mut(&channel) {
+            inner.from[from].take_by = Some(by);
         }
     }
 }
