@@ -91,6 +91,7 @@ fn info() -> ConnectionInfo {
             facts,
             host_keys: None,
             host_authorities: Vec::new(),
+            any_host_key_inside: false,
             algorithms: ssh_transport::Algorithms::default(),
         },
     }

@@ -22,14 +22,25 @@ pub struct Chain {
     pub innermost: Sshd,
 }
 
+/// What the proxy knows of a host key.
+#[derive(Clone, Copy)]
+pub enum InnerKey {
+    /// Which it is.
+    Known,
+    /// That any is to be taken.
+    Any,
+    /// Nothing.
+    Unknown,
+}
+
 /// What a test can choose.
 pub struct ChainPlan {
     /// What the policy of each of [`TARGETS`] grants, as lines; `{inner}` and `{innermost}` stand for ports.
     pub grants: [String; 3],
     /// One of them that no policy is about.
     pub without: Option<usize>,
-    /// The proxy knows which host key `inner` has.
-    pub pins_inner: bool,
+    /// What the proxy knows of the host key of `inner`; that of `innermost` it knows.
+    pub inner_key: InnerKey,
     /// Further tables of the configuration.
     pub more_tables: String,
     /// Further tables of the policy.
@@ -46,7 +57,7 @@ impl Default for ChainPlan {
                 String::new(),
             ],
             without: None,
-            pins_inner: false,
+            inner_key: InnerKey::Known,
             more_tables: String::new(),
             more_policies: String::new(),
         }
@@ -64,10 +75,15 @@ impl ChainPlan {
 
 /// Runs a scenario against plain servers, which proves it, and then through the proxy, with its sessions and logs looked at in the end.
 pub fn by_both_ways(scenario: impl Fn(&Chain)) {
+    by_both_ways_with(&ChainPlan::default(), scenario);
+}
+
+/// The same with a proxy of one's own.
+pub fn by_both_ways_with(plan: &ChainPlan, scenario: impl Fn(&Chain)) {
     if way_is_wanted("direct") {
-        scenario(&Chain::new(false, &ChainPlan::default()));
+        scenario(&Chain::new(false, plan));
     }
-    through_the_proxy(&ChainPlan::default(), scenario);
+    through_the_proxy(plan, scenario);
 }
 
 /// Runs a scenario through the proxy, and looks at its sessions and logs in the end.
@@ -195,12 +211,13 @@ fn tables(plan: &ChainPlan, inner: &Sshd, innermost: &Sshd) -> String {
             "[[target]]\nid = \"{name}\"\nhostname = \"{name}\"\naddress = \"127.0.0.1\"\nport = {port}\n{lines}\n"
         )
     };
-    let pins = if plan.pins_inner {
-        format!("host_keys = [\"{}\"]", inner.host_key("ed25519"))
-    } else {
-        String::new()
+    let known = |server: &Sshd| format!("host_keys = [\"{}\"]", server.host_key("ed25519"));
+    let of_inner = match plan.inner_key {
+        InnerKey::Known => known(inner),
+        InnerKey::Any => "any_host_key_inside = true".to_owned(),
+        InnerKey::Unknown => String::new(),
     };
-    table(TARGETS[1], inner.port, &pins)
-        + &table(TARGETS[2], innermost.port, "")
+    table(TARGETS[1], inner.port, &of_inner)
+        + &table(TARGETS[2], innermost.port, &known(innermost))
         + &plan.more_tables
 }

@@ -8,7 +8,9 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use e2e::chain::{Chain, ChainPlan, TARGETS, by_both_ways, through_the_proxy};
+use e2e::chain::{
+    Chain, ChainPlan, InnerKey, TARGETS, by_both_ways, by_both_ways_with, through_the_proxy,
+};
 use e2e::live::Live;
 use e2e::need;
 use e2e::process::{Input, PATIENCE, run};
@@ -445,9 +447,13 @@ fn replace_inner(chain: &Chain) -> Sshd {
 }
 
 #[test]
-fn another_host_key_at_the_second_level_makes_the_client_warn() {
+fn another_host_key_at_the_second_level_makes_the_client_warn_where_any_is_taken() {
     need!("ssh", "sshd");
-    by_both_ways(|chain| {
+    let plan = ChainPlan {
+        inner_key: InnerKey::Any,
+        ..ChainPlan::default()
+    };
+    by_both_ways_with(&plan, |chain| {
         chain.ssh("target", "inner").run("true").expect_code(0);
         let _another = replace_inner(chain);
         let warned = chain
@@ -473,11 +479,7 @@ fn another_host_key_at_the_second_level_makes_the_client_warn() {
 #[test]
 fn a_server_at_the_second_level_without_its_pinned_key_is_refused_in_words() {
     need!("ssh", "sshd");
-    let plan = ChainPlan {
-        pins_inner: true,
-        ..ChainPlan::default()
-    };
-    through_the_proxy(&plan, |chain| {
+    through_the_proxy(&ChainPlan::default(), |chain| {
         chain.ssh("target", "inner").run("true").expect_code(0);
         let _another = replace_inner(chain);
         let refused = chain
@@ -488,6 +490,49 @@ fn a_server_at_the_second_level_without_its_pinned_key_is_refused_in_words() {
         assert_eq!(denied.text("reason"), "host_key_mismatch", "{denied:?}");
         assert!(refused.err().contains(denied.session()), "{refused:?}");
     });
+}
+
+/// The machine on the way answers in the place of the second one, with the host key that is its own and known.
+fn outer_answers_for_inner(chain: &Chain) -> Sshd {
+    chain.inner.die();
+    let key = chain.house.path("target").join("host_ed25519");
+    let plan = SshdPlan {
+        trusts: Some(chain.house.path("ca.pub")),
+        lines: vec![
+            format!("ListenAddress 127.0.0.1:{}", chain.inner.port),
+            format!("HostKey {}", key.display()),
+        ],
+        host_keys: Vec::new(),
+        ..SshdPlan::default()
+    };
+    Sshd::start(&chain.house.room, "impostor", &plan)
+}
+
+#[test]
+fn an_outer_target_that_answers_for_the_inner_one_gets_no_login_whether_the_key_is_known_or_not() {
+    need!("ssh", "sshd");
+    for (inner_key, reason) in [
+        (InnerKey::Known, "host_key_mismatch"),
+        (InnerKey::Unknown, "no_known_host_key"),
+    ] {
+        let plan = ChainPlan {
+            inner_key,
+            ..ChainPlan::default()
+        };
+        through_the_proxy(&plan, |chain| {
+            let impostor = outer_answers_for_inner(chain);
+            let refused = chain
+                .ssh("target", "inner")
+                .run("echo never")
+                .expect_code(255);
+            assert_eq!(refused.out(), "");
+            let denied = chain.wait_for("access.denied", TARGETS[1]);
+            assert_eq!(denied.text("reason"), reason, "{denied:?}");
+            assert!(refused.err().contains(denied.session()), "{refused:?}");
+            assert!(!impostor.log().contains("userauth-request"));
+            assert!(chain.events_about("session.start", TARGETS[1]).is_empty());
+        });
+    }
 }
 
 #[test]

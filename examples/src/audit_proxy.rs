@@ -130,7 +130,8 @@ fn run(config: &Path, only_check: bool) -> Result<(), String> {
             config.rules.policy.policies(),
             config.rules.revocations.len(),
             config.rules.version,
-        ));
+        ))
+        .and_then(|()| say(&not_inside(&config)));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -140,6 +141,23 @@ fn run(config: &Path, only_check: bool) -> Result<(), String> {
     // Whatever has not ended by now was given its time.
     runtime.shutdown_background();
     result
+}
+
+/// Which targets `ssh -J` and its like do not reach.
+fn not_inside(config: &Config) -> String {
+    let is_refused = |target: &&proxy_core::Target| {
+        let is_known = target.host_keys.is_some() || !target.host_authorities.is_empty();
+        !is_known && !target.any_host_key_inside
+    };
+    let refused = config.targets.iter().filter(is_refused);
+    let names: Vec<&str> = refused.map(|target| &*target.facts.id).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(
+        "Not to be reached through another target, as by `ssh -J`, because no `host_keys` and no `host_ca` are known: {}.\n",
+        names.join(", ")
+    )
 }
 
 async fn serve_until_stopped(config: Config) -> Result<(), String> {

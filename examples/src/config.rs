@@ -107,6 +107,8 @@
 //! tags = { env = "prod" }
 //! host_keys = ["ssh-ed25519 AAAA…"]     # lines or files; left out together with host_ca: any key
 //! host_ca = ["host_ca.pub"]             # authorities of host certificates, lines or files
+//! any_host_key_inside = false           # the default; without host_keys and host_ca no session inside another, as of `ssh -J`, leads here,
+//!                                       # because the machine on the way could answer in its place; true trusts all of those
 //! algorithms = "default"                # or "compatible": also NIST curves and AES-CTR; "legacy": all there is
 //!
 //! [[identity]]

@@ -164,6 +164,7 @@ impl World {
                 },
                 host_keys: None,
                 host_authorities: Vec::new(),
+                any_host_key_inside: false,
                 algorithms: ssh_transport::Algorithms::default(),
             },
         };

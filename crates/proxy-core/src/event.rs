@@ -399,6 +399,8 @@ pub enum Refusal {
     RecorderFailed,
     /// A session inside another one was to go to a target that the proxy does not know.
     UnknownTarget,
+    /// A session inside another one was to go to a target of which no host key is known ([`crate::Target::any_host_key_inside`]).
+    NoKnownHostKey,
     /// The session that it was inside of ended.
     OuterEnded,
     /// An operator ended the connection.

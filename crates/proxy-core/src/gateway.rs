@@ -156,6 +156,9 @@ pub struct Target {
     pub host_keys: Option<Pins>,
     /// Authorities one of which must have certified the target's host key for its host name.
     pub host_authorities: Vec<CaPublicKey>,
+    /// Sessions inside others may go there though neither `host_keys` nor `host_authorities` are known. The machine around decides
+    /// where such a connection leads, so nothing but a known key tells the target from an impostor: without this they are refused.
+    pub any_host_key_inside: bool,
     /// What the target is offered. Of its host keys every type is taken that the pins and authorities allow, and `ssh-rsa`
     /// with SHA-1 only if it is listed here.
     pub algorithms: Algorithms,
@@ -179,13 +182,14 @@ pub struct ConnectionInfo {
 }
 
 impl Target {
-    /// A target of which any host key is taken.
+    /// A target of which any host key is taken, and to which no session inside another leads.
     #[must_use]
     pub fn new(facts: policy::Target) -> Self {
         Self {
             facts,
             host_keys: None,
             host_authorities: Vec::new(),
+            any_host_key_inside: false,
             algorithms: Algorithms::default(),
         }
     }

@@ -8,11 +8,15 @@
 
 mod sim;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use proxy_core::{EndReason, EventKind, Leg, Refusal};
+use proxy_core::{Directory, EndReason, EventKind, Leg, Refusal, Target};
 use sim::packets as p;
-use sim::tree::{FORWARDS, JUMP, JUMPS, Tree, end_of, open_failure, patterned, policy, refusal_of};
+use sim::tree::{
+    FORWARDS, JUMP, JUMPS, Names, Tree, end_of, open_failure, patterned, policy, refusal_of,
+    unknown,
+};
 
 #[test]
 fn three_levels_are_three_linked_sessions_with_a_decision_a_key_and_a_log_each() {
@@ -442,6 +446,39 @@ fn ssh_to_an_unknown_target_on_a_forwarded_connection_is_told_so_in_clear() {
     assert_eq!(denied.unwrap().subject.hostname, "elsewhere");
     assert!(tree.levels[0].pipe.client.is_closed && tree.levels[0].pipe.target.is_closed);
     tree.finish();
+}
+
+/// Knows targets, and nothing of their host keys.
+struct Unknown;
+
+impl Directory for Unknown {
+    fn find(&self, host: &str, port: u16) -> Option<Target> {
+        Names.find(host, port).map(|_| unknown(host))
+    }
+}
+
+#[test]
+fn no_session_inside_leads_to_a_target_whose_host_key_nobody_knows() {
+    for (grant, is_in_clear) in [(JUMPS, false), (FORWARDS, true)] {
+        let mut tree = Tree::with(&policy(grant), |gateway| {
+            gateway.directory = Some(Arc::new(Unknown));
+        });
+        tree.run();
+        tree.jump(0);
+        let told = if is_in_clear {
+            let person = tree.levels[1].person.as_ref().unwrap();
+            person.goodbye.clone().unwrap_or_default()
+        } else {
+            open_failure(&tree, 0)
+        };
+        assert!(told.contains("does not know the host key"), "{told:?}");
+        assert!(told.contains(&tree.ids[1].to_string()), "{told:?}");
+        assert_eq!(refusal_of(&tree.kinds(1)), Some(Refusal::NoKnownHostKey));
+        let denied = tree.events.iter().find(|it| it.kind.is_last());
+        assert_eq!(denied.unwrap().subject.hostname, "inner-1");
+        assert_eq!(end_of(&tree.kinds(0)), None);
+        tree.finish();
+    }
 }
 
 #[test]

@@ -167,6 +167,7 @@ pub(super) fn targets<'d>(
         "tags",
         "host_keys",
         "host_ca",
+        "any_host_key_inside",
         "algorithms",
     ];
     let mut targets: Vec<proxy_core::Target> = Vec::new();
@@ -204,6 +205,9 @@ pub(super) fn targets<'d>(
         let tags = reader.text_map(&table, "tags");
         let host_keys = keys::host_keys(reader, &table);
         let host_authorities = keys::host_authorities(reader, &table);
+        let any_host_key_inside = reader
+            .boolean(&table, "any_host_key_inside")
+            .unwrap_or(false);
         let algorithms = algorithms(reader, &table);
         if let Some((field, id)) = &id
             && targets
@@ -224,6 +228,7 @@ pub(super) fn targets<'d>(
             },
             host_keys,
             host_authorities,
+            any_host_key_inside,
             algorithms,
         });
     }

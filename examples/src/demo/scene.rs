@@ -122,6 +122,7 @@ impl Scene {
                 },
                 host_keys: None,
                 host_authorities: Vec::new(),
+                any_host_key_inside: false,
                 algorithms: ssh_transport::Algorithms::default(),
             }],
             rules: Arc::new(Rules::new(policy(&user, target_address.port())?)),

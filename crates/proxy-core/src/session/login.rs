@@ -24,9 +24,23 @@ use crate::{ConnectFailure, Leg, Now, Output, Refusal};
 impl Session {
     /// May this identity reach this target at all?
     pub(super) fn decide_target(&mut self, now: Now) {
-        if let Err(denied) = self.decide(None, now) {
+        let decided = self.decide(None, now).map(drop);
+        if let Err(denied) = decided.and_then(|()| self.check_way()) {
             self.refuse_target(denied, now);
         }
+    }
+
+    /// Where the machine around this session leads is its own word: it may answer for the target itself.
+    fn check_way(&self) -> Result<(), Denied> {
+        let is_inside = self.inner.parent().is_some();
+        if !is_inside || self.expects_host_key() || self.info.target.any_host_key_inside {
+            return Ok(());
+        }
+        Err(Denied {
+            reason: Refusal::NoKnownHostKey,
+            detail: "neither host keys nor host authorities of the target are known".into(),
+            advice: "this proxy does not know the host key of this machine, and so cannot tell it from another on the way through one; ask who runs the proxy to add it".into(),
+        })
     }
 
     /// The client is told why as soon as it can understand.

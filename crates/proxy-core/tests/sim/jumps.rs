@@ -39,7 +39,16 @@ impl Directory for Names {
     }
 }
 
+/// Whatever key its peer has.
 pub fn target(hostname: &str) -> Target {
+    Target {
+        any_host_key_inside: true,
+        ..unknown(hostname)
+    }
+}
+
+/// Of which no host key is known.
+pub fn unknown(hostname: &str) -> Target {
     Target::new(policy::Target {
         id: format!("id of {hostname}"),
         hostname: hostname.into(),

@@ -200,6 +200,7 @@ impl World {
                 },
                 host_keys: setup.host_keys.clone(),
                 host_authorities: setup.host_authorities.clone(),
+                any_host_key_inside: false,
                 algorithms: ssh_transport::Algorithms::default(),
             },
         };
