@@ -1,6 +1,6 @@
 //! Operators: looking at sessions, ending and watching them, draining the proxy.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -35,11 +35,20 @@ fn operated_by_nia(may: &str) -> impl Fn(&mut Plan) {
 const ALL: &str = "\"list\", \"show\", \"end\", \"watch\"";
 
 fn command(house: &House, arguments: &[&str]) -> Command {
+    command_at(&house.proxy().folder().join("admin.sock"), arguments)
+}
+
+fn command_at(socket: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(tools::own("sessionctl"));
     isolate(&mut command);
-    let socket = house.proxy().folder().join("admin.sock");
     command.arg("--socket").arg(socket).args(arguments);
     command
+}
+
+/// Where the house's proxy is asked while it drains.
+fn socket_aside(house: &House) -> PathBuf {
+    let name = format!("admin.sock.{}", house.proxy().id());
+    house.proxy().folder().join(name)
 }
 
 #[track_caller]
@@ -194,11 +203,9 @@ fn all_sessions_of_an_identity_end_and_nobody_elses() {
             .map(|_| house.ssh().live("echo up; sleep 300"))
             .collect();
         sessions.iter().for_each(|ssh| ssh.hear("up"));
-        let nobody = asked(
-            house,
-            &["end", "--identity", "eve@example.com", "--reason", "x"],
-        );
-        assert_eq!(nobody.last().expect("an end")["count"], 0);
+        let nobody = ["end", "--identity", "eve@example.com", "--reason", "x"];
+        let said = sessionctl(house, &nobody).expect_code(1).err();
+        assert!(said.contains("no session"), "{said}");
         let ended = asked(
             house,
             &["end", "--identity", "Ada@example.com", "--reason", "left"],
@@ -423,6 +430,68 @@ fn a_watcher_sees_what_is_typed_and_shown_in_its_order_and_the_log_says_so_first
 }
 
 #[test]
+fn a_watcher_sees_nothing_more_once_the_policy_takes_the_right_back() {
+    need!("ssh", "sshd");
+    through_the_proxy_with(operated_by_nia(ALL), |house| {
+        let mut ssh = house.ssh().live("echo up; cat");
+        ssh.hear("up");
+        let session = session_of(&house.proxy().wait_for("session.start"));
+        let mut watcher = Live::piped(&mut command(house, &["--json", "watch", &session]));
+        watcher.hear("\"began\"");
+        ssh.say("before");
+        wait_until("what is typed", LIMIT, || {
+            contains(&bytes_seen(&seen(&watcher), "input").0, "before")
+        });
+        let policy = house.proxy().folder().join("policy.toml");
+        let text = std::fs::read_to_string(&policy).expect("the policy");
+        let without = text.replace(", \"watch\"", "");
+        assert_ne!(text, without);
+        std::fs::write(&policy, without).expect("a policy");
+        watcher.hear("no longer allowed");
+        watcher.end(LIMIT);
+        let told = house.proxy().wait_for("operator.unwatch");
+        assert_eq!(
+            (told.session(), told.json()["allowed"].as_bool()),
+            (session.as_str(), Some(false))
+        );
+        ssh.say("after");
+        ssh.hear("after");
+        assert!(!contains(&bytes_seen(&seen(&watcher), "input").0, "after"));
+        ssh.end_input();
+        ssh.end(LIMIT);
+        let records = operator_records(house, &session);
+        assert_eq!(records[1].json()["text"], "no longer allowed");
+    });
+}
+
+#[test]
+fn who_keeps_many_connections_open_is_told_and_ending_all_waits_for_no_operator() {
+    need!("ssh", "sshd");
+    through_the_proxy_with(operated_by_nia(ALL), |house| {
+        let socket = house.proxy().folder().join("admin.sock");
+        let open = || std::os::unix::net::UnixStream::connect(&socket).expect("a socket");
+        let held: Vec<_> = (0..8).map(|_| open()).collect();
+        let said = sessionctl(house, &["list"]).expect_code(1).err();
+        assert!(said.contains("too many operators"), "{said}");
+        drop(held);
+        wait_until("a place", LIMIT, || {
+            sessionctl(house, &["list"]).code == Some(0)
+        });
+
+        let mut sessions: Vec<_> = (0..3)
+            .map(|_| house.ssh().live("echo up; sleep 300"))
+            .collect();
+        sessions.iter().for_each(|ssh| ssh.hear("up"));
+        let request = b"{\"request\":\"end\",\"which\":\"all\",\"reason\":\"incident\"}\n";
+        std::io::Write::write_all(&mut open(), request).expect("a request");
+        for ssh in &mut sessions {
+            assert_eq!(ssh.end(LIMIT).code(), Some(255));
+            assert!(ssh.heard().contains("incident"), "{}", ssh.heard());
+        }
+    });
+}
+
+#[test]
 fn what_steers_a_terminal_does_not_reach_the_watchers_and_leaving_leaves_the_session_alone() {
     need!("ssh", "sshd");
     through_the_proxy_with(operated_by_nia(ALL), |house| {
@@ -532,12 +601,93 @@ fn a_proxy_that_drains_lets_what_runs_finish_and_nobody_in() {
             let refused = house.ssh().run("echo in");
             refused.code == Some(255) && refused.err().contains("refused")
         });
-        asked(house, &["list"]);
+        let listed = &mut command_at(&socket_aside(house), &["list"]);
+        let listed = run(listed, Input::Nothing, LIMIT).expect_code(0).out();
+        assert!(listed.contains("ada@example.com"), "{listed}");
         ssh.say("second half");
         ssh.end_input();
         assert_eq!(ssh.end(LIMIT).code(), Some(0));
         assert!(ssh.heard().contains("22"), "{}", ssh.heard());
         assert_eq!(house.proxy().end(LIMIT).code(), Some(0));
+    });
+}
+
+#[test]
+fn a_drain_without_a_time_waits_until_a_signal_ends_it() {
+    need!("ssh", "sshd");
+    through_the_proxy_with(operated_by_nia(ALL), |house| {
+        let mut ssh = house.ssh().live("echo up; cat");
+        ssh.hear("up");
+        let said = asked(house, &["drain"]);
+        assert!(of_kind(&said, "draining")[0].get("wait_ms").is_none());
+        wait_until("a closed door", LIMIT, || {
+            house.ssh().run("echo in").code == Some(255)
+        });
+        ssh.say("goes on");
+        ssh.hear("goes on");
+        house.proxy().terminate();
+        assert_eq!(ssh.end(LIMIT).code(), Some(255));
+        assert!(ssh.heard().contains("shutting down"), "{}", ssh.heard());
+        assert_eq!(house.proxy().end(LIMIT).code(), Some(0));
+    });
+}
+
+#[test]
+fn a_drain_of_no_time_ends_what_runs_and_a_signal_does_not_prolong_a_drain() {
+    need!("ssh", "sshd");
+    through_the_proxy_with(
+        |plan| {
+            operated_by_nia(ALL)(plan);
+            plan.proxy.timeouts.push("drain = \"10m\"".to_owned());
+        },
+        |house| {
+            let mut ssh = house.ssh().live("echo up; sleep 300");
+            ssh.hear("up");
+            asked(house, &["drain", "--wait", "5m"]);
+            house.proxy().terminate();
+            assert_eq!(ssh.end(LIMIT).code(), Some(255));
+            assert_eq!(house.proxy().end(LIMIT).code(), Some(0));
+        },
+    );
+    through_the_proxy_with(operated_by_nia(ALL), |house| {
+        let mut ssh = house.ssh().live("echo up; sleep 300");
+        ssh.hear("up");
+        asked(house, &["drain", "--wait", "0s"]);
+        assert_eq!(ssh.end(LIMIT).code(), Some(255));
+        assert_eq!(house.proxy().end(LIMIT).code(), Some(0));
+    });
+}
+
+#[test]
+fn a_successor_takes_the_addresses_and_the_socket_of_a_proxy_that_drains() {
+    need!("ssh", "sshd");
+    through_the_proxy_with(operated_by_nia(ALL), |house| {
+        let mut ssh = house.ssh().live("echo up; cat");
+        ssh.hear("up");
+        asked(house, &["drain"]);
+        let aside = socket_aside(house);
+        wait_until("a socket that stepped aside", LIMIT, || aside.exists());
+        let config = house.proxy().folder().join("proxy.toml");
+        let mut successor = Command::new(tools::own("audit_proxy"));
+        isolate(&mut successor);
+        let mut successor = Live::piped(successor.arg("--config").arg(&config));
+        wait_until("a successor that answers", LIMIT, || {
+            sessionctl(house, &["list"]).code == Some(0)
+        });
+        assert!(of_kind(&asked(house, &["list"]), "session").is_empty());
+        house.ssh().run("echo in").expect_code(0);
+        ssh.say("goes on");
+        ssh.hear("goes on");
+
+        let all = ["--json", "end", "--all", "--reason", "moved"];
+        let ended = run(&mut command_at(&aside, &all), Input::Nothing, LIMIT);
+        assert!(ended.expect_code(0).out().contains("\"ended\""));
+        assert_eq!(ssh.end(LIMIT).code(), Some(255));
+        assert_eq!(house.proxy().end(LIMIT).code(), Some(0));
+        assert!(!aside.exists());
+        asked(house, &["list"]);
+        successor.signal(rustix::process::Signal::TERM);
+        assert_eq!(successor.end(LIMIT).code(), Some(0));
     });
 }
 

@@ -179,9 +179,10 @@ async fn serve_until_stopped(config: Config) -> Result<(), String> {
         () = &mut serving => return Ok(()),
         () = asked.once() => {}
     }
-    if !drain.is_zero() {
+    // Where an operator has closed the door already, a signal is a step on.
+    if !drain.is_zero() && !stopper.is_draining() {
         tracing::info!(?drain, "asked to stop: nobody is accepted any more");
-        stopper.drain(drain);
+        stopper.drain(Some(drain));
         tokio::select! {
             () = &mut serving => return Ok(()),
             () = asked.again() => {}

@@ -74,7 +74,8 @@ enum Command {
     Refuse(AnswerArguments),
     /// Let nobody in any more, and have the proxy end when its last session has
     Drain {
-        /// How long sessions may go on before they are ended; without it, as long as `drain` of `[timeouts]` says
+        /// How long sessions may go on before they are ended, `0s` for not at all; without it, as long as `drain` of `[timeouts]` says,
+        /// or as long as they need where that says nothing. An end that is near already is not put off
         #[arg(long, value_name = "TIME", value_parser = wait)]
         wait: Option<Duration>,
     },
@@ -225,11 +226,16 @@ fn print(
             Some(Reply::Draining {
                 connections,
                 wait_ms,
-            }) => writeln!(
-                out,
-                "nobody is let in any more; {connections} connections have {} s to end",
-                wait_ms / 1000
-            )?,
+            }) => {
+                let time = match wait_ms {
+                    Some(wait_ms) => format!("{} s to end", wait_ms / 1000),
+                    None => "as long as they need".to_owned(),
+                };
+                writeln!(
+                    out,
+                    "nobody is let in any more; {connections} connections have {time}"
+                )?;
+            }
             Some(Reply::Done { refused: 0, .. }) => return Ok(true),
             Some(Reply::Done { refused, .. }) => {
                 output::complain(&format!("for {refused} more the policy does not allow it"));

@@ -9,17 +9,18 @@
 mod access;
 mod answer;
 mod approvals;
+pub(super) mod noise;
+mod places;
 pub mod protocol;
 pub(super) mod socket;
 
-use std::io;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::stop::Stopper;
@@ -29,10 +30,9 @@ use crate::events::Events;
 use crate::in_force::InForce;
 use crate::live::Live;
 use access::Operator;
+use noise::{Noise, Turned};
+use places::Places;
 use protocol::{MAX_LINE_BYTES, Reply, Request};
-
-/// Operators at once, those who watch among them; more are turned away.
-const MAX_CLIENTS: usize = 32;
 
 /// How long an operator may take to say what they want.
 const REQUEST_TIME: Duration = Duration::from_secs(10);
@@ -50,8 +50,9 @@ pub(super) struct Admin {
     pub(super) in_force: Arc<InForce>,
     pub(super) events: Arc<Events>,
     pub(super) stopper: Stopper,
-    /// How long sessions may go on when nobody says.
-    pub(super) drain: Duration,
+    /// How long sessions may go on when nobody says; without it, as long as they need.
+    pub(super) drain: Option<Duration>,
+    pub(super) noise: Noise,
     /// Users of this machine, and who they are.
     pub(super) operators: Vec<(u32, Who)>,
     /// Where sessions may go.
@@ -62,7 +63,7 @@ impl Admin {
     /// Answers for as long as this is waited for.
     pub(super) async fn run(self, socket: UnixListener) {
         let admin = Arc::new(self);
-        let places = Arc::new(Semaphore::new(MAX_CLIENTS));
+        let places = Arc::new(Places::default());
         loop {
             let stream = match socket.accept().await {
                 Ok((stream, _)) => stream,
@@ -72,13 +73,33 @@ impl Admin {
                     continue;
                 }
             };
-            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                tracing::warn!("an operator is turned away: {MAX_CLIENTS} are there already");
+            // Whoever is no operator must not take a place from one.
+            let uid = match stream.peer_cred() {
+                Ok(credentials) => credentials.uid(),
+                Err(error) => {
+                    tracing::debug!(%error, "nobody knows who asks");
+                    continue;
+                }
+            };
+            if admin.who(uid).is_none() {
+                admin.tell_stranger(uid);
+                let why = format!(
+                    "user {uid} of this machine is nobody's identity; see `[[admin.operator]]`"
+                );
+                turn_away(stream, &Reply::Refused { why });
+                continue;
+            }
+            let Some(place) = places.enter(uid) else {
+                if let Some(count) = admin.noise.count(Turned::Full) {
+                    tracing::warn!(uid, count, "operators are turned away: too many are there");
+                }
+                let why = "too many operators".to_owned();
+                turn_away(stream, &Reply::Failed { why });
                 continue;
             };
             let admin = Arc::clone(&admin);
             tokio::spawn(async move {
-                if let Err(error) = admin.serve(stream).await {
+                if let Err(error) = admin.serve(uid, stream).await {
                     tracing::debug!(%error, "an operator left early");
                 }
                 drop(place);
@@ -86,29 +107,45 @@ impl Admin {
         }
     }
 
-    async fn serve(&self, stream: UnixStream) -> io::Result<()> {
-        let uid = stream.peer_cred()?.uid();
+    fn who(&self, uid: u32) -> Option<&Who> {
+        let mut operators = self.operators.iter();
+        let (_, who) = operators.find(|(user, _)| *user == uid)?;
+        Some(who)
+    }
+
+    async fn serve(&self, uid: u32, stream: UnixStream) -> io::Result<()> {
+        let Some(who) = self.who(uid) else {
+            return Ok(());
+        };
+        let operator = Operator::new(uid, who);
         let (reading, writing) = stream.into_split();
         let mut client = Client {
             reading: BufReader::new(reading),
             writing,
+            is_mid_line: false,
         };
         let request = client.request().await?;
         let request = match request {
             Ok(request) => request,
-            Err(why) => return client.say(&Reply::Failed { why }).await,
+            Err(why) => {
+                self.tell(&operator, "operator.invalid", None, None, None);
+                return client.say(&Reply::Failed { why }).await;
+            }
         };
-        let operators = self.operators.iter();
-        let known = operators.map(|(user, who)| (*user, who));
-        let Some((_, who)) = known.clone().find(|(user, _)| *user == uid) else {
-            self.tell_stranger(uid);
-            let why = format!(
-                "user {uid} of this machine is nobody's identity; see `[[admin.operator]]`"
-            );
-            return client.say(&Reply::Refused { why }).await;
-        };
-        let operator = Operator::new(uid, who);
         self.answer(&operator, request, &mut client).await
+    }
+}
+
+/// One line for who gets nothing else, and is not waited for.
+fn turn_away(stream: UnixStream, reply: &Reply) {
+    let said = serde_json::to_vec(reply)
+        .map_err(io::Error::from)
+        .and_then(|mut line| {
+            line.push(b'\n');
+            stream.into_std()?.write_all(&line)
+        });
+    if let Err(error) = said {
+        tracing::debug!(%error, "somebody left before they were turned away");
     }
 }
 
@@ -116,6 +153,8 @@ impl Admin {
 struct Client {
     reading: BufReader<OwnedReadHalf>,
     writing: OwnedWriteHalf,
+    /// Whether a line was begun and never finished.
+    is_mid_line: bool,
 }
 
 impl Client {
@@ -134,9 +173,15 @@ impl Client {
     }
 
     async fn say(&mut self, reply: &Reply) -> io::Result<()> {
-        let mut line = serde_json::to_vec(reply)?;
+        let mut line = Vec::new();
+        if std::mem::replace(&mut self.is_mid_line, true) {
+            line.push(b'\n');
+        }
+        serde_json::to_writer(&mut line, reply)?;
         line.push(b'\n');
-        timeout(LINE_TIME, self.writing.write_all(&line)).await?
+        timeout(LINE_TIME, self.writing.write_all(&line)).await??;
+        self.is_mid_line = false;
+        Ok(())
     }
 
     /// Waits until the operator says more, which nobody does, or leaves.

@@ -27,7 +27,7 @@ pub use refusal::Farewells;
 pub use table::Rule;
 use table::{Over, Table};
 pub use told::Refusals;
-use told::Told;
+pub(super) use told::Told;
 use waiting::{Origin, Ticket, Waiting};
 
 /// Sources without a connection whose rate is still remembered, 16384: about 3 MiB. What is remembered of one is gone after a minute anyway.
@@ -213,7 +213,7 @@ struct State {
     sources: Table<IpNet>,
     /// By their positions in the configuration.
     identities: Table<usize>,
-    told: Told,
+    told: Told<Full>,
 }
 
 impl Admission {

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::admin::Admin;
+use super::admin::noise::Noise;
 use super::admin::socket::{self, SocketFile};
 use super::admission::{Admission, Farewells, Full, Place};
 use super::keeper::Keeper;
@@ -180,19 +181,32 @@ impl Server {
     /// Serves until its [stopper](Self::stopper) says otherwise, and then until every session has ended or had its time to.
     pub async fn run(self) {
         let (end, ended) = watch::channel(false);
-        let _admin = self
-            .admin
-            .map(|(socket, file, admin)| (file, AbortOnDrop(tokio::spawn(admin.run(socket)))));
+        let (admin_file, _admin) = match self.admin {
+            Some((socket, file, admin)) => {
+                let task = AbortOnDrop(tokio::spawn(admin.run(socket)));
+                (Some(file), Some(task))
+            }
+            None => (None, None),
+        };
+        let admin_file = Arc::new(admin_file);
         let mut accepting = JoinSet::new();
         for (socket, listener) in self.sockets {
             if let Ok(address) = socket.local_addr() {
                 tracing::info!(%address, kind = %listener.kind, "listening");
             }
+            let (stopper, admin_file) = (self.stopper.clone(), Arc::clone(&admin_file));
+            // A successor that finds this address free must find the operators' socket free, too.
+            let closing = async move {
+                stopper.draining().await;
+                if let Some(file) = &*admin_file {
+                    file.step_aside();
+                }
+            };
             accepting.spawn(accept(
                 socket,
                 Arc::new(listener),
                 self.shared.clone(),
-                self.stopper.clone(),
+                closing,
                 ended.clone(),
             ));
         }
@@ -247,7 +261,8 @@ impl Shared {
             in_force: self.deps.in_force.clone(),
             events: self.deps.events.clone(),
             stopper,
-            drain,
+            drain: Some(drain).filter(|drain| !drain.is_zero()),
+            noise: Noise::default(),
             operators: operators
                 .filter_map(|(uid, position)| Some((uid, who(position)?)))
                 .collect(),
@@ -312,16 +327,15 @@ async fn accept(
     socket: TcpListener,
     listener: Arc<Listener>,
     shared: Arc<Shared>,
-    stopper: Stopper,
+    closing: impl Future<Output = ()>,
     end: watch::Receiver<bool>,
 ) -> JoinSet<()> {
     let mut open = JoinSet::new();
-    let draining = stopper.draining();
-    tokio::pin!(draining);
+    tokio::pin!(closing);
     loop {
         let (stream, peer) = tokio::select! {
             biased;
-            () = &mut draining => return open,
+            () = &mut closing => return open,
             Some(ended) = open.join_next() => {
                 report(ended);
                 continue;

@@ -29,7 +29,11 @@ impl Conversation {
         let mut stream = UnixStream::connect(socket).map_err(unreachable)?;
         let mut line = serde_json::to_vec(request).map_err(|error| option("--socket", error))?;
         line.push(b'\n');
-        stream.write_all(&line).map_err(unreachable)?;
+        match stream.write_all(&line) {
+            // Who is turned away may have been told why before this was written.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            written => written.map_err(unreachable)?,
+        }
         Ok(Self {
             stream: BufReader::new(stream),
             line: Vec::new(),
@@ -45,9 +49,16 @@ impl Conversation {
     pub(super) fn next(&mut self) -> io::Result<Option<(Vec<u8>, Option<Reply>)>> {
         // What came of a line before a wait was over is kept.
         let room = (MAX_LINE_BYTES + 1).saturating_sub(self.line.len()) as u64;
-        (&mut self.stream)
+        match (&mut self.stream)
             .take(room)
-            .read_until(b'\n', &mut self.line)?;
+            .read_until(b'\n', &mut self.line)
+        {
+            // The proxy has closed without having read all that was asked.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
+            read => {
+                read?;
+            }
+        }
         if self.line.is_empty() {
             return Ok(None);
         }

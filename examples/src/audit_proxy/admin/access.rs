@@ -8,6 +8,7 @@ use proxy_core::SessionId;
 use serde::Serialize;
 
 use super::Admin;
+use super::noise::Turned;
 use crate::config::Who;
 use crate::tool::time::unix_now;
 
@@ -35,6 +36,9 @@ pub(super) struct Told<'a> {
     /// Why, in the operator's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    /// So many since the last of these events, of which this is the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
 }
 
 impl<'a> Operator<'a> {
@@ -110,12 +114,20 @@ impl Admin {
             rule,
             session,
             reason,
+            count: None,
         });
     }
 
-    /// Tells of somebody whom the configuration does not know.
+    /// Tells of somebody whom the configuration does not know, or of many at once.
     pub(super) fn tell_stranger(&self, uid: u32) {
-        tracing::warn!(uid, "a user of this machine who is no operator asked");
+        let Some(count) = self.noise.count(Turned::Stranger) else {
+            return;
+        };
+        tracing::warn!(
+            uid,
+            count,
+            "a user of this machine who is no operator asked"
+        );
         self.events.write(&Told {
             time_unix_ms: millis(unix_now()),
             event: "operator.unknown",
@@ -125,6 +137,7 @@ impl Admin {
             rule: None,
             session: None,
             reason: None,
+            count: Some(count),
         });
     }
 }

@@ -6,11 +6,15 @@ use std::time::Duration;
 
 use policy::OperatorAction;
 use proxy_core::{Operation, Overview, Verdict};
+use tokio::time::interval;
 
 use super::access::Operator;
 use super::protocol::{Reply, Request, SessionLine, Which};
 use super::{Admin, Client};
-use crate::live::{Shown, Way, feed};
+use crate::live::{Shown, View, Way, feed};
+
+/// How often it is decided again whether a watcher may watch: as often as a session is decided about again.
+const DECIDE_AGAIN: Duration = Duration::from_secs(5);
 
 /// A session, and the entry of the policy that allows what is asked about it.
 type Found = (Way, Overview, Option<Arc<str>>);
@@ -96,7 +100,7 @@ impl Admin {
             client.say(&ended(&overview)).await?;
             return client.say(&done(1, 0)).await;
         }
-        let (mut count, mut denied) = (0, 0);
+        let (mut told, mut denied) = (Vec::new(), 0);
         for (way, overview, rule) in self.all(operator, OperatorAction::End).await {
             if !is_meant(which, &overview) {
                 continue;
@@ -114,13 +118,20 @@ impl Admin {
                 continue;
             }
             self.end_one(operator, &way, &overview, reason).await;
-            client.say(&ended(&overview)).await?;
-            count += 1;
+            told.push(ended(&overview));
         }
-        if count == 0 && denied > 0 {
+        if told.is_empty() && denied > 0 {
             return client.say(&refused(operator, OperatorAction::End)).await;
         }
-        client.say(&done(count, denied)).await
+        if told.is_empty() && *which != Which::All {
+            let why = "no session is one of those".to_owned();
+            return client.say(&Reply::Failed { why }).await;
+        }
+        // An operator who does not listen must not keep sessions from ending.
+        for reply in &told {
+            client.say(reply).await?;
+        }
+        client.say(&done(told.len(), denied)).await
     }
 
     /// One that has ended by itself meanwhile is ended, too.
@@ -144,37 +155,55 @@ impl Admin {
         };
         let session = overview.session();
         let watch = self.live.next_watch();
-        let (feed, mut view) = feed(watch);
+        let (feed, view) = feed(watch);
         let who = operator.name().to_owned();
         if !way.watch(session, who, feed).await {
             let why = "the session is over".to_owned();
             return client.say(&Reply::WatchOver { why }).await;
         }
-        let watched = loop {
-            let shown = tokio::select! {
-                shown = view.next() => shown,
-                () = client.left() => break Ok(()),
-            };
-            let reply = match shown {
-                Some(Shown::Seen(channel, seen)) => Reply::Seen {
-                    channel,
-                    what: (&seen).into(),
-                },
-                Some(Shown::Over(why)) => break client.say(&Reply::WatchOver { why }).await,
-                None => {
-                    let why = "the session is over".to_owned();
-                    break client.say(&Reply::WatchOver { why }).await;
-                }
-            };
-            if let Err(error) = client.say(&reply).await {
-                break Err(error);
-            }
+        let watched = tokio::select! {
+            watched = show_all(view, client) => Some(watched),
+            () = self.no_longer_allowed(operator, OperatorAction::Watch, &overview.target) => None,
+        };
+        let why = match &watched {
+            Some(_) => "the watcher left",
+            None => "no longer allowed",
         };
         // Where it is over already, nobody is there to hear this.
-        let why = "the watcher left".to_owned();
-        way.operate(session, Operation::Unwatch { watch, why })
-            .await;
-        watched
+        let why = why.to_owned();
+        let unwatch = Operation::Unwatch {
+            watch,
+            why: why.clone(),
+        };
+        way.operate(session, unwatch).await;
+        if let Some(watched) = watched {
+            return watched;
+        }
+        self.tell(
+            operator,
+            "operator.unwatch",
+            None,
+            Some(session),
+            Some(&why),
+        );
+        client.say(&Reply::WatchOver { why }).await
+    }
+
+    /// Waits until the policy, a revocation or the time of day takes back what was allowed.
+    async fn no_longer_allowed(
+        &self,
+        operator: &Operator<'_>,
+        action: OperatorAction,
+        target: &policy::Target,
+    ) {
+        let mut changes = self.in_force.changes();
+        let mut times = interval(DECIDE_AGAIN);
+        while self.rule(operator, action, target).is_some() {
+            tokio::select! {
+                _ = changes.changed() => {}
+                _ = times.tick() => {}
+            }
+        }
     }
 
     async fn drain(
@@ -205,12 +234,11 @@ impl Admin {
             );
             return client.say(&Reply::Refused { why }).await;
         }
-        let wait = wait.unwrap_or(self.drain);
+        let wait = self.stopper.drain(wait.or(self.drain));
         tracing::info!(operator = operator.name(), ?wait, "asked to drain");
-        self.stopper.drain(wait);
         let reply = Reply::Draining {
             connections: self.live.len(),
-            wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            wait_ms: wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
         };
         client.say(&reply).await?;
         client.say(&done(0, 0)).await
@@ -255,6 +283,29 @@ impl Admin {
         match rule {
             Some(_) => Ok((way, overview)),
             None => Err(refused(operator, action)),
+        }
+    }
+}
+
+/// Shows a session until it is over, or the operator has left.
+async fn show_all(mut view: View, client: &mut Client) -> io::Result<()> {
+    loop {
+        let shown = tokio::select! {
+            shown = view.next() => shown,
+            () = client.left() => return Ok(()),
+        };
+        let over = |why| Reply::WatchOver { why };
+        let reply = match shown {
+            Some(Shown::Seen(channel, seen)) => Reply::Seen {
+                channel,
+                what: (&seen).into(),
+            },
+            Some(Shown::Over(why)) => over(why),
+            None => over("the session is over".to_owned()),
+        };
+        client.say(&reply).await?;
+        if matches!(reply, Reply::WatchOver { .. }) {
+            return Ok(());
         }
     }
 }

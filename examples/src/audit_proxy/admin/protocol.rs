@@ -68,7 +68,8 @@ pub enum Request {
     },
     /// To have the proxy accept nobody any more, and end when the last session has.
     Drain {
-        /// How long sessions may go on, in milliseconds; without it, as the configuration says.
+        /// How long sessions may go on, in milliseconds; without it, as the configuration says, and as long as they need where that says
+        /// nothing.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         wait_ms: Option<u64>,
     },
@@ -125,8 +126,9 @@ pub enum Reply {
     Draining {
         /// Connections that still run.
         connections: usize,
-        /// After how long they are told to end, in milliseconds.
-        wait_ms: u64,
+        /// After how long they are told to end, in milliseconds; left out where they have as long as they need.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wait_ms: Option<u64>,
     },
     /// It is done.
     Done {

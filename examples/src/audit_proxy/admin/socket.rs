@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::net::{UnixListener, UnixSocket};
 
@@ -15,6 +16,8 @@ const BACKLOG: u32 = 16;
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
+    /// Where it is now.
+    there: Mutex<PathBuf>,
     /// Device and inode: what another proxy has put there since is not ours to remove.
     file: (u64, u64),
 }
@@ -26,6 +29,7 @@ pub(crate) fn bind(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFi
     socket.bind(path)?;
     let file = SocketFile {
         path: path.to_owned(),
+        there: Mutex::new(path.to_owned()),
         file: file_at(path)?,
     };
     // Until it listens nobody can connect, whatever the permissions it was made with.
@@ -58,10 +62,41 @@ fn make_way(path: &Path) -> io::Result<()> {
     }
 }
 
+impl SocketFile {
+    /// Leaves its path to a successor: from now on it is at `PATH.PID`, with this process's number, and answers there.
+    pub(crate) fn step_aside(&self) {
+        let mut there = self.there();
+        if *there != self.path || !self.is_ours(&there) {
+            return;
+        }
+        let mut aside = self.path.clone().into_os_string();
+        aside.push(format!(".{}", std::process::id()));
+        let aside = PathBuf::from(aside);
+        match fs::rename(&*there, &aside) {
+            Ok(()) => {
+                tracing::info!(socket = %aside.display(), "operators are answered here until the end");
+                *there = aside;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the admin socket cannot be moved out of a successor's way");
+            }
+        }
+    }
+
+    fn there(&self) -> MutexGuard<'_, PathBuf> {
+        self.there.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_ours(&self, path: &Path) -> bool {
+        file_at(path).is_ok_and(|file| file == self.file)
+    }
+}
+
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if file_at(&self.path).is_ok_and(|file| file == self.file)
-            && let Err(error) = fs::remove_file(&self.path)
+        let there = self.there();
+        if self.is_ours(&there)
+            && let Err(error) = fs::remove_file(&*there)
         {
             tracing::warn!(%error, "the admin socket cannot be removed");
         }
@@ -103,6 +138,25 @@ mod tests {
         let _other = std::os::unix::net::UnixListener::bind(&path).unwrap();
         drop(second);
         assert!(path.exists());
+    }
+
+    #[tokio::test]
+    async fn who_steps_aside_leaves_the_path_to_a_successor_and_is_still_reached() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("admin.sock");
+        let (_listener, first) = bind(&path, 0o600).unwrap();
+        first.step_aside();
+        let second = bind(&path, 0o600).unwrap();
+        first.step_aside();
+        UnixStream::connect(&path).unwrap();
+        let aside = folder
+            .path()
+            .join(format!("admin.sock.{}", std::process::id()));
+        UnixStream::connect(&aside).unwrap();
+        drop(first);
+        assert!(!aside.exists());
+        drop(second);
+        assert!(!path.exists());
     }
 
     #[tokio::test]

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Full;
-
 /// How often one reason is told, 10 s: a flood must not fill the disk that the logs are on.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
@@ -16,8 +14,8 @@ pub struct Refusals {
 }
 
 /// When each reason was told, and how often it was not.
-#[derive(Debug, Default)]
-pub(super) struct Told(BTreeMap<Full, Since>);
+#[derive(Debug)]
+pub(in crate::audit_proxy) struct Told<K>(BTreeMap<K, Since>);
 
 #[derive(Debug, Default)]
 struct Since {
@@ -25,10 +23,16 @@ struct Since {
     untold: u64,
 }
 
-impl Told {
+impl<K> Default for Told<K> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<K: Ord> Told<K> {
     /// One more; what is to be told of it now.
-    pub(super) fn refused(&mut self, full: Full, now: Duration) -> Option<Refusals> {
-        let since = self.0.entry(full).or_default();
+    pub(in crate::audit_proxy) fn refused(&mut self, why: K, now: Duration) -> Option<Refusals> {
+        let since = self.0.entry(why).or_default();
         since.untold = since.untold.saturating_add(1);
         let is_fresh = |told_at| now.saturating_sub(told_at) < TELL_EVERY;
         if since.told_at.is_some_and(is_fresh) {
@@ -42,6 +46,7 @@ impl Told {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Full;
     use super::*;
 
     #[test]
