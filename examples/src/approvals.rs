@@ -10,6 +10,15 @@ use tokio::sync::{mpsc, oneshot};
 /// people answer at the same moment.
 const MAX_ANSWERS: usize = 8;
 
+/// Questions of one identity that are open at once: whoever approves reads them all, and nobody needs more logins than these to
+/// wait for at a time.
+const MAX_QUESTIONS: usize = 4;
+
+/// So many questions of one identity are open that nobody was asked one more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{MAX_QUESTIONS} questions of this identity are open already")]
+pub(crate) struct TooMany;
+
 /// The questions of all sessions that are open now.
 #[derive(Debug, Default)]
 pub struct Approvals {
@@ -97,12 +106,19 @@ impl Asking {
         }
     }
 
-    pub(crate) fn ask(&mut self, request: ApprovalRequest) {
+    /// Refused where [`MAX_QUESTIONS`] of the same identity are open.
+    pub(crate) fn ask(&mut self, request: ApprovalRequest) -> Result<(), TooMany> {
         let session = request.subject.session;
         let answers = self.sender.clone();
+        let mut open = self.approvals.lock();
+        let asker = &request.subject.identity;
+        let of_asker = |open: &&Open| open.request.subject.identity.eq_ignore_ascii_case(asker);
+        if open.values().filter(of_asker).count() >= MAX_QUESTIONS {
+            return Err(TooMany);
+        }
+        open.insert(session, Open { request, answers });
         self.open.push(session);
-        let open = Open { request, answers };
-        self.approvals.lock().insert(session, open);
+        Ok(())
     }
 
     /// Waits for somebody's answer.
@@ -157,5 +173,58 @@ impl Drop for Asking {
         for session in std::mem::take(&mut self.open) {
             self.close(session);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proxy_core::Subject;
+
+    use super::*;
+
+    fn request(number: u8, identity: &str) -> ApprovalRequest {
+        ApprovalRequest {
+            subject: Arc::new(Subject {
+                session: SessionId::from_bytes([number; 16]),
+                identity: identity.into(),
+                client_addr: "192.0.2.1:50000".into(),
+                target: "web-1".into(),
+                hostname: "web-1".into(),
+                port: 22,
+                parent: None,
+            }),
+            user: "deploy".into(),
+            application: "lab".into(),
+            policy: "p".into(),
+            reason: None,
+            approvers: vec!["ann@example.com".into()],
+            asked_unix_ms: 0,
+            within: Duration::from_secs(120),
+        }
+    }
+
+    #[test]
+    fn one_person_cannot_fill_the_list_however_many_connections_ask() {
+        let approvals = Arc::new(Approvals::default());
+        let mut connections = Vec::new();
+        for number in 0..70 {
+            let mut asking = Asking::new(&approvals);
+            let name = ["ada@example.com", "Ada@Example.com"][usize::from(number % 2)];
+            let asked = asking.ask(request(number, name));
+            assert_eq!(asked.is_ok(), usize::from(number) < MAX_QUESTIONS);
+            connections.push(asking);
+        }
+        assert_eq!(approvals.open().len(), MAX_QUESTIONS);
+        let mut other = Asking::new(&approvals);
+        assert_eq!(other.ask(request(100, "bob@example.com")), Ok(()));
+        // One that is no longer open leaves its place to another.
+        connections.swap_remove(0);
+        assert_eq!(connections[50].ask(request(101, "ada@example.com")), Ok(()));
+        assert_eq!(
+            connections[50].ask(request(102, "ada@example.com")),
+            Err(TooMany)
+        );
     }
 }

@@ -477,7 +477,13 @@ impl Driver<'_> {
                 self.asking.hear(&event);
                 self.deps.events.write(&event);
             }
-            Output::AskApproval(request) => self.asking.ask(*request),
+            Output::AskApproval(request) => {
+                let session = request.subject.session;
+                if self.asking.ask(*request).is_err() {
+                    self.session
+                        .handle(Input::ApprovalNotAsked(session), self.clock.now());
+                }
+            }
             Output::Reevaluate => self.reevaluate(),
             Output::ConnectTarget => self.connecting = Some(Box::pin(connect(self.route.clone()))),
             Output::Log(session, page) => {

@@ -335,6 +335,8 @@ pub enum ApprovalRefusal {
     ByPerson,
     /// Nobody answered in time.
     BySilence,
+    /// Nobody was asked: too many questions of that person waited already.
+    NotAsked,
     /// Nobody needs to answer any more: the person left, or is refused for another reason.
     Withdrawn,
 }

@@ -33,6 +33,8 @@ pub enum Input<'a> {
     /// Somebody's answer to [`Output::AskApproval`]. One that comes too late, of somebody who may not answer, or about another session
     /// changes nothing.
     Approval(Approval),
+    /// [`Output::AskApproval`] was not put to anybody, because too many questions of that person wait already. The login is refused.
+    ApprovalNotAsked(SessionId),
     /// The rules or the facts have changed, or [`Output::Reevaluate`] asked for them. The session is decided about again, at whatever
     /// stage it is: nothing begins under rules older than the last that were brought, and what is no longer allowed ends with a message to the person.
     Reevaluate(Box<Current>),
@@ -80,7 +82,8 @@ pub enum Output {
     /// Have this signed by the certificate authority that it names; answer [`Input::Signed`] or [`Input::SigningFailed`].
     /// Only with [`crate::Ca::Remote`]; one question of a session is open at a time.
     SignCertificate(SigningRequest),
-    /// Ask these people to approve; answer [`Input::Approval`] when one of them does. Silence is refusal: the session sees to the
+    /// Ask these people to approve; answer [`Input::Approval`] when one of them does,
+    /// or [`Input::ApprovalNotAsked`] at once. Silence is refusal: the session sees to the
     /// time, and tells with `approval.given` or `approval.refused` that the question is no longer open.
     AskApproval(Box<ApprovalRequest>),
     /// It is time to decide again: answer [`Input::Reevaluate`] with the rules and facts as they are now. Without an answer within a second

@@ -339,6 +339,7 @@ impl Session {
             | Input::LogFailed(id)
             | Input::Signed(id, _)
             | Input::SigningFailed(id)
+            | Input::ApprovalNotAsked(id)
                 if id != self.id =>
             {
                 self.handle_inside(id, input, now);
@@ -353,6 +354,7 @@ impl Session {
             Input::Approval(approval) if approval.session != self.id => {
                 self.handle_inside(approval.session, Input::Approval(approval), now);
             }
+            Input::ApprovalNotAsked(_) => self.approval_not_asked(now),
             Input::Approval(approval) => self.approval_answered(&approval, now),
             Input::Reevaluate(current) => self.reevaluate(*current, now),
             Input::Operator(session, operation) => self.operate(session, operation, now),

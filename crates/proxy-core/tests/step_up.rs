@@ -321,6 +321,26 @@ fn a_refusal_reaches_the_person_with_its_note() {
 }
 
 #[test]
+fn a_question_that_is_put_to_nobody_refuses_at_once() {
+    let mut world = waiting();
+    let session = world.session.id();
+    let input = proxy_core::Input::ApprovalNotAsked(session);
+    world.session.handle(input, world.now);
+    world.run();
+    let refused = EventKind::ApprovalRefused {
+        why: ApprovalRefusal::NotAsked,
+        by: None,
+    };
+    position(&world, |kind| *kind == refused);
+    world.answer("ann@example.com", Verdict::Approve, "");
+    assert_kept_out(
+        &mut world,
+        Refusal::NotApproved,
+        "too many of your connections wait for an approval",
+    );
+}
+
+#[test]
 fn silence_refuses_and_an_answer_after_it_changes_nothing() {
     for late in [Duration::ZERO, Duration::from_secs(1)] {
         let mut world = waiting();
@@ -516,15 +536,50 @@ fn equal_inputs_give_equal_outputs() {
     assert_eq!(run(), run());
 }
 
-#[test]
-fn a_session_inside_another_asks_by_itself_and_only_its_own_answer_counts() {
-    let policy = "[[application]]\nname = \"outer\"\ntarget = { include = [{ hostname = \"web-1\" }] }\n\
+const INNER_APPROVAL: &str = "[[application]]\nname = \"outer\"\ntarget = { include = [{ hostname = \"web-1\" }] }\n\
          [[application.policy]]\nname = \"outer\"\naction = \"allow\"\ninclude = [{ everyone = true }]\n\
          usernames = [\"deploy\"]\njump = [{ host = \"inner-1\", port = 22 }]\n\
          [[application]]\nname = \"inner\"\ntarget = { include = [{ hostname = \"inner-1\" }] }\n\
          [[application.policy]]\nname = \"inner\"\naction = \"allow\"\ninclude = [{ everyone = true }]\n\
          usernames = [\"deploy\"]\nstep_up = [\"approval\"]\napprovers = [\"ann@example.com\"]\n";
-    let mut tree = sim::tree::Tree::new(policy);
+
+#[test]
+fn a_session_inside_another_waits_for_its_approval_as_long_as_it_says_and_no_clock_ends_it_before()
+{
+    for (wait, lets_in) in [(85, true), (91, false)] {
+        // As short as is enough for a login that nobody has to approve.
+        let mut tree = sim::tree::Tree::with(INNER_APPROVAL, |gateway| {
+            gateway.timeouts.login_grace = Duration::from_secs(20);
+            gateway.timeouts.target_login = Duration::from_secs(10);
+        });
+        tree.run();
+        tree.jump(0);
+        let told = tree.levels[1].person.as_ref().unwrap().banners.concat();
+        assert!(told.contains("Waiting up to 90 s"), "{told}");
+        let inner = tree.ids[1];
+        tree.pass(Duration::from_secs(wait));
+        let approval = proxy_core::Approval {
+            session: inner,
+            by: "ann@example.com".into(),
+            verdict: Verdict::Approve,
+            note: String::new(),
+        };
+        let answer = proxy_core::Input::Approval(approval);
+        tree.session.handle(answer, tree.now);
+        tree.run();
+        let person = tree.levels[1].person.as_ref().unwrap();
+        assert_eq!(person.is_in, lets_in);
+        if !lets_in {
+            let told = person.banners.concat();
+            assert!(told.contains("nobody approved in time"), "{told}");
+        }
+        tree.finish();
+    }
+}
+
+#[test]
+fn a_session_inside_another_asks_by_itself_and_only_its_own_answer_counts() {
+    let mut tree = sim::tree::Tree::new(INNER_APPROVAL);
     tree.run();
     tree.assert_in(1);
     tree.jump(0);

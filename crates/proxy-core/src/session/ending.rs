@@ -372,15 +372,22 @@ impl Session {
                 });
                 self.refuse(denied, now);
             }
-            Leg::Target => self.refuse(
-                Denied {
-                    reason: Refusal::TargetProtocol,
-                    detail: format!("the target went away: {detail}"),
-                    advice: "the target closed the connection; try again later or ask who runs it"
-                        .into(),
-                },
-                now,
-            ),
+            Leg::Target => {
+                // Only a session inside another keeps its target meanwhile.
+                let advice = if matches!(self.stage, Stage::StepUp(_)) {
+                    "the target did not wait until all that is asked of you was done; connect again, and have it at hand"
+                } else {
+                    "the target closed the connection; try again later or ask who runs it"
+                };
+                self.refuse(
+                    Denied {
+                        reason: Refusal::TargetProtocol,
+                        detail: format!("the target went away: {detail}"),
+                        advice: advice.into(),
+                    },
+                    now,
+                );
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use policy::{Denial, Grant, Revocation};
 use session_log::{LogId, Record, SessionMeta};
@@ -104,7 +105,15 @@ impl Session {
         config.rekey = self.gateway.rekey.clone();
         // The person may think about a new host key for as long as the client leg waits; this leg has deadlines of its own.
         let timeouts = &self.gateway.timeouts;
-        config.login_grace = timeouts.login_grace.saturating_add(timeouts.target_login);
+        // So may whoever approves, where the target is not left meanwhile.
+        let approval = match self.inner.parent() {
+            Some(_) => timeouts.approval,
+            None => Duration::ZERO,
+        };
+        config.login_grace = timeouts
+            .login_grace
+            .saturating_add(timeouts.target_login)
+            .saturating_add(approval);
         self.target = Some(Client::new(Arc::new(config), seed, now.mono));
     }
 

@@ -19,6 +19,10 @@ use crate::{Approval, ApprovalRequest, MAX_NOTE_BYTES, Now, Output, Refusal, Ver
 /// Approvers that a waiting person is told by name: more would fill the screen.
 const MAX_NAMED_APPROVERS: usize = 4;
 
+/// How long an answer counts for a session inside another, at most: its target is connected already, and a server lets nobody
+/// linger who has not logged in (OpenSSH: 120 s). 90 s leave it half a minute for what comes before and after.
+const INNER_APPROVAL: Duration = Duration::from_secs(90);
+
 /// A login that waits for an approval.
 pub(in super::super) struct Waiting {
     pub(in super::super) attempt: AuthId,
@@ -42,6 +46,14 @@ impl Session {
             || self.subject.identity.eq_ignore_ascii_case(email)
     }
 
+    fn approval_time(&self) -> Duration {
+        let configured = self.gateway.timeouts.approval;
+        match self.inner.parent() {
+            Some(_) => configured.min(INNER_APPROVAL),
+            None => configured,
+        }
+    }
+
     /// `attempt` gets its answer when the question does.
     pub(super) fn ask_approval(&mut self, attempt: AuthId, now: Now) {
         let Stage::StepUp(stepping) = &self.stage else {
@@ -50,7 +62,7 @@ impl Session {
         let Some(StepUp::Approval(approvers)) = stepping.left.front() else {
             return;
         };
-        let within = self.gateway.timeouts.approval;
+        let within = self.approval_time();
         let request = ApprovalRequest {
             subject: Arc::clone(&self.subject),
             user: self.user.clone().unwrap_or_default(),
@@ -129,6 +141,13 @@ impl Session {
         }
     }
 
+    pub(in super::super) fn approval_not_asked(&mut self, now: Now) {
+        if let Some(waiting) = self.take_waiting() {
+            self.tell_refused(ApprovalRefusal::NotAsked, None, now);
+            self.refuse_login(waiting.attempt, Denied::unasked(), now);
+        }
+    }
+
     /// The question is void: the person left, or may not come in whatever anybody answers.
     pub(in super::super) fn tell_withdrawn(&mut self, now: Now) {
         self.tell_refused(ApprovalRefusal::Withdrawn, None, now);
@@ -171,6 +190,15 @@ impl Denied {
             reason: Refusal::NotApproved,
             detail: format!("{by} refused"),
             advice: format!("{by} did not approve{said}"),
+        }
+    }
+
+    fn unasked() -> Self {
+        Self {
+            reason: Refusal::NotApproved,
+            detail: "too many questions of this person wait already".to_string(),
+            advice: "too many of your connections wait for an approval already; wait for an answer, or close one of them"
+                .to_string(),
         }
     }
 
