@@ -94,15 +94,26 @@ impl Directory {
     /// # Errors
     /// When there is none, or more than one.
     pub fn target(&self, host: &str, port: u16) -> Result<usize, HttpError> {
-        let host = host.strip_suffix('.').unwrap_or(host);
-        let address: Option<IpAddr> = host.parse().ok();
-        let with_port = || (0..).zip(&self.targets).filter(|(_, t)| t.port == port);
-        if let Some((position, _)) = with_port().find(|(_, t)| t.id.eq_ignore_ascii_case(host)) {
-            return Ok(position);
+        let id = host.strip_suffix('.').unwrap_or(host);
+        let mut with_port = (0..).zip(&self.targets).filter(|(_, t)| t.port == port);
+        match with_port.find(|(_, target)| target.id.eq_ignore_ascii_case(id)) {
+            Some((position, _)) => Ok(position),
+            None => self.target_inside(host, port),
         }
-        let mut named = with_port().filter(|(_, target)| {
-            target.hostname.eq_ignore_ascii_case(host)
-                || (address.is_some() && address == target.address)
+    }
+
+    /// The target of a connection through another target: by its host name or address, which is what the machine on the way looks up. An
+    /// id is a name of this configuration alone, and elsewhere may be that of another machine.
+    ///
+    /// # Errors
+    /// As [`Self::target`].
+    pub fn target_inside(&self, host: &str, port: u16) -> Result<usize, HttpError> {
+        let host = host.strip_suffix('.').unwrap_or(host);
+        let address = host.parse().ok().map(|it: IpAddr| it.to_canonical());
+        let with_port = (0..).zip(&self.targets).filter(|(_, t)| t.port == port);
+        let mut named = with_port.filter(|(_, target)| {
+            let known = target.address.map(|it| it.to_canonical());
+            target.hostname.eq_ignore_ascii_case(host) || (address.is_some() && address == known)
         });
         match (named.next(), named.next()) {
             (Some((position, _)), None) => Ok(position),
@@ -407,6 +418,30 @@ mod tests {
             directory.target("evil-db.example.com", 2222),
             Err(HttpError::UnknownTarget)
         );
+    }
+
+    #[test]
+    fn on_the_way_through_another_target_an_id_is_nobodys_name() {
+        let mut directory = directory();
+        directory.targets[0].id = "db.example.com".to_owned();
+        directory.targets[0].port = 2222;
+        assert_eq!(directory.target("db.example.com", 2222), Ok(0));
+        assert_eq!(directory.target_inside("db.example.com", 2222), Ok(2));
+        let unknown = Err(HttpError::UnknownTarget);
+        assert_eq!(directory.target_inside("db", 2222), unknown);
+    }
+
+    #[test]
+    fn an_address_is_the_same_however_it_is_written() {
+        let mut directory = directory();
+        let either = ["10.0.0.7", "::ffff:10.0.0.7", "::ffff:a00:7"];
+        for known in either {
+            directory.targets[2].address = known.parse().ok();
+            for asked in either {
+                assert_eq!(directory.target(asked, 2222), Ok(2), "{known} {asked}");
+                assert_eq!(directory.target_inside(asked, 2222), Ok(2));
+            }
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub(super) struct Known {
 impl proxy_core::Directory for Known {
     /// A name that several targets share leads to none of them.
     fn find(&self, host: &str, port: u16) -> Option<Target> {
-        let position = self.directory.target(host, port).ok()?;
+        let position = self.directory.target_inside(host, port).ok()?;
         self.targets.get(position).cloned()
     }
 }
