@@ -33,6 +33,9 @@ use crate::{EndReason, Input, Leg, Now, Output, PerLeg, Refusal, SessionId};
 
 /// How long a client of a session that is over may take to say that it heard: as long as it may with a connection of its own.
 const CLIENT_LINGER: Duration = Duration::from_secs(2);
+/// The longest that a slow peer may take over what a session inside said last, as long as it takes some, in
+/// [`Timeouts::farewell`](crate::Timeouts::farewell): a minute, as on a socket.
+const MAX_FAREWELLS: u32 = 12;
 
 /// Where a session comes from.
 pub(super) struct Lineage {
@@ -136,13 +139,25 @@ struct Outbound {
 enum Closing {
     #[default]
     No,
-    /// The peer has until then to take what is left.
-    Draining(Duration),
+    /// The peer has until `by` to take some of what is left, and until `at_most` to take all.
+    Draining {
+        by: Duration,
+        at_most: Duration,
+    },
     /// It was told that no more comes, and has until then to say that it heard.
     Lingering(Duration),
     /// It waits for the other side only.
     Ready,
     Closed,
+}
+
+impl Closing {
+    /// The peer takes some of what is left.
+    fn goes_on(&mut self, farewell: Duration, now: Now) {
+        if let Self::Draining { by, at_most } = self {
+            *by = now.mono.saturating_add(farewell).min(*at_most);
+        }
+    }
 }
 
 impl Inner {
@@ -343,9 +358,11 @@ impl Session {
     /// Sends what a session inside has for its peers, as far as they and this session's connections take it.
     fn deliver(&mut self, channel: u32, inner: &mut Inner, now: Now) -> bool {
         let mut any = false;
+        let farewell = self.gateway.timeouts.farewell;
         for leg in [Leg::Client, Leg::Target] {
             let sent = self.deliver_to(leg, channel, &mut inner.to[leg]);
             if sent > 0 {
+                inner.to[leg].closing.goes_on(farewell, now);
                 inner.session.handle(Input::Written(leg, sent), now);
                 any = true;
             }
@@ -398,13 +415,18 @@ impl Session {
         let is_over = inner.session.is_over();
         let outbound = &mut inner.to[leg];
         if outbound.closing == Closing::No && (outbound.has_ended || is_over) {
-            let by = now.mono.saturating_add(self.gateway.timeouts.farewell);
-            outbound.closing = Closing::Draining(by);
+            let farewell = self.gateway.timeouts.farewell;
+            outbound.closing = Closing::Draining {
+                by: now.mono.saturating_add(farewell),
+                at_most: now
+                    .mono
+                    .saturating_add(farewell.saturating_mul(MAX_FAREWELLS)),
+            };
         }
         // A client that still speaks may not have read what was said last; with the channel closed to it, it would fail at its next word.
         let lingers = leg == Leg::Client && !inner.from[leg].has_ended;
         match outbound.closing {
-            Closing::Draining(by) if outbound.queue.is_empty() || by <= now.mono => {
+            Closing::Draining { by, .. } if outbound.queue.is_empty() || by <= now.mono => {
                 outbound.queue.clear();
                 outbound.closing = if lingers {
                     Closing::Lingering(now.mono.saturating_add(CLIENT_LINGER))
@@ -495,7 +517,7 @@ impl Session {
         let deadlines = connected.flat_map(|inner| {
             let closing = [inner.to.client.closing, inner.to.target.closing];
             let closing = closing.map(|it| match it {
-                Closing::Draining(by) | Closing::Lingering(by) => Some(by),
+                Closing::Draining { by, .. } | Closing::Lingering(by) => Some(by),
                 Closing::No | Closing::Ready | Closing::Closed => None,
             });
             let taking = [inner.from.client.take_by, inner.from.target.take_by];
