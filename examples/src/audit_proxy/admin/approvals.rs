@@ -61,8 +61,9 @@ impl Admin {
             Verdict::Refuse => "operator.refuse",
         };
         let said = Some(note).filter(|note| !note.is_empty());
-        self.tell(operator, event, rule.as_deref(), Some(session), said);
+        let tell = |rule| self.tell(operator, event, rule, Some(session), said);
         if rule.is_none() {
+            tell(None);
             let reply = refused(operator, "answer this");
             return client.say(&reply).await;
         }
@@ -73,6 +74,9 @@ impl Admin {
             note: note.to_owned(),
         };
         let answered = self.approvals.answer(approval).await;
+        // The policy may let them answer, and the question be for others.
+        let counts = !matches!(answered, Answered::NotAsked);
+        tell(rule.as_deref().filter(|_| counts));
         let last = match answered {
             Answered::Counted => {
                 let session = session.to_string();
