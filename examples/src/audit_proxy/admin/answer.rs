@@ -87,6 +87,7 @@ impl Admin {
         client: &mut Client,
     ) -> io::Result<()> {
         if reason.trim().is_empty() {
+            self.tell(operator, "operator.end", None, None, None);
             let why = "say why: the person reads it".to_owned();
             return client.say(&Reply::Failed { why }).await;
         }
@@ -269,7 +270,11 @@ impl Admin {
         let mut found = all.filter(|(_, overview, _)| {
             !id.is_empty() && overview.session().to_string().starts_with(id)
         });
-        let failed = |why| Reply::Failed { why };
+        let event = format!("operator.{action}");
+        let failed = |why| {
+            self.tell(operator, &event, None, None, reason);
+            Reply::Failed { why }
+        };
         let Some((way, overview, rule)) = found.next() else {
             return Err(failed("no session has an id that begins so".to_owned()));
         };
@@ -277,7 +282,6 @@ impl Admin {
             let why = "several sessions have ids that begin so; write more of it".to_owned();
             return Err(failed(why));
         }
-        let event = format!("operator.{action}");
         let session = Some(overview.session());
         self.tell(operator, &event, rule.as_deref(), session, reason);
         match rule {

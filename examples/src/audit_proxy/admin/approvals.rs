@@ -47,19 +47,20 @@ impl Admin {
         note: &str,
         client: &mut Client,
     ) -> io::Result<()> {
+        let event = match verdict {
+            Verdict::Approve => "operator.approve",
+            Verdict::Refuse => "operator.refuse",
+        };
         let request = match self.question(id) {
             Ok(request) => request,
             Err(why) => {
+                self.tell(operator, event, None, None, None);
                 let why = why.to_owned();
                 return client.say(&Reply::Failed { why }).await;
             }
         };
         let session = request.subject.session;
         let rule = self.approve_rule(operator, &request);
-        let event = match verdict {
-            Verdict::Approve => "operator.approve",
-            Verdict::Refuse => "operator.refuse",
-        };
         let said = Some(note).filter(|note| !note.is_empty());
         let tell = |rule| self.tell(operator, event, rule, Some(session), said);
         if rule.is_none() {
