@@ -14,6 +14,7 @@ mod places;
 pub mod protocol;
 pub(super) mod socket;
 
+use std::convert::Infallible;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::stop::Stopper;
@@ -60,8 +62,8 @@ pub(super) struct Admin {
 }
 
 impl Admin {
-    /// Answers for as long as this is waited for.
-    pub(super) async fn run(self, socket: UnixListener) {
+    /// Answers whoever comes for as long as this is waited for, and each to the end. `answering` closes once everybody is answered.
+    pub(super) async fn run(self, socket: UnixListener, answering: mpsc::Sender<Infallible>) {
         let admin = Arc::new(self);
         let places = Arc::new(Places::default());
         loop {
@@ -97,12 +99,12 @@ impl Admin {
                 turn_away(stream, &Reply::Failed { why });
                 continue;
             };
-            let admin = Arc::clone(&admin);
+            let (admin, answering) = (Arc::clone(&admin), answering.clone());
             tokio::spawn(async move {
                 if let Err(error) = admin.serve(uid, stream).await {
                     tracing::debug!(%error, "an operator left early");
                 }
-                drop(place);
+                drop((place, answering));
             });
         }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use proxy_core::{Ca, ConnectionInfo, Gateway};
 use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream, UnixListener};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -62,6 +62,9 @@ pub enum StartError {
     #[error(transparent)]
     Logs(#[from] LogStoreError),
 }
+
+/// How long operators may take to read the rest of their answers when the last session has ended.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// A proxy that listens and does not accept yet.
 pub struct Server {
@@ -181,9 +184,10 @@ impl Server {
     /// Serves until its [stopper](Self::stopper) says otherwise, and then until every session has ended or had its time to.
     pub async fn run(self) {
         let (end, ended) = watch::channel(false);
-        let (admin_file, _admin) = match self.admin {
+        let (answering, mut answered) = mpsc::channel(1);
+        let (admin_file, admin) = match self.admin {
             Some((socket, file, admin)) => {
-                let task = AbortOnDrop(tokio::spawn(admin.run(socket)));
+                let task = AbortOnDrop(tokio::spawn(admin.run(socket, answering)));
                 (Some(file), Some(task))
             }
             None => (None, None),
@@ -226,13 +230,17 @@ impl Server {
         };
         tokio::pin!(all_over);
         tokio::select! {
-            () = &mut all_over => return,
-            () = self.stopper.ending() => {}
+            () = &mut all_over => {}
+            () = self.stopper.ending() => {
+                end.send_replace(true);
+                if timeout(self.shutdown_timeout, &mut all_over).await.is_err() {
+                    tracing::warn!("some sessions did not end in time and are cut off");
+                }
+            }
         }
-        end.send_replace(true);
-        if timeout(self.shutdown_timeout, all_over).await.is_err() {
-            tracing::warn!("some sessions did not end in time and are cut off");
-        }
+        // Whoever ended the last session is still to read that it ended.
+        drop(admin);
+        let _ = timeout(LAST_ANSWERS, answered.recv()).await;
     }
 }
 
