@@ -358,7 +358,7 @@ fn the_help_of_every_command_has_an_example_and_its_exit_status() {
         .filter_map(|line| line.split_whitespace().next())
         .filter(|name| *name != "help" && *name != "completions")
         .collect();
-    assert_eq!(commands.len(), 12, "{commands:?}");
+    assert_eq!(commands.len(), 13, "{commands:?}");
     for command in commands {
         let help = lab.good(&[command, "--help"]);
         assert!(help.contains(&format!("  sshlog {command} ")), "{help}");
