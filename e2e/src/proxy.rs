@@ -190,7 +190,7 @@ impl Proxy {
         let mut most = 0;
         while started.elapsed() < time {
             most = most.max(self.resident_bytes());
-            thread::sleep(Duration::from_millis(20));
+            thread::sleep(TICK);
         }
         most
     }
@@ -365,38 +365,41 @@ impl Proxy {
         if self.unsound.load(Ordering::Relaxed) {
             return;
         }
-        let count = |name| self.events_named(name).len();
-        wait_until("the end of every session", LATEST, || {
-            count("session.start") == count("session.end")
-        });
-        let mut sessions: BTreeMap<String, Vec<Event>> = BTreeMap::new();
-        // Those without a session tell of the proxy itself.
-        let of_sessions = |event: &Event| !event.session().is_empty();
-        for event in self.events().into_iter().filter(of_sessions) {
-            sessions
-                .entry(event.session().to_owned())
-                .or_default()
-                .push(event);
-        }
-        for (session, events) in sessions {
-            let count = |name: &str| events.iter().filter(|event| event.name() == name).count();
-            let (started, denied, ended) = (
-                count("session.start"),
-                count("access.denied"),
-                count("session.end"),
-            );
-            assert!(
-                started + denied == 1 && started == ended,
-                "{started} starts, {denied} denials, {ended} ends: {events:#?}"
-            );
-            if started == 1 {
-                let log = self.log_of(&session);
-                self.verify(&log).expect_code(0);
-                // Printing millions of bytes as JSON takes its time, and proves no more.
-                if fs::metadata(&log).is_ok_and(|log| log.len() < 2 << 20) {
-                    assert!(!self.records_of(&session).is_empty());
-                }
+        let sessions = self.ended_sessions();
+        for session in sessions {
+            let log = self.log_of(&session);
+            self.verify(&log).expect_code(0);
+            // Printing millions of bytes as JSON takes its time, and proves no more.
+            if fs::metadata(&log).is_ok_and(|log| log.len() < 2 << 20) {
+                assert!(!self.records_of(&session).is_empty());
             }
+        }
+    }
+
+    /// Waits until each session that an event names was refused, or has started and ended, and gives the latter.
+    #[track_caller]
+    fn ended_sessions(&self) -> Vec<String> {
+        let deadline = Instant::now() + LATEST;
+        loop {
+            let mut sessions: BTreeMap<String, Vec<Event>> = BTreeMap::new();
+            // Those without a session tell of the proxy itself.
+            let of_sessions = |event: &Event| !event.session().is_empty();
+            for event in self.events().into_iter().filter(of_sessions) {
+                let events = sessions.entry(event.session().to_owned()).or_default();
+                events.push(event);
+            }
+            let unsound = sessions.values().find(|events| !once_and_over(events));
+            let Some(unsound) = unsound else {
+                let of_the_started = |(session, events): (String, Vec<Event>)| {
+                    (count("session.start", &events) == 1).then_some(session)
+                };
+                return sessions.into_iter().filter_map(of_the_started).collect();
+            };
+            assert!(
+                Instant::now() < deadline,
+                "not one denial, or one start and one end: {unsound:#?}"
+            );
+            thread::sleep(TICK);
         }
     }
 
@@ -409,6 +412,20 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Whether the session was refused once, or has started once and ended once.
+fn once_and_over(events: &[Event]) -> bool {
+    let (started, denied, ended) = (
+        count("session.start", events),
+        count("access.denied", events),
+        count("session.end", events),
+    );
+    started + denied == 1 && started == ended
+}
+
+fn count(name: &str, events: &[Event]) -> usize {
+    events.iter().filter(|event| event.name() == name).count()
 }
 
 fn launch(plan: &ProxyPlan, config: &Path, stderr: &Path) -> Child {
