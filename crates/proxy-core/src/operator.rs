@@ -6,6 +6,7 @@ use core::fmt;
 use core::time::Duration;
 
 use bytes::Bytes;
+use ssh_transport::is_harmless;
 
 use crate::{PerLeg, SessionId, Subject};
 
@@ -203,13 +204,8 @@ impl fmt::Debug for LastCommand {
 
 /// A line of an operator's, without what a terminal would act on.
 pub(crate) fn plain(text: &str) -> String {
-    // Of the format characters those that turn a line around hide what it says.
-    let is_harmless = |c: &char| {
-        !c.is_control()
-            && !matches!(*c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     text.chars()
-        .filter(is_harmless)
+        .filter(|c| is_harmless(*c) && !c.is_control())
         .take(MAX_OPERATOR_TEXT_CHARS)
         .collect()
 }

@@ -46,4 +46,4 @@ pub use limits::{
 pub use message::DisconnectReason;
 pub use server::Server;
 pub use signing::Ed25519Key;
-pub use text::clean as clean_text;
+pub use text::{clean as clean_text, is_harmless};

@@ -27,8 +27,10 @@ pub(crate) fn is_clean_name(name: &str) -> bool {
     name.chars().all(|c| is_harmless(c) && !c.is_control())
 }
 
-/// Escape sequences, and characters that reorder what is read, are how a peer would forge a terminal's or a log's lines.
-fn is_harmless(c: char) -> bool {
+/// Whether a character may be shown: letters, line breaks and tabs. Escape sequences, and characters that reorder what is read, are how
+/// a peer would forge a terminal's or a log's lines.
+#[must_use]
+pub fn is_harmless(c: char) -> bool {
     matches!(c, '\n' | '\t')
         || !(c.is_control()
             || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'))

@@ -17,12 +17,12 @@ mod target;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::format;
-use alloc::string::ToString as _;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use policy::{Grant, StepUp};
-use ssh_transport::{AuthAttempt, AuthId, AuthMethod};
+use ssh_transport::{AuthAttempt, AuthId, AuthMethod, clean_text};
 
 pub(super) use self::approval::Waiting;
 pub(super) use self::done::Done;
@@ -207,6 +207,11 @@ impl Session {
             advice: "goodbye".into(),
         })
     }
+}
+
+/// What a person wrote, as one line that may be shown, from at most so many bytes.
+fn one_line(text: &str, max_bytes: usize) -> String {
+    clean_text(text.as_bytes(), max_bytes).replace(['\n', '\t'], " ")
 }
 
 impl Denied {

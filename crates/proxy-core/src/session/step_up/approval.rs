@@ -8,11 +8,12 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use policy::StepUp;
-use ssh_transport::{AuthId, clean_text};
+use ssh_transport::AuthId;
 
 use super::super::Session;
 use super::super::stage::{Denied, Stage};
 use super::done::Approved;
+use super::one_line;
 use crate::event::{ApprovalRefusal, EventKind, millis};
 use crate::{Approval, ApprovalRequest, MAX_NOTE_BYTES, Now, Output, Refusal, Verdict};
 
@@ -113,7 +114,7 @@ impl Session {
             return;
         };
         let by = approval.by.to_ascii_lowercase();
-        let note = clean_text(approval.note.as_bytes(), MAX_NOTE_BYTES).replace(['\n', '\t'], " ");
+        let note = one_line(&approval.note, MAX_NOTE_BYTES);
         match approval.verdict {
             Verdict::Approve => self.approved(waiting.attempt, Approved { by, note }, now),
             Verdict::Refuse => {

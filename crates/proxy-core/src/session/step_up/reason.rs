@@ -2,12 +2,11 @@
 
 use alloc::string::String;
 
-use ssh_transport::{
-    AuthId, AuthResponses, Challenge, Echo, MAX_RESPONSE_BYTES, Prompt, clean_text,
-};
+use ssh_transport::{AuthId, AuthResponses, Challenge, Echo, MAX_RESPONSE_BYTES, Prompt};
 
 use super::super::stage::Stage;
 use super::super::{LOGIN_METHOD, Session};
+use super::one_line;
 use crate::event::EventKind;
 use crate::{Leg, Now};
 
@@ -60,7 +59,7 @@ impl Session {
 
 /// One line without control characters, if there is anything in it and not too much.
 fn reason(typed: &str) -> Option<String> {
-    let clean = clean_text(typed.as_bytes(), MAX_RESPONSE_BYTES).replace(['\n', '\t'], " ");
+    let clean = one_line(typed, MAX_RESPONSE_BYTES);
     let reason = clean.trim();
     (1..=MAX_REASON_BYTES)
         .contains(&reason.len())
