@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ssh_transport::{
     AuthMethod, Client, ClientAuth, ClientEvent, Ed25519Key, HostKey, HostKeyAlgorithm, KeyProof,
-    Server, ServerConfig, ServerEvent,
+    Progress, Server, ServerConfig, ServerEvent,
 };
 
 use super::*;
@@ -77,35 +77,28 @@ impl Person {
 
     pub(super) fn act(&mut self, now: Duration) -> bool {
         let mut any = false;
-        loop {
-            let mut incoming = std::mem::take(&mut self.incoming);
-            let progress = match self.ssh.handle_input(&mut incoming, now) {
-                Ok(progress) => progress,
-                // A session that ends may cut its peer off in the middle.
-                Err(_) => return any,
-            };
-            if let Some(payload) = progress.payload {
-                self.data
-                    .extend_from_slice(channel_data(&incoming[payload.clone()]));
-                let packet = incoming[payload].to_vec();
+        while let Some((packet, consumed)) =
+            step(&mut self.incoming, |it| self.ssh.handle_input(it, now))
+        {
+            if let Some(packet) = packet {
+                self.data.extend_from_slice(channel_data(&packet));
                 if ssh_transport::hostkeys::parse_announcement(&packet).is_ok() {
                     self.announcements.push(packet);
                 } else {
                     self.packets.push(packet);
                 }
             }
-            incoming.drain(..progress.consumed);
-            self.incoming = incoming;
             let mut told = false;
             while let Some(event) = self.ssh.poll_event() {
                 told = true;
                 self.react(event, now);
             }
-            if progress.consumed == 0 && !told {
-                return any;
+            if consumed == 0 && !told {
+                break;
             }
             any = true;
         }
+        any
     }
 
     pub(super) fn react(&mut self, event: ClientEvent, now: Duration) {
@@ -200,29 +193,24 @@ impl TargetHost {
 
     pub(super) fn act(&mut self, now: Duration) -> bool {
         let mut any = false;
-        loop {
-            let mut incoming = std::mem::take(&mut self.incoming);
-            let progress = match self.ssh.handle_input(&mut incoming, now) {
-                Ok(progress) => progress,
-                Err(_) => return any,
-            };
-            if let Some(payload) = progress.payload {
-                self.data
-                    .extend_from_slice(channel_data(&incoming[payload.clone()]));
-                self.packets.push(incoming[payload].to_vec());
+        while let Some((packet, consumed)) =
+            step(&mut self.incoming, |it| self.ssh.handle_input(it, now))
+        {
+            if let Some(packet) = packet {
+                self.data.extend_from_slice(channel_data(&packet));
+                self.packets.push(packet);
             }
-            incoming.drain(..progress.consumed);
-            self.incoming = incoming;
             let mut told = false;
             while let Some(event) = self.ssh.poll_event() {
                 told = true;
                 self.react(event, now);
             }
-            if progress.consumed == 0 && !told {
-                return any;
+            if consumed == 0 && !told {
+                break;
             }
             any = true;
         }
+        any
     }
 
     pub(super) fn react(&mut self, event: ServerEvent, now: Duration) {
@@ -263,4 +251,18 @@ impl TargetHost {
             _ => {}
         }
     }
+}
+
+/// What one look at the received bytes gives: a packet if one was there, and how many bytes are done with. Nothing, and no bytes left, after
+/// an error: a session that ends may cut its peer off in the middle.
+fn step(
+    incoming: &mut Vec<u8>,
+    handle_input: impl FnOnce(&mut [u8]) -> Result<Progress, ssh_transport::Error>,
+) -> Option<(Option<Vec<u8>>, usize)> {
+    let mut bytes = std::mem::take(incoming);
+    let progress = handle_input(&mut bytes).ok()?;
+    let packet = progress.payload.map(|payload| bytes[payload].to_vec());
+    bytes.drain(..progress.consumed);
+    *incoming = bytes;
+    Some((packet, progress.consumed))
 }

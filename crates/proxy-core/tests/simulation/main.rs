@@ -49,6 +49,32 @@ fn steps(of_all: usize) -> usize {
     number("PORTREEVE_SIM_STEPS").map_or(of_all / SEEDS.len(), |steps| steps as usize)
 }
 
+/// Plays runs from every seed until there were so many steps of all, and reports the first that fails; true if a setting asked for
+/// fewer, which do not get everywhere.
+fn play_all<Config: Debug, Op: Debug + Clone, Seen>(
+    of_all: usize,
+    choose: impl Fn(&mut Choices<'_>) -> Config,
+    mut explore: impl FnMut(&Config, &mut Choices<'_>, &mut Vec<Op>),
+    replay: impl Fn(&Config, &[Op]) -> Seen,
+) -> bool {
+    for seed in seeds() {
+        let mut choices = Choices::Seed(seed);
+        let mut played = 0;
+        while played < steps(of_all) {
+            let config = choose(&mut choices);
+            let mut ops = Vec::new();
+            let run = || explore(&config, &mut choices, &mut ops);
+            if let Some(words) = failure(run) {
+                report(seed, (&config, &ops), &words, |ops| {
+                    replay(&config, ops);
+                });
+            }
+            played += ops.len();
+        }
+    }
+    steps(of_all) < of_all / SEEDS.len()
+}
+
 /// Says what failed, in as few operations as it takes.
 fn report<Config: Debug, Op: Debug + Clone>(
     seed: u64,
@@ -71,22 +97,12 @@ fn report<Config: Debug, Op: Debug + Clone>(
 #[test]
 fn nothing_passes_between_two_hostile_peers_but_what_rfc_4254_and_the_grant_let_pass() {
     let mut tally = relay::Tally::default();
-    for seed in seeds() {
-        let mut choices = Choices::Seed(seed);
-        let mut played = 0;
-        while played < steps(RELAY_STEPS) {
-            let config = relay::Config::choose(&mut choices);
-            let mut ops = Vec::new();
-            let run = || relay::explore(&config, &mut choices, &mut ops, &mut tally);
-            if let Some(words) = failure(run) {
-                report(seed, (&config, &ops), &words, |ops| {
-                    relay::replay(&config, ops);
-                });
-            }
-            played += ops.len();
-        }
-    }
-    let is_short = steps(RELAY_STEPS) < RELAY_STEPS / SEEDS.len();
+    let is_short = play_all(
+        RELAY_STEPS,
+        relay::Config::choose,
+        |config, choices, ops| relay::explore(config, choices, ops, &mut tally),
+        relay::replay,
+    );
     assert!(
         is_short || tally.iter().all(|count| *count > 0),
         "too tame: {tally:?}"
@@ -152,26 +168,15 @@ fn no_peer_makes_the_relay_remember_more_than_its_limits() {
 #[test]
 fn a_session_keeps_every_invariant_whoever_is_slow_broken_or_hostile() {
     let mut tally = session::Tally::default();
-    for seed in seeds() {
-        let mut choices = Choices::Seed(seed);
-        let mut played = 0;
-        while played < steps(SESSION_STEPS) {
-            let config = session::Config::choose(&mut choices);
-            let mut ops = Vec::new();
-            let run = || session::explore(&config, &mut choices, &mut ops, &mut tally);
-            if let Some(words) = failure(run) {
-                report(seed, (&config, &ops), &words, |ops| {
-                    session::replay(&config, ops);
-                });
-            }
-            played += ops.len();
-        }
-    }
+    let is_short = play_all(
+        SESSION_STEPS,
+        session::Config::choose,
+        |config, choices, ops| session::explore(config, choices, ops, &mut tally),
+        session::replay,
+    );
     let is_met = |reasons: &[&str], counts: &std::collections::BTreeMap<String, usize>| {
         reasons.iter().all(|reason| counts.contains_key(*reason))
     };
-    // A few steps do not get everywhere.
-    let is_short = steps(SESSION_STEPS) < SESSION_STEPS / SEEDS.len();
     assert!(
         is_short || (is_met(&REFUSALS, &tally.refusals) && is_met(&ENDS, &tally.ends)),
         "too tame: {tally:?}"
@@ -226,22 +231,12 @@ fn a_session_does_the_same_once_more() {
 #[test]
 fn sessions_inside_sessions_keep_every_invariant_of_one_alone() {
     let mut tally = nested::Tally::new();
-    for seed in seeds() {
-        let mut choices = Choices::Seed(seed);
-        let mut played = 0;
-        while played < steps(NESTED_STEPS) {
-            let config = nested::Config::choose(&mut choices);
-            let mut ops = Vec::new();
-            let run = || nested::explore(&config, &mut choices, &mut ops, &mut tally);
-            if let Some(words) = failure(run) {
-                report(seed, (&config, &ops), &words, |ops| {
-                    nested::replay(&config, ops);
-                });
-            }
-            played += ops.len();
-        }
-    }
-    let is_short = steps(NESTED_STEPS) < NESTED_STEPS / SEEDS.len();
+    let is_short = play_all(
+        NESTED_STEPS,
+        nested::Config::choose,
+        |config, choices, ops| nested::explore(config, choices, ops, &mut tally),
+        nested::replay,
+    );
     let is_met = NESTED_ENDS.iter().all(|end| tally.contains_key(*end));
     assert!(is_short || is_met, "too tame: {tally:?}");
 }
