@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use super::tools::bound;
 use super::wire::{Fields, Message};
@@ -10,6 +11,9 @@ use ssh_transport::Error;
 
 const WINDOW: u32 = 1 << 20;
 const MAX_PACKET: u32 = 32 * 1024;
+
+/// How long a client may stay when both sides have closed the only channel.
+const LEAVE_LIMIT: Duration = Duration::from_secs(20);
 
 /// The server's side of a session channel that runs one of a few commands:
 /// `exit N`, `cat` (sends back what it gets), `send N` (N bytes), `sink` (counts what it gets and says how many).
@@ -24,7 +28,10 @@ pub struct SessionServer {
     unacknowledged: usize,
     at_eof: bool,
     closing: bool,
+    /// Both sides have closed the channel.
     pub done: bool,
+    /// The client did not leave after that.
+    pub has_stayed: bool,
     pub requests: Vec<String>,
 }
 
@@ -199,7 +206,7 @@ fn is_gone(error: &std::io::Error) -> bool {
     )
 }
 
-/// Serves one connection with a [`SessionServer`] until the peer closes.
+/// Serves one connection with a [`SessionServer`] until the peer closes, or has had [`LEAVE_LIMIT`] to do so.
 ///
 /// An error is what ended the connection.
 pub fn serve(
@@ -213,6 +220,16 @@ pub fn serve(
     loop {
         while let Some(bytes) = end.machine.poll_output() {
             if !write_whole(&mut stream, &bytes) {
+                return Ok(());
+            }
+        }
+        if session.done {
+            stream.set_read_timeout(Some(LEAVE_LIMIT)).unwrap();
+            session.has_stayed = matches!(
+                stream.peek(&mut [0]),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+            );
+            if session.has_stayed {
                 return Ok(());
             }
         }

@@ -29,6 +29,9 @@ const MORE_THAN_A_WINDOW: usize = 5 << 20;
 /// Ours exchanges keys again after as many bytes.
 const REKEY_BYTES: u64 = 150_000;
 
+/// Times that a client is asked again which stayed when its channel was closed.
+const TRIES: usize = 3;
+
 /// Rows that run at once.
 const WORKERS: usize = 3;
 
@@ -252,43 +255,58 @@ pub(crate) fn check_client(peer: &dyn ClientPeer) {
     }
     let rows = rows(&offers, &HostKeyAlgorithm::KEYS, peer.exchanges_again());
     let table = run_all(&rows, WORKERS, |row| {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let key = TestKey::of(row.host_key);
-        let blob = key.blob.clone();
-        let config = row.server_config();
-        let server = std::thread::spawn(move || {
-            let stream = accept_within(&listener, LIMIT);
-            let mut end = ServerEnd::new(config, 5, vec![key]);
-            end.judge = accept_keys;
-            let result = serve(stream, &mut end, &mut SessionServer::default());
-            (end, result)
-        });
-        let wanted = row.output_bytes();
-        let said = peer.run(port, &blob, row.login, &format!("send {wanted}"));
-        if said.is_err() {
-            // Where it never came, nobody else does.
-            let _ = TcpStream::connect(("127.0.0.1", port));
+        for _ in 0..TRIES {
+            if let Some(exchanges) = check_one(peer, row)? {
+                return Ok(exchanges);
+            }
         }
-        let (end, result) = server
-            .join()
-            .map_err(|_| "the server panicked".to_owned())?;
-        let (output, status) = said.map_err(|error| format!("{error}; our side: {result:?}"))?;
-        result.map_err(|error| error.to_string())?;
-        let is_whole = output.len() == wanted
-            && output
-                .iter()
-                .enumerate()
-                .all(|(i, byte)| *byte == pattern(wanted - i));
-        if !is_whole || status != 0 {
-            return Err(format!("{} bytes and status {status}", output.len()));
-        }
-        if end.verified_keys() != 1 {
-            return Err("it came in without a key".to_owned());
-        }
-        row.check(&end.exchanges)
+        Err("it stays when its channel is closed".to_owned())
     });
     report(peer.name(), "client", &table);
+}
+
+/// One connection with what a row forces: how many times keys were exchanged, or nothing of a client that heard all, closed its
+/// channel and did not leave. `dbclient` 2022.83 does so now and then on a busy machine.
+fn check_one(peer: &dyn ClientPeer, row: &Row) -> Result<Option<usize>, String> {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let key = TestKey::of(row.host_key);
+    let blob = key.blob.clone();
+    let config = row.server_config();
+    let server = std::thread::spawn(move || {
+        let stream = accept_within(&listener, LIMIT);
+        let mut end = ServerEnd::new(config, 5, vec![key]);
+        end.judge = accept_keys;
+        let mut session = SessionServer::default();
+        let result = serve(stream, &mut end, &mut session);
+        (end, session, result)
+    });
+    let wanted = row.output_bytes();
+    let said = peer.run(port, &blob, row.login, &format!("send {wanted}"));
+    if said.is_err() {
+        // Where it never came, nobody else does.
+        let _ = TcpStream::connect(("127.0.0.1", port));
+    }
+    let (end, session, result) = server
+        .join()
+        .map_err(|_| "the server panicked".to_owned())?;
+    if session.has_stayed {
+        return Ok(None);
+    }
+    let (output, status) = said.map_err(|error| format!("{error}; our side: {result:?}"))?;
+    result.map_err(|error| error.to_string())?;
+    let is_whole = output.len() == wanted
+        && output
+            .iter()
+            .enumerate()
+            .all(|(i, byte)| *byte == pattern(wanted - i));
+    if !is_whole || status != 0 {
+        return Err(format!("{} bytes and status {status}", output.len()));
+    }
+    if end.verified_keys() != 1 {
+        return Err("it came in without a key".to_owned());
+    }
+    row.check(&end.exchanges).map(Some)
 }
 
 pub(crate) fn check_server(peer: &dyn ServerPeer) {
