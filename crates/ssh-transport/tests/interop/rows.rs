@@ -266,7 +266,8 @@ pub(crate) fn check_client(peer: &dyn ClientPeer) {
 }
 
 /// One connection with what a row forces: how many times keys were exchanged, or nothing of a client that heard all, closed its
-/// channel and did not leave. `dbclient` 2022.83 does so now and then on a busy machine.
+/// channel and did not leave. `dbclient` does so when CLOSE comes while it still has output to write: it looks whether a channel is left only when
+/// the next packet comes.
 fn check_one(peer: &dyn ClientPeer, row: &Row) -> Result<Option<usize>, String> {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
