@@ -239,7 +239,7 @@ fn sockets_are_carried_in_both_directions() {
 }
 
 #[test]
-fn ssh_to_a_server_that_the_proxy_does_not_know_is_cut_and_the_session_goes_on() {
+fn ssh_to_a_server_that_the_proxy_does_not_know_is_cut_with_words_and_the_session_goes_on() {
     need!("ssh", "sshd");
     through_the_proxy_with(granting(ANYWHERE_HERE), |house| {
         let stranger = Sshd::start(&house.room, "stranger", &SshdPlan::default());
@@ -254,6 +254,7 @@ fn ssh_to_a_server_that_the_proxy_does_not_know_is_cut_and_the_session_goes_on()
         assert_eq!(cut.out(), "");
         let denied = house.proxy().wait_for("access.denied");
         assert_eq!(denied.text("reason"), "unknown_target", "{denied:?}");
+        assert!(cut.err().contains(denied.session()), "{cut:?}");
         let outer = house.proxy().wait_for("session.start");
         assert_eq!(denied.text("parent"), outer.session());
 

@@ -67,9 +67,7 @@ pub trait InnerSessions {
 pub(crate) struct Inside {
     pub(crate) windows: Terminated,
     state: State,
-    /// Legs to which the proxy said that no more comes…
-    ended_to: PerLeg<bool>,
-    /// …and those to which it closed the channel.
+    /// Legs to which the proxy closed the channel.
     closed_to: PerLeg<bool>,
 }
 
@@ -125,7 +123,6 @@ impl Inside {
         Some(Self {
             windows,
             state,
-            ended_to: PerLeg::default(),
             closed_to: PerLeg::default(),
         })
     }
@@ -306,19 +303,6 @@ impl Relay {
         channel.inside.as_mut()?.windows.packet(to, id, bytes)
     }
 
-    /// Tells a leg's peer that the session on a channel says nothing more to it. The channel stays open.
-    pub(crate) fn end_to(&mut self, number: u32, to: Leg, out: &mut impl Outlet) {
-        let Some(channel) = self.channels.numbered(number) else {
-            return;
-        };
-        let (Some(inside), Some(id)) = (&mut channel.inside, channel.ids[to]) else {
-            return;
-        };
-        if !inside.closed_to[to] && !core::mem::replace(&mut inside.ended_to[to], true) {
-            out.send(to, own::to_channel(wire::CHANNEL_EOF, id));
-        }
-    }
-
     /// The session on this channel has nothing more to say to a leg's peer.
     pub(crate) fn close_to(&mut self, number: u32, to: Leg, out: &mut impl Outlet) {
         let Some(channel) = self.channels.numbered(number) else {
@@ -330,9 +314,7 @@ impl Relay {
         if core::mem::replace(&mut inside.closed_to[to], true) {
             return;
         }
-        if !core::mem::replace(&mut inside.ended_to[to], true) {
-            out.send(to, own::to_channel(wire::CHANNEL_EOF, id));
-        }
+        out.send(to, own::to_channel(wire::CHANNEL_EOF, id));
         out.send(to, own::to_channel(wire::CHANNEL_CLOSE, id));
         self.forget_if_closed(number, out);
     }

@@ -13,8 +13,10 @@
 //! included.
 
 mod births;
+mod closing;
 
 pub(super) use self::births::Nursery;
+use self::closing::Closing;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -30,12 +32,6 @@ use super::seeds::SeedChain;
 use super::stage::{Denied, Stage};
 use super::{Held, Session};
 use crate::{EndReason, Input, Leg, Now, Output, PerLeg, Refusal, SessionId};
-
-/// How long a client of a session that is over may take to say that it heard: as long as it may with a connection of its own.
-const CLIENT_LINGER: Duration = Duration::from_secs(2);
-/// The longest that a slow peer may take over what a session inside said last, as long as it takes some, in
-/// [`Timeouts::farewell`](crate::Timeouts::farewell): a minute, as on a socket.
-const MAX_FAREWELLS: u32 = 12;
 
 /// Where a session comes from.
 pub(super) struct Lineage {
@@ -132,32 +128,6 @@ struct Outbound {
     /// The session says nothing more.
     has_ended: bool,
     closing: Closing,
-}
-
-/// How far one side of a channel is on its way to its end.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Closing {
-    #[default]
-    No,
-    /// The peer has until `by` to take some of what is left, and until `at_most` to take all.
-    Draining {
-        by: Duration,
-        at_most: Duration,
-    },
-    /// It was told that no more comes, and has until then to say that it heard.
-    Lingering(Duration),
-    /// It waits for the other side only.
-    Ready,
-    Closed,
-}
-
-impl Closing {
-    /// The peer takes some of what is left.
-    fn goes_on(&mut self, farewell: Duration, now: Now) {
-        if let Self::Draining { by, at_most } = self {
-            *by = now.mono.saturating_add(farewell).min(*at_most);
-        }
-    }
 }
 
 impl Inner {
@@ -375,9 +345,8 @@ impl Session {
                 self.held.push_back(Held::Own { to: leg, payload });
                 any = true;
             }
-            any |= self.close_to(leg, channel, inner, now);
         }
-        any | self.close_both(channel, inner, now)
+        any | self.close(channel, inner, now)
     }
 
     /// Returns how many bytes are done with.
@@ -408,60 +377,6 @@ impl Session {
         }
         self.held.append(&mut packets);
         done
-    }
-
-    /// Once the session inside has no more to say to a leg's peer, tells it so; true when that got further.
-    fn close_to(&mut self, leg: Leg, channel: u32, inner: &mut Inner, now: Now) -> bool {
-        let is_over = inner.session.is_over();
-        let outbound = &mut inner.to[leg];
-        if outbound.closing == Closing::No && (outbound.has_ended || is_over) {
-            let farewell = self.gateway.timeouts.farewell;
-            outbound.closing = Closing::Draining {
-                by: now.mono.saturating_add(farewell),
-                at_most: now
-                    .mono
-                    .saturating_add(farewell.saturating_mul(MAX_FAREWELLS)),
-            };
-        }
-        // A client that still speaks may not have read what was said last; with the channel closed to it, it would fail at its next word.
-        let lingers = leg == Leg::Client && !inner.from[leg].has_ended;
-        match outbound.closing {
-            Closing::Draining { by, .. } if outbound.queue.is_empty() || by <= now.mono => {
-                outbound.queue.clear();
-                outbound.closing = if lingers {
-                    Closing::Lingering(now.mono.saturating_add(CLIENT_LINGER))
-                } else {
-                    Closing::Ready
-                };
-                if let Some((relaying, mut outlet, _)) = self.split(leg, &(0..0), now) {
-                    relaying.relay.end_to(channel, leg, &mut outlet);
-                }
-                true
-            }
-            Closing::Lingering(by) if !lingers || by <= now.mono => {
-                outbound.closing = Closing::Ready;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Closes the channel to both peers at once: a number that one of them may use again has then ended for the other too.
-    fn close_both(&mut self, channel: u32, inner: &mut Inner, now: Now) -> bool {
-        let legs = [Leg::Client, Leg::Target];
-        if !legs
-            .iter()
-            .all(|leg| inner.to[*leg].closing == Closing::Ready)
-        {
-            return false;
-        }
-        for leg in legs {
-            inner.to[leg].closing = Closing::Closed;
-            if let Some((relaying, mut outlet, _)) = self.split(leg, &(0..0), now) {
-                relaying.relay.close_to(channel, leg, &mut outlet);
-            }
-        }
-        true
     }
 
     /// Deadlines of the sessions inside.
@@ -509,21 +424,6 @@ impl Session {
             self.hurry_last_pages(now);
         }
         self.advance(now);
-    }
-
-    /// When the first peer has had its time, of a channel that is to end.
-    pub(super) fn poll_closing(&self) -> Option<Duration> {
-        let connected = self.inner.open.values().filter(|inner| inner.is_connected);
-        let deadlines = connected.flat_map(|inner| {
-            let closing = [inner.to.client.closing, inner.to.target.closing];
-            let closing = closing.map(|it| match it {
-                Closing::Draining { by, .. } | Closing::Lingering(by) => Some(by),
-                Closing::No | Closing::Ready | Closing::Closed => None,
-            });
-            let taking = [inner.from.client.take_by, inner.from.target.take_by];
-            closing.into_iter().chain(taking).flatten()
-        });
-        deadlines.min()
     }
 
     /// The earliest deadline of the sessions inside.

@@ -39,6 +39,7 @@ pub struct Pipe {
     pub has_eof: bool,
     pub is_closed: bool,
     pub closes_too: bool,
+    has_said_eof: bool,
     /// This end has closed it by itself, and says nothing more.
     pub has_left: bool,
 }
@@ -310,6 +311,7 @@ impl Tree {
                 }
                 self.flush(level, leg);
             }
+            moved |= self.leave(level);
             level += 1;
         }
         // The innermost first, so that what it says gets all the way out.
@@ -332,6 +334,20 @@ impl Tree {
             }
         }
         moved
+    }
+
+    /// An `ssh` inside the channel of a level ends when it is told goodbye, and so that side of the channel.
+    fn leave(&mut self, level: usize) -> bool {
+        let inside = self.levels.get(level + 1).and_then(|it| it.person.as_ref());
+        let is_told = inside.is_some_and(|it| it.goodbye.is_some());
+        let pipe = &mut self.levels[level].pipe.client;
+        let may = pipe.closes_too && !pipe.is_closed && !pipe.has_left && pipe.out.is_empty();
+        let (true, true, false, Some(id)) = (is_told, may, pipe.has_said_eof, pipe.peer) else {
+            return false;
+        };
+        pipe.has_said_eof = true;
+        self.send(level, Leg::Client, &p::eof(id));
+        true
     }
 
     /// One packet that an end got.
@@ -372,20 +388,7 @@ impl Tree {
             }
             (_, 93) if is_of_pipe => self.levels[level].pipe[leg].writable += number(5) as usize,
             (_, 94) if is_of_pipe => self.piped(level, leg, &packet[9..]),
-            (_, 96) if is_of_pipe => {
-                let has_person = self
-                    .levels
-                    .get(level + 1)
-                    .is_some_and(|it| it.person.is_some());
-                let pipe = &mut self.levels[level].pipe[leg];
-                pipe.has_eof = true;
-                // A client that reads to the end says nothing more either.
-                if let (Leg::Client, true, true, Some(id)) =
-                    (leg, has_person, pipe.closes_too, pipe.peer)
-                {
-                    self.send(level, leg, &p::eof(id));
-                }
-            }
+            (_, 96) if is_of_pipe => self.levels[level].pipe[leg].has_eof = true,
             (_, 97) if is_of_pipe => {
                 let pipe = &mut self.levels[level].pipe[leg];
                 if !std::mem::replace(&mut pipe.is_closed, true) && pipe.closes_too {
