@@ -193,6 +193,11 @@ impl Target {
             algorithms: Algorithms::default(),
         }
     }
+
+    /// Whether not every host key is taken.
+    pub(crate) const fn expects_host_key(&self) -> bool {
+        self.host_keys.is_some() || !self.host_authorities.is_empty()
+    }
 }
 
 impl ConnectionInfo {

@@ -43,7 +43,7 @@ use self::channel::Channels;
 use self::data::{Stream, record_end, release_eof};
 use self::global::GlobalRequests;
 pub use self::global::{Announcement, HostKeys, NextStep, Proofs};
-pub use self::inner::InnerSessions;
+pub use self::inner::{InnerSessions, NoSession};
 use self::listen::Listeners;
 use self::refusal::{flush_refusals, notify};
 pub use self::terminated::TERMINATED_WINDOW_BYTES;

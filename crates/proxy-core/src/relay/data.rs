@@ -44,12 +44,10 @@ impl Relay {
             inside.windows.received(from, data.len())?;
         }
         let next = look_into(channel, from, data, out);
-        if let (Next::Pass, Some(carried)) = (&next, &mut channel.carried)
-            && carried.agent.is_none()
-            && carried.begins_as_ssh(from, data)
-        {
-            let why = "a session inside the session would pass unseen";
-            carried.bytes_after_cut = len;
+        if let Some(why) = hidden_ssh(channel, &next, from, data) {
+            if let Some(carried) = &mut channel.carried {
+                carried.bytes_after_cut = len;
+            }
             cut(channel, from, ("SSH in a forwarded connection", why), out);
             return Ok(());
         }
@@ -222,6 +220,17 @@ fn is_after_cut(channel: &mut Channel, bytes: u64) -> bool {
         it.bytes_after_cut = it.bytes_after_cut.saturating_add(bytes);
         true
     })
+}
+
+/// Why a forwarded connection is cut, if what `from` sends is SSH of which no session can be made.
+fn hidden_ssh(channel: &mut Channel, next: &Next, from: Leg, data: &[u8]) -> Option<&'static str> {
+    let carried = channel.carried.as_mut()?;
+    match next {
+        Next::Taken => None,
+        Next::Cut(why) => Some(why),
+        Next::Pass => (carried.agent.is_none() && carried.begins_as_ssh(from, data))
+            .then_some("a session inside the session would pass unseen"),
+    }
 }
 
 /// Why data from this side goes nowhere.

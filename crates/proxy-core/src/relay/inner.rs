@@ -33,18 +33,21 @@ pub trait InnerSessions {
     /// The client asks for a connection on which nothing but SSH may pass. The name of the session that is to be there.
     ///
     /// # Errors
-    /// Why there is to be none, for the person.
-    fn asked(&mut self, channel: u32, host: &str, port: u16) -> Result<String, String>;
+    /// Why there is to be none.
+    fn asked(&mut self, channel: u32, host: &str, port: u16) -> Result<String, NoSession>;
 
     /// A connection that is there turned out to carry SSH; `passed` tells how many bytes of each leg's peer went on before it was known.
-    /// The name of the session, if there can be one; without, the connection is cut.
+    /// The name of the session.
+    ///
+    /// # Errors
+    /// Why there can be none, for the log and the operator: the connection is cut.
     fn found(
         &mut self,
         channel: u32,
         host: &str,
         port: u16,
         passed: PerLeg<usize>,
-    ) -> Option<String>;
+    ) -> Result<String, &'static str>;
 
     /// The target opened the connection that was asked for.
     fn connected(&mut self, channel: u32);
@@ -60,6 +63,27 @@ pub trait InnerSessions {
 
     /// It closed the channel, and waits for no answer to what it said.
     fn closed(&mut self, channel: u32, from: Leg);
+}
+
+/// Why there is no session on a connection on which nothing else may pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoSession {
+    /// For the log and the operator.
+    pub why: &'static str,
+    /// For the person.
+    pub message: String,
+    /// The name of the session that was refused, where it had one already.
+    pub session: Option<String>,
+}
+
+impl From<&'static str> for NoSession {
+    fn from(why: &'static str) -> Self {
+        Self {
+            why,
+            message: why.into(),
+            session: None,
+        }
+    }
 }
 
 /// A connection that ends here, or may yet.
@@ -89,6 +113,8 @@ pub(super) enum Next {
     Pass,
     /// The session has it.
     Taken,
+    /// It is SSH, and the connection is cut: no session can be on it, for this reason.
+    Cut(&'static str),
 }
 
 impl Inside {
@@ -156,6 +182,9 @@ impl Channel {
     }
 }
 
+/// Why there are no sessions inside others where nobody knows where they could lead.
+pub(super) const NOWHERE: &str = "no session can begin here";
+
 /// The log's word for a session on a channel.
 pub(super) fn record_session(
     number: u32,
@@ -207,13 +236,17 @@ pub(super) fn look_into(
         return Next::Pass;
     }
     let (port, passed) = (*port, *passed);
-    let name = out
-        .inner_sessions()
-        .and_then(|sessions| sessions.found(number, host, port, passed));
-    let Some(name) = name else {
-        inside.windows.sent(from.other(), data.len());
-        pass_on(channel, out);
-        return Next::Pass;
+    let name = match out.inner_sessions() {
+        Some(sessions) => sessions.found(number, host, port, passed),
+        None => Err(NOWHERE),
+    };
+    let name = match name {
+        Ok(name) => name,
+        Err(why) => {
+            inside.windows.sent(from.other(), data.len());
+            pass_on(channel, out);
+            return Next::Cut(why);
+        }
     };
     record_session(number, &name, (host, port.into()), out);
     let greeted = SSH.len();

@@ -8,7 +8,7 @@ use session_log::Record;
 use super::agent::Agent;
 use super::describe::unread;
 use super::forward::{Carried, allows};
-use super::inner::{Inside, pass_on, record_session};
+use super::inner::{Inside, NOWHERE, NoSession, pass_on, record_session};
 use super::refusal::{refuse, write_refusal};
 use super::terminated::MIN_PACKET_BYTES;
 use super::wire::forward::{
@@ -101,13 +101,17 @@ impl Relay {
             .filter(|it| it.is_session() || out.inner_sessions().is_some());
         let is_session = inside.as_ref().is_some_and(Inside::is_session);
         let session = is_session.then(|| ask_for_session(number, connection, windows.1, out));
-        if let Some(Err(why)) = session {
+        if let Some(Err(no_session)) = session {
             self.channels.remove(number);
             let Connection { host, port, .. } = connection;
-            let what = format!("channel {kind} to {host} {port}");
-            write_refusal(0, from, &what, "no session can begin there", out);
+            let what = match &no_session.session {
+                Some(name) => format!("channel {kind} to {host} {port}, session {name}"),
+                None => format!("channel {kind} to {host} {port}"),
+            };
+            write_refusal(0, from, &what, no_session.why, out);
             let reason = own::ADMINISTRATIVELY_PROHIBITED;
-            out.send(from, own::open_failure(sender, reason, &why));
+            let failure = own::open_failure(sender, reason, &no_session.message);
+            out.send(from, failure);
             return Ok(());
         }
         let only_display_of = (kind == X11).then(|| self.use_display()).flatten();
@@ -273,18 +277,17 @@ impl Relay {
     }
 }
 
-/// The name of the session that is to be on this channel, or why there can be none.
+/// The name of the session that is to be on this channel.
 fn ask_for_session(
     number: u32,
     connection: &Connection<'_>,
     max_packet: u32,
     out: &mut impl Outlet,
-) -> Result<String, String> {
+) -> Result<String, NoSession> {
     if max_packet < MIN_PACKET_BYTES {
         return Err("it takes no packets of a usual length".into());
     }
-    let sessions = out.inner_sessions();
-    let sessions = sessions.ok_or("no session can begin here")?;
+    let sessions = out.inner_sessions().ok_or(NOWHERE)?;
     let port = u16::try_from(connection.port).map_err(|_| "no such port")?;
     sessions.asked(number, connection.host, port)
 }

@@ -161,6 +161,16 @@ pub(super) struct Batch<'a> {
 }
 
 impl Batch<'_> {
+    /// Of no further refusal the operator is told by itself.
+    pub(super) fn are_refusals_muted(&self) -> bool {
+        *self.refusal_events >= self.max_refusal_events
+    }
+
+    /// One more was told.
+    pub(super) fn count_refusal(&mut self) {
+        *self.refusal_events = self.refusal_events.saturating_add(1);
+    }
+
     fn tell(&mut self, event: ChannelEvent) {
         self.outputs.push_back(Output::Event(AccessEvent {
             time_unix_ms: self.time_unix_ms,
@@ -190,7 +200,7 @@ impl Outlet for Batch<'_> {
     fn event(&mut self, event: ChannelEvent) {
         if let ChannelEvent::Refused { .. } = event {
             let told = *self.refusal_events;
-            *self.refusal_events = told.saturating_add(1);
+            self.count_refusal();
             if told >= self.max_refusal_events {
                 if told == self.max_refusal_events {
                     let told = u32::try_from(told).unwrap_or(u32::MAX);

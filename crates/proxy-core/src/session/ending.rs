@@ -80,7 +80,7 @@ impl Session {
     }
 
     pub(super) fn message(&self, denied: &Denied) -> String {
-        format!("access denied: {} (request {})", denied.advice, self.id)
+        denied.message(self.id)
     }
 
     /// Tells the reason in a disconnect message, which OpenSSH and PuTTY show even before key exchange.

@@ -106,8 +106,7 @@ impl Session {
     }
 
     pub(super) fn expects_host_key(&self) -> bool {
-        let target = &self.info.target;
-        target.host_keys.is_some() || !target.host_authorities.is_empty()
+        self.info.target.expects_host_key()
     }
 
     pub(super) fn host_key_mismatch(&self, detail: String) -> Denied {

@@ -20,28 +20,32 @@ use super::{Held, IDENTIFICATION, IDENTIFICATION_OPENSSH, LOGIN_METHOD, Session}
 use crate::event::{EventKind, millis};
 use crate::relay::Relay;
 use crate::rules::ENFORCED;
-use crate::{ConnectFailure, Leg, Now, Output, Refusal};
+use crate::{ConnectFailure, Leg, Now, Output, Refusal, Target};
+
+/// Where the machine around a session leads is its own word: it may answer for the target itself.
+pub(super) fn check_way_to(target: &Target) -> Result<(), Denied> {
+    if target.expects_host_key() || target.any_host_key_inside {
+        return Ok(());
+    }
+    Err(Denied {
+        reason: Refusal::NoKnownHostKey,
+        detail: "neither host keys nor host authorities of the target are known".into(),
+        advice: "this proxy does not know the host key of this machine, and so cannot tell it from another on the way through one; ask who runs the proxy to add it".into(),
+    })
+}
 
 impl Session {
     /// May this identity reach this target at all?
     pub(super) fn decide_target(&mut self, now: Now) {
         let decided = self.decide(None, now).map(drop);
-        if let Err(denied) = decided.and_then(|()| self.check_way()) {
+        let is_inside = self.inner.parent().is_some();
+        let decided = decided.and_then(|()| match is_inside {
+            true => check_way_to(&self.info.target),
+            false => Ok(()),
+        });
+        if let Err(denied) = decided {
             self.refuse_target(denied, now);
         }
-    }
-
-    /// Where the machine around this session leads is its own word: it may answer for the target itself.
-    fn check_way(&self) -> Result<(), Denied> {
-        let is_inside = self.inner.parent().is_some();
-        if !is_inside || self.expects_host_key() || self.info.target.any_host_key_inside {
-            return Ok(());
-        }
-        Err(Denied {
-            reason: Refusal::NoKnownHostKey,
-            detail: "neither host keys nor host authorities of the target are known".into(),
-            advice: "this proxy does not know the host key of this machine, and so cannot tell it from another on the way through one; ask who runs the proxy to add it".into(),
-        })
     }
 
     /// The client is told why as soon as it can understand.

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -13,7 +14,7 @@ use sshcert::{Certificate, Prepared};
 use super::standing::Standing;
 use super::step_up::{Done, SteppingUp};
 use crate::relay::Relay;
-use crate::{EndReason, Now, Refusal};
+use crate::{EndReason, Now, Refusal, SessionId};
 
 pub(super) enum Stage {
     /// The client's identification line.
@@ -103,4 +104,11 @@ pub(super) struct Denied {
     pub(super) detail: String,
     /// For the person: what it means and what they can do.
     pub(super) advice: String,
+}
+
+impl Denied {
+    /// What the person reads who asked under this name.
+    pub(super) fn message(&self, id: SessionId) -> String {
+        format!("access denied: {} (request {id})", self.advice)
+    }
 }

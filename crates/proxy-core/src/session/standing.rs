@@ -16,7 +16,7 @@ use super::Session;
 use super::stage::{Denied, Stage};
 use crate::event::EventKind;
 use crate::rules::ENFORCED;
-use crate::{Current, EndReason, Input, Now, Output, Refusal};
+use crate::{Current, EndReason, Input, Now, Output, Refusal, Rules};
 
 /// For the driver to answer [`Output::Reevaluate`]; after that a session decides with what it has. Its facts are at hand: 1 s.
 const ANSWER: Duration = Duration::from_secs(1);
@@ -57,6 +57,17 @@ struct Loss {
     advice: String,
 }
 
+/// What the rules say of a request in a session of this name.
+pub(super) fn judge(rules: &Rules, request: &Request<'_>, session: &str) -> Result<Grant, Denied> {
+    if let Some(revocation) = rules.revocations.find(request, session) {
+        return Err(Denied::by_revocation(revocation));
+    }
+    match policy::decide(&rules.policy, request) {
+        policy::Decision::Allow(grant) => Ok(grant),
+        policy::Decision::Deny(denial) => Err(Denied::by_policy(&denial)),
+    }
+}
+
 impl Session {
     /// May it be this user, or without one: anybody at all? It also settles when to ask again.
     pub(super) fn decide(&mut self, user: Option<&str>, now: Now) -> Result<Grant, Denied> {
@@ -80,13 +91,7 @@ impl Session {
             is_asked: false,
         };
         let session = alloc::format!("{}", self.id);
-        if let Some(revocation) = rules.revocations.find(&request, &session) {
-            return Err(Denied::by_revocation(revocation));
-        }
-        match policy::decide(&rules.policy, &request) {
-            policy::Decision::Allow(grant) => Ok(grant),
-            policy::Decision::Deny(denial) => Err(Denied::by_policy(&denial)),
-        }
+        judge(rules, &request, &session)
     }
 
     /// What this user is granted, if it can be carried out here.

@@ -3,10 +3,14 @@
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 
+use policy::Request;
+
 use super::super::batch::Batch;
+use super::super::login::check_way_to;
 use super::super::stage::{Denied, Stage};
+use super::super::standing::judge;
 use super::{Closing, Inner, Inners, Lineage, Parent, Place, Session};
-use crate::relay::InnerSessions;
+use crate::relay::{InnerSessions, NoSession};
 use crate::{
     ConnectFailure, ConnectionInfo, Gateway, Leg, Limits, Now, Output, PerLeg, Refusal, Rules,
     SessionId, Target,
@@ -25,12 +29,14 @@ pub(in crate::session) struct Nursery<'a> {
 }
 
 impl Nursery<'_> {
-    /// Room for one more; `None` when there are enough, or when they are too deep inside each other.
-    fn place(&self) -> Option<Place> {
+    /// Room for one more.
+    fn place(&self) -> Result<Place, &'static str> {
         let lineage = &self.inners.lineage;
-        let is_too_deep = lineage.depth >= self.limits.inner_depth;
-        let limit = self.limits.inner_sessions;
-        (!is_too_deep).then(|| lineage.places.take(limit)).flatten()
+        if lineage.depth >= self.limits.inner_depth {
+            return Err("too many sessions are around this one");
+        }
+        let place = lineage.places.take(self.limits.inner_sessions);
+        place.ok_or("too many sessions are open inside this connection")
     }
 
     fn find(&self, host: &str, port: u16) -> Result<Target, Denied> {
@@ -41,6 +47,21 @@ impl Nursery<'_> {
             detail: "the directory has no such target".into(),
             advice: "this proxy knows no machine of this name and port; ask who runs it".into(),
         })
+    }
+
+    /// What the session that would begin there decides first, without one.
+    fn decide(&self, target: &Target) -> Result<(), Denied> {
+        let request = Request {
+            identity: &self.info.identity,
+            device: &self.info.device,
+            network: &self.info.network,
+            target: &target.facts,
+            user: None,
+            now: self.now.unix,
+        };
+        // No revocation names a session that has not begun.
+        judge(self.rules, &request, "")?;
+        check_way_to(target)
     }
 
     /// The same person comes from the same place; where they go, what is decided, and all keys are its own.
@@ -64,19 +85,37 @@ impl Nursery<'_> {
 }
 
 impl InnerSessions for Batch<'_> {
-    fn asked(&mut self, channel: u32, host: &str, port: u16) -> Result<String, String> {
+    fn asked(&mut self, channel: u32, host: &str, port: u16) -> Result<String, NoSession> {
+        let are_muted = self.are_refusals_muted();
         let nursery = &mut self.nursery;
-        let place = nursery.place().ok_or(NO_PLACE)?;
-        let target = nursery.find(host, port).map_err(|denied| denied.advice)?;
+        let place = nursery.place()?;
+        let target = nursery.find(host, port).map_err(|denied| NoSession {
+            why: denied.reason.why_no_session(),
+            message: denied.advice,
+            session: None,
+        })?;
+        if are_muted && let Err(denied) = nursery.decide(&target) {
+            return Err(NoSession {
+                why: denied.reason.why_no_session(),
+                message: denied.message(nursery.id),
+                session: None,
+            });
+        }
         let session = nursery.begin(channel, target, None);
-        if let Some(message) = session.refused_with() {
+        let name = session.id().to_string();
+        if let Some(denied) = session.denied() {
+            let no_session = NoSession {
+                why: denied.reason.why_no_session(),
+                message: session.message(denied),
+                session: Some(name),
+            };
             // There is no channel on which it could say anything.
             let said = session.outputs.into_iter();
             self.outputs
                 .extend(said.filter(|it| matches!(it, Output::Event(_))));
-            return Err(message);
+            self.count_refusal();
+            return Err(no_session);
         }
-        let name = session.id().to_string();
         let inner = Inner::new(session, place);
         nursery.inners.open.insert(channel, inner);
         Ok(name)
@@ -88,10 +127,19 @@ impl InnerSessions for Batch<'_> {
         host: &str,
         port: u16,
         passed: PerLeg<usize>,
-    ) -> Option<String> {
+    ) -> Result<String, &'static str> {
+        let are_muted = self.are_refusals_muted();
         let nursery = &mut self.nursery;
         let place = nursery.place()?;
-        let session = match nursery.find(host, port) {
+        let target = nursery.find(host, port);
+        if are_muted {
+            let decided = match &target {
+                Ok(target) => nursery.decide(target),
+                Err(denied) => return Err(denied.reason.why_no_session()),
+            };
+            decided.map_err(|denied| denied.reason.why_no_session())?;
+        }
+        let session = match target {
             Ok(target) => nursery.begin(channel, target, None),
             Err(denied) => {
                 let facts = policy::Target {
@@ -102,6 +150,7 @@ impl InnerSessions for Batch<'_> {
                 nursery.begin(channel, Target::new(facts), Some(denied))
             }
         };
+        let is_denied = session.denied().is_some();
         let name = session.id().to_string();
         let mut inner = Inner::new(session, place);
         inner.is_connected = true;
@@ -109,7 +158,10 @@ impl InnerSessions for Batch<'_> {
             inner.to[leg].skip_bytes = passed[leg.other()];
         }
         nursery.inners.open.insert(channel, inner);
-        Some(name)
+        if is_denied {
+            self.count_refusal();
+        }
+        Ok(name)
     }
 
     fn connected(&mut self, channel: u32) {
@@ -156,16 +208,25 @@ impl InnerSessions for Batch<'_> {
     }
 }
 
-const NO_PLACE: &str = "too many sessions are open inside this one";
-
 impl Session {
-    /// What the person is told when it was refused at once.
-    fn refused_with(&self) -> Option<String> {
+    /// Why it was refused at once.
+    fn denied(&self) -> Option<&Denied> {
         match &self.stage {
-            Stage::ClientIdentification {
-                refused: Some(denied),
-            } => Some(self.message(denied)),
+            Stage::ClientIdentification { refused } => refused.as_ref(),
             _ => None,
+        }
+    }
+}
+
+impl Refusal {
+    /// Why a session inside another does not begin at all.
+    const fn why_no_session(self) -> &'static str {
+        match self {
+            Self::UnknownTarget => "the directory has no such target",
+            Self::NoKnownHostKey => "no host key of the target is known",
+            Self::Revoked => "the person, the device or the target is revoked",
+            Self::Policy => "the policy does not let the person reach the target",
+            _ => "no session can begin there",
         }
     }
 }
