@@ -49,8 +49,8 @@ pub trait InnerSessions {
         passed: PerLeg<usize>,
     ) -> Result<String, &'static str>;
 
-    /// The target opened the connection that was asked for.
-    fn connected(&mut self, channel: u32);
+    /// The target opened the connection that was asked for; false if the session has not waited for it.
+    fn connected(&mut self, channel: u32) -> bool;
 
     /// The target did not.
     fn unreachable(&mut self, channel: u32);

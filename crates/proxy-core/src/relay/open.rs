@@ -235,14 +235,22 @@ impl Relay {
             out.send(from.other(), packet);
         }
         let is_too_short = max_packet < MIN_PACKET_BYTES;
-        if has_session && let Some(sessions) = out.inner_sessions() {
-            sessions.connected(number);
+        if !has_session {
             if is_too_short {
-                // Nothing can be said to it.
-                sessions.ended(number, from);
+                pass_on(channel, out);
+            }
+            return Ok(());
+        }
+        let Some(sessions) = out.inner_sessions() else {
+            return Ok(());
+        };
+        if !sessions.connected(number) {
+            for leg in [Leg::Client, Leg::Target] {
+                self.close_to(number, leg, out);
             }
         } else if is_too_short {
-            pass_on(channel, out);
+            // Nothing can be said to it.
+            sessions.ended(number, from);
         }
         Ok(())
     }

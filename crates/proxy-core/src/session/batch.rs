@@ -46,7 +46,8 @@ impl Session {
         let result = relaying
             .relay
             .handle_packet(from, packet, now.mono, &mut outlet);
-        if relaying.relay.bytes_from() != before {
+        // What a session carries for itself, keepalives and keys, is not what its people do.
+        if relaying.relay.bytes_from() != before && !outlet.is_for_admitted {
             relaying.last_activity = now.mono;
         }
         if let Err(error) = result {
@@ -130,6 +131,7 @@ impl Session {
             from,
             at: at.clone(),
             time_unix_ms: millis(now.unix),
+            is_for_admitted: false,
             nursery: Nursery {
                 inners: &mut self.inner,
                 gateway: &self.gateway,
@@ -157,6 +159,8 @@ pub(super) struct Batch<'a> {
     from: Leg,
     at: Range<usize>,
     time_unix_ms: u64,
+    /// It is for a session inside whose person is in, or was.
+    pub(super) is_for_admitted: bool,
     pub(super) nursery: Nursery<'a>,
 }
 

@@ -201,10 +201,11 @@ impl Inner {
         }
     }
 
-    /// Nothing more will come of it.
+    /// Nothing more will come of it. One whose channel the target has not confirmed has nobody to say anything to.
     fn is_done(&self) -> bool {
         let legs = [&self.to.client, &self.to.target];
-        self.session.is_over() && legs.iter().all(|it| it.closing == Closing::Closed)
+        let are_closed = legs.iter().all(|it| it.closing == Closing::Closed);
+        self.session.is_over() && (are_closed || !self.is_connected)
     }
 }
 
@@ -286,6 +287,7 @@ impl Session {
             let patience = self.gateway.timeouts.farewell;
             any |= inner.is_connected && inner.hand_in(patience, now);
             self.collect_from(&mut inner, now);
+            self.live_on(&inner.session);
             let waits = inner.session.awaits_log();
             if inner.is_connected && !waits {
                 any |= self.deliver(channel, &mut inner, now);
@@ -298,6 +300,18 @@ impl Session {
             }
         }
         any
+    }
+
+    /// What happens in a session inside this one happens in this one too.
+    fn live_on(&mut self, inside: &Self) {
+        let inner = match &inside.stage {
+            Stage::End(relaying) => relaying,
+            Stage::LogClosed(ending) => &ending.relaying,
+            _ => return,
+        };
+        if let Stage::End(relaying) = &mut self.stage {
+            relaying.last_activity = relaying.last_activity.max(inner.last_activity);
+        }
     }
 
     /// What the sessions inside ask for. Their pages and events are this session's from here on; what they have for their peers waits.

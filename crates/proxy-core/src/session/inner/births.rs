@@ -9,7 +9,7 @@ use super::super::batch::Batch;
 use super::super::login::check_way_to;
 use super::super::stage::{Denied, Stage};
 use super::super::standing::judge;
-use super::{Closing, Inner, Inners, Lineage, Parent, Place, Session};
+use super::{Inner, Inners, Lineage, Parent, Place, Session};
 use crate::relay::{InnerSessions, NoSession};
 use crate::{
     ConnectFailure, ConnectionInfo, Gateway, Leg, Limits, Now, Output, PerLeg, Refusal, Rules,
@@ -164,10 +164,12 @@ impl InnerSessions for Batch<'_> {
         Ok(name)
     }
 
-    fn connected(&mut self, channel: u32) {
-        if let Some(inner) = self.nursery.inners.open.get_mut(&channel) {
+    fn connected(&mut self, channel: u32) -> bool {
+        let inner = self.nursery.inners.open.get_mut(&channel);
+        inner.is_some_and(|inner| {
             inner.is_connected = true;
-        }
+            true
+        })
     }
 
     fn unreachable(&mut self, channel: u32) {
@@ -182,13 +184,12 @@ impl InnerSessions for Batch<'_> {
             advice: failure.to_string(),
         };
         inner.session.refuse(denied, now);
-        for leg in [Leg::Client, Leg::Target] {
-            inner.to[leg].closing = Closing::Closed;
-        }
     }
 
     fn received(&mut self, channel: u32, from: Leg, bytes: &[u8]) {
-        if let Some(inner) = self.nursery.inners.open.get_mut(&channel) {
+        let inner = self.nursery.inners.open.get_mut(&channel);
+        self.is_for_admitted = !inner.as_ref().is_some_and(|it| it.session.is_admitting());
+        if let Some(inner) = inner {
             inner.received(from, bytes);
         }
     }
