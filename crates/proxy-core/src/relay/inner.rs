@@ -14,13 +14,13 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use policy::Constraints;
+use policy::{Constraints, Destinations};
 use session_log::Record;
 
 use super::channel::Channel;
 use super::data::{record_end, tell_close};
 use super::describe::unread;
-use super::forward::{SSH, covers};
+use super::forward::SSH;
 use super::refusal::refuse;
 use super::terminated::{MIN_PACKET_BYTES, TERMINATED_WINDOW_BYTES, Terminated};
 use super::wire::forward::{Connection, DIRECT_TCP};
@@ -30,6 +30,9 @@ use crate::{Leg, PerLeg};
 
 /// Who makes sessions of the SSH connections inside this one, and keeps them. Channels are named by their numbers in the log.
 pub trait InnerSessions {
+    /// What else the machine is called that a client names so: what is granted for one name is not to be had by another.
+    fn other_names(&self, host: &str, port: u16) -> Vec<String>;
+
     /// The client asks for a connection on which nothing but SSH may pass. The name of the session that is to be there.
     ///
     /// # Errors
@@ -124,12 +127,13 @@ impl Inside {
         connection: &Connection<'_>,
         constraints: &Constraints,
         (window, max_packet): (u32, u32),
+        sessions: Option<&mut dyn InnerSessions>,
     ) -> Option<Self> {
         let port = u16::try_from(connection.port).ok()?;
         if (from, kind) != (Leg::Client, DIRECT_TCP) {
             return None;
         }
-        let state = if covers(&constraints.jump, connection.host, connection.port) {
+        let state = if is_for_ssh(&constraints.jump, (connection.host, port), sessions) {
             State::Session { greeted: 0 }
         } else {
             State::Unknown {
@@ -156,6 +160,16 @@ impl Inside {
     pub(super) const fn is_session(&self) -> bool {
         matches!(self.state, State::Session { .. })
     }
+}
+
+/// Whether nothing but SSH may pass there: the grant says so of this name, or of another of the same machine.
+fn is_for_ssh(
+    jump: &Destinations,
+    (host, port): (&str, u16),
+    sessions: Option<&mut dyn InnerSessions>,
+) -> bool {
+    let names = || sessions.map_or_else(Vec::new, |it| it.other_names(host, port));
+    jump.cover(host, port) || names().iter().any(|name| jump.cover(name, port))
 }
 
 impl Channel {

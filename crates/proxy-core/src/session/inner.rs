@@ -22,6 +22,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::ops::Bound;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
@@ -90,6 +91,8 @@ pub(super) struct Inners {
     lineage: Lineage,
     seeds: SeedChain,
     open: BTreeMap<u32, Inner>,
+    /// The channel of the one that said something last; 0 of none.
+    spoke_last: u32,
 }
 
 /// One of them.
@@ -215,6 +218,7 @@ impl Inners {
             lineage,
             seeds,
             open: BTreeMap::new(),
+            spoke_last: 0,
         }
     }
 
@@ -234,6 +238,14 @@ impl Inners {
     pub(super) fn are_over(&self) -> bool {
         self.sessions()
             .all(|session| session.is_over() && session.outputs.is_empty())
+    }
+
+    /// The channels of all. Whoever spoke last is the last to speak again, so that one that says much does not keep the others waiting.
+    fn in_turn(&self) -> Vec<u32> {
+        let later = (Bound::Excluded(self.spoke_last), Bound::Unbounded);
+        let earlier = ..=self.spoke_last;
+        let channels = self.open.range(later).chain(self.open.range(earlier));
+        channels.map(|(channel, _)| *channel).collect()
     }
 
     fn after(&self, channel: Option<u32>) -> Option<u32> {
@@ -277,12 +289,11 @@ impl Session {
 
     /// Moves on every session inside this one, as far as the logs allow; true when anything happened.
     pub(super) fn advance_inner(&mut self, now: Now) -> bool {
-        let (mut any, mut at) = (false, None);
-        while let Some(channel) = self.inner.after(at) {
-            at = Some(channel);
+        let mut any = false;
+        for channel in self.inner.in_turn() {
             // Apart for as long as it works with the rest of this session.
             let Some(mut inner) = self.inner.open.remove(&channel) else {
-                break;
+                continue;
             };
             let patience = self.gateway.timeouts.farewell;
             any |= inner.is_connected && inner.hand_in(patience, now);
@@ -346,6 +357,7 @@ impl Session {
         for leg in [Leg::Client, Leg::Target] {
             let sent = self.deliver_to(leg, channel, &mut inner.to[leg]);
             if sent > 0 {
+                self.inner.spoke_last = channel;
                 inner.to[leg].closing.goes_on(farewell, now);
                 inner.session.handle(Input::Written(leg, sent), now);
                 any = true;

@@ -12,11 +12,13 @@ pub fn host(level: usize) -> String {
     }
 }
 
+/// As many levels as the default limit, and one that is inside none.
+pub const DEEPEST: usize = 8;
+
 /// Everybody may be `deploy` on every level and jump to the next; `more` is added to every policy.
 pub fn policy(more: &str) -> String {
-    let names = ["web-1", "inner-1", "inner-2", "inner-3", "inner-4"]
-        .map(|it| format!("{{ hostname = \"{it}\" }}"));
-    let targets = names.join(", ");
+    let names = (0..=DEEPEST).map(|level| format!("{{ hostname = \"{}\" }}", host(level)));
+    let targets = names.collect::<Vec<_>>().join(", ");
     format!(
         "[[application]]\nname = \"lab\"\ntarget = {{ include = [{targets}] }}\n\
          [[application.policy]]\nname = \"p\"\naction = \"allow\"\ninclude = [{{ everyone = true }}]\n\
@@ -24,7 +26,7 @@ pub fn policy(more: &str) -> String {
     )
 }
 
-/// As many levels as the default limit, one more, and one that the directory does not know.
+/// A few levels, and a machine that the directory does not know.
 pub const JUMPS: &str = "jump = [{ host = \"inner-1\", port = 22 }, { host = \"inner-2\", port = 22 }, \
      { host = \"inner-3\", port = 22 }, { host = \"elsewhere\", port = 22 }]\n";
 

@@ -63,6 +63,8 @@ pub struct Log {
     pub records: Vec<String>,
     pub recorded: PerLeg<Vec<u8>>,
     pub bytes: Vec<u8>,
+    /// When the last record says that it was written, since the log's beginning.
+    pub last: Duration,
     pages: usize,
 }
 
@@ -93,8 +95,12 @@ pub struct Tree {
     /// Sessions whose disk says nothing any more.
     forgotten: BTreeSet<SessionId>,
     pub refuses_jumps: bool,
+    /// Targets say nothing to connections that are asked for.
+    pub ignores_jumps: bool,
     /// The number that targets give to the next level's channel, if it is not the usual one.
     pub confirms_with: Option<u32>,
+    /// What came on channels of other numbers, while that is so.
+    pub aside_bytes: usize,
     /// No client begins at this level.
     pub silent_level: Option<usize>,
     pub stuck: Option<Leg>,
@@ -156,7 +162,9 @@ impl Tree {
             unanswered: Vec::new(),
             forgotten: BTreeSet::new(),
             refuses_jumps: false,
+            ignores_jumps: false,
             confirms_with: None,
+            aside_bytes: 0,
             silent_level: None,
             stuck: None,
             user: "deploy",
@@ -356,6 +364,9 @@ impl Tree {
         let is_of_pipe = packet.len() >= 5 && number(1) == JUMP[leg];
         match (leg, packet[0]) {
             (Leg::Target, 90) if packet[5..].starts_with(b"direct-tcpip") => {
+                if self.ignores_jumps {
+                    return;
+                }
                 if self.refuses_jumps {
                     let failure = p::open_failure(JUMP.client, 2, "no route");
                     return self.send(level, leg, &failure);
@@ -397,7 +408,7 @@ impl Tree {
                 }
             }
             // Of a channel that nothing here is about.
-            (_, 94) if self.confirms_with.is_some() => {}
+            (_, 94) if self.confirms_with.is_some() => self.aside_bytes += packet.len() - 9,
             (_, 94) => self.levels[level].data[leg].extend_from_slice(&packet[9..]),
             _ => self.levels[level].packets[leg].push(packet),
         }
@@ -551,6 +562,7 @@ impl Tree {
             records: Vec::new(),
             recorded: PerLeg::default(),
             bytes: Vec::new(),
+            last: Duration::ZERO,
             pages: 0,
         });
         let fails = self
@@ -569,6 +581,7 @@ impl Tree {
                     Record::Output(data) => log.recorded.target.extend_from_slice(data),
                     _ => {}
                 }
+                log.last = Duration::from_micros(view.t_us);
                 log.records
                     .push(format!("{} {:?}", view.channel, view.record));
             }

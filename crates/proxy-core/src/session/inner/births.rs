@@ -2,6 +2,7 @@
 
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use policy::Request;
 
@@ -85,6 +86,15 @@ impl Nursery<'_> {
 }
 
 impl InnerSessions for Batch<'_> {
+    fn other_names(&self, host: &str, port: u16) -> Vec<String> {
+        let Ok(target) = self.nursery.find(host, port) else {
+            return Vec::new();
+        };
+        let address = target.facts.address.map(|it| it.to_string());
+        let names = [Some(target.facts.hostname), address];
+        names.into_iter().flatten().collect()
+    }
+
     fn asked(&mut self, channel: u32, host: &str, port: u16) -> Result<String, NoSession> {
         let are_muted = self.are_refusals_muted();
         let nursery = &mut self.nursery;

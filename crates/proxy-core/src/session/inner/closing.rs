@@ -23,7 +23,10 @@ pub(super) enum Closing {
     #[default]
     No,
     /// The peer has until `by` to take some of what is left, and until `at_most` to take all.
-    Draining { by: Duration, at_most: Duration },
+    Draining {
+        by: Duration,
+        at_most: Duration,
+    },
     /// It has all, and until then to end its own side.
     Lingering(Duration),
     /// It waits for the other side only.
