@@ -318,7 +318,7 @@ pub(super) fn pass_on(channel: &mut Channel, out: &mut impl Outlet) {
 impl Relay {
     /// The session on this channel has taken so many bytes of a leg's peer: the packet that lets it send more, once there is
     /// enough of it.
-    pub(crate) fn consumed(&mut self, number: u32, from: Leg, len: usize) -> Option<Vec<u8>> {
+    pub fn consumed(&mut self, number: u32, from: Leg, len: usize) -> Option<Vec<u8>> {
         let channel = self.channels.numbered(number)?;
         let id = channel.ids[from]?;
         let inside = channel.inside.as_mut()?;
@@ -329,7 +329,8 @@ impl Relay {
     }
 
     /// Whether a leg's peer takes data of the session on this channel, now or later.
-    pub(crate) fn takes_data(&mut self, number: u32, to: Leg) -> bool {
+    #[must_use]
+    pub fn takes_data(&mut self, number: u32, to: Leg) -> bool {
         self.channels
             .numbered(number)
             .is_some_and(|channel| match &channel.inside {
@@ -339,19 +340,14 @@ impl Relay {
     }
 
     /// A packet with as much of the session's bytes as a leg's peer takes now, and how much that is.
-    pub(crate) fn packet(
-        &mut self,
-        number: u32,
-        to: Leg,
-        bytes: &[u8],
-    ) -> Option<(Vec<u8>, usize)> {
+    pub fn packet(&mut self, number: u32, to: Leg, bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
         let channel = self.channels.numbered(number)?;
         let id = channel.ids[to]?;
         channel.inside.as_mut()?.windows.packet(to, id, bytes)
     }
 
     /// The session on this channel has nothing more to say to a leg's peer.
-    pub(crate) fn close_to(&mut self, number: u32, to: Leg, out: &mut impl Outlet) {
+    pub fn close_to(&mut self, number: u32, to: Leg, out: &mut impl Outlet) {
         let Some(channel) = self.channels.numbered(number) else {
             return;
         };

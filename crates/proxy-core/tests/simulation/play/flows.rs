@@ -159,6 +159,14 @@ fn request(name: &str, data: &[u8]) -> Packet {
     }
 }
 
+const fn confirm(to: u32, sender: u32) -> Packet {
+    Packet::Confirm {
+        to,
+        sender,
+        window: 1 << 20,
+    }
+}
+
 fn data(to: u32, bytes: &[u8]) -> Packet {
     Packet::Data {
         to,
@@ -183,7 +191,7 @@ fn session() -> Vec<Op> {
     vec![
         say(Client, open("session", Vec::new())),
         Op::Run,
-        say(Target, Packet::Confirm { to: 0, sender: 7 }),
+        say(Target, confirm(0, 7)),
         Op::Run,
     ]
 }
@@ -269,7 +277,7 @@ fn local_forward(host: &str, bytes: &[u8]) -> Vec<Op> {
     let mut ops = vec![say(Client, open("direct-tcpip", place)), Op::Run];
     if !bytes.is_empty() {
         ops.extend([
-            say(Target, Packet::Confirm { to: 0, sender: 7 }),
+            say(Target, confirm(0, 7)),
             Op::Run,
             say(Client, data(7, bytes)),
             Op::Run,
@@ -307,7 +315,7 @@ fn remote_forward() -> Vec<Op> {
         Op::Run,
         say(Target, open),
         Op::Run,
-        say(Client, Packet::Confirm { to: 7, sender: 0 }),
+        say(Client, confirm(7, 0)),
         Op::Run,
         say(Target, data(0, b"GET /\n")),
         Op::Run,

@@ -5,6 +5,7 @@ use proxy_core::Leg;
 use super::choices::Choices;
 use super::grants::{COMMANDS, ENV, HOSTS, PORTS, SOCKETS, SUBSYSTEMS};
 use super::noted::{listener, place};
+use super::oracle::Act;
 use super::peer::{End, Peer};
 use super::wire::{Packet, numbers, string};
 
@@ -26,11 +27,39 @@ pub fn packet(peer: &Peer, mischief: u32, choices: &mut Choices<'_>) -> Packet {
     legal_packet(peer, choices)
 }
 
+/// Either side.
+pub fn leg(choices: &mut Choices<'_>) -> Leg {
+    if choices.chance(128) {
+        Leg::Client
+    } else {
+        Leg::Target
+    }
+}
+
+/// What a session inside does next.
+pub fn act(choices: &mut Choices<'_>) -> Act {
+    let leg = leg(choices);
+    match choices.below(32) {
+        0 => Act::Close,
+        1..16 => Act::Take(leg, choices.pick(&[1, 1000, usize::MAX]).unwrap_or(0)),
+        _ => {
+            let len = choices.pick(&[0, 1, 100, 100, 40_000]).unwrap_or(0);
+            Act::Speak(leg, vec![b'i'; len])
+        }
+    }
+}
+
+/// A good part of a window, or all of it, in bytes.
+pub fn much(choices: &mut Choices<'_>) -> usize {
+    let all = [150_000, 150_000, 150_000, usize::MAX];
+    choices.pick(&all).unwrap_or(0)
+}
+
 fn legal_packet(peer: &Peer, choices: &mut Choices<'_>) -> Packet {
     let debtors = peer
         .channels
         .values()
-        .filter(|end| end.owes > 0 && !end.sent_close);
+        .filter(|end| end.owes > 0 && !end.sent_close && !peer.has_twin(end));
     let debtors: Vec<u32> = debtors.filter_map(|end| end.theirs).collect();
     if choices.chance(100) {
         if let Some(has_port) = peer.owes.front()
@@ -60,6 +89,8 @@ fn legal_packet(peer: &Peer, choices: &mut Choices<'_>) -> Packet {
         0 | 1 => opening(peer, choices),
         2 => global(peer.leg, choices),
         _ => match choices.pick(&open) {
+            // Of two that the other side calls the same, it knows the older one as closed.
+            Some(end) if peer.has_twin(end) => Packet::Close(end.theirs.unwrap_or(0)),
             Some(end) => on_channel(peer.leg, end, choices),
             None => opening(peer, choices),
         },
@@ -75,12 +106,19 @@ pub fn last_packet(peer: &Peer) -> Option<Packet> {
         let to = knock.theirs;
         return Some(Packet::OpenFailure { to, reason: 2 });
     }
-    let mut ends = peer.channels.values();
-    ends.find_map(|end| match end.theirs {
-        Some(to) if end.owes > 0 && !end.sent_close => Some(Packet::Success(to)),
-        Some(to) if !end.sent_close => Some(Packet::Close(to)),
-        _ => None,
-    })
+    // Those that the other side has closed go first: their numbers may stand for others by now.
+    let (closed, open): (Vec<&End>, Vec<&End>) =
+        peer.channels.values().partition(|end| end.got_close);
+    closed
+        .into_iter()
+        .chain(open)
+        .find_map(|end| match end.theirs {
+            Some(to) if end.owes > 0 && !end.sent_close && !peer.has_twin(end) => {
+                Some(Packet::Success(to))
+            }
+            Some(to) if !end.sent_close => Some(Packet::Close(to)),
+            _ => None,
+        })
 }
 
 fn unused(peer: &Peer, choices: &mut Choices<'_>) -> u32 {
@@ -93,8 +131,11 @@ fn unused(peer: &Peer, choices: &mut Choices<'_>) -> u32 {
 
 fn reply_to_opening(peer: &Peer, to: u32, choices: &mut Choices<'_>) -> Packet {
     if choices.chance(200) {
-        let sender = unused(peer, choices);
-        Packet::Confirm { to, sender }
+        Packet::Confirm {
+            to,
+            sender: unused(peer, choices),
+            window: window(choices),
+        }
     } else {
         Packet::OpenFailure { to, reason: 2 }
     }
@@ -133,11 +174,14 @@ fn opening(peer: &Peer, choices: &mut Choices<'_>) -> Packet {
     Packet::Open {
         kind: kind.into(),
         sender: unused(peer, choices),
-        window: choices
-            .pick(&[1 << 20, 2048, 2049, 100, 0, u32::MAX])
-            .unwrap_or(0),
+        window: window(choices),
         data: opening_data(kind, choices),
     }
+}
+
+fn window(choices: &mut Choices<'_>) -> u32 {
+    let all = [1 << 20, 2048, 2049, 100, 0, u32::MAX];
+    choices.pick(&all).unwrap_or(0)
 }
 
 fn opening_data(kind: &str, choices: &mut Choices<'_>) -> Vec<u8> {
@@ -358,7 +402,11 @@ fn anything(choices: &mut Choices<'_>) -> Packet {
     let sender = choices.pick(NUMBERS).unwrap_or(0);
     let stranger = End::unknown(to);
     match choices.below(11) {
-        0 => Packet::Confirm { to, sender },
+        0 => Packet::Confirm {
+            to,
+            sender,
+            window: window(choices),
+        },
         1 => Packet::OpenFailure { to, reason: 1 },
         2 => Packet::Eof(to),
         3 => Packet::Close(to),

@@ -28,6 +28,8 @@ pub struct Granted {
     /// Where the target may listen; port 0 is any.
     pub remote: &'static [&'static str],
     pub sockets: &'static [&'static str],
+    /// Where nothing but sessions inside this one may lead.
+    pub jumps: &'static [(&'static str, u32)],
     pub lends_agent: bool,
     /// Programs of the target may show windows at the client.
     pub shows_windows: bool,
@@ -82,6 +84,7 @@ const NOTHING: Granted = Granted {
     local: &[],
     remote: &[],
     sockets: &[],
+    jumps: &[],
     lends_agent: false,
     shows_windows: false,
     keeps: Keeps::Bytes,
@@ -169,6 +172,14 @@ pub const GRANTS: &[Granted] = &[
         keeps: Keeps::Counts,
         ..NOTHING
     },
+    Granted {
+        document: "permit = [\"shell\"]\njump = [{ host = \"db-1\", port = 22 }]\n\
+                   local_forward = [{ host = \"db-1\", port = [5432, 22] }]",
+        shell: true,
+        jumps: &[("db-1", 22)],
+        local: &[("db-1", 5432), ("db-1", 22)],
+        ..NOTHING
+    },
 ];
 
 impl Granted {
@@ -197,6 +208,16 @@ impl Granted {
     pub fn allows_local(&self, host: &str, port: u32) -> bool {
         let mut places = self.local.iter();
         places.any(|(name, number)| name.eq_ignore_ascii_case(host) && *number == port)
+    }
+
+    pub fn allows_jump(&self, host: &str, port: u32) -> bool {
+        let mut places = self.jumps.iter();
+        places.any(|(name, number)| name.eq_ignore_ascii_case(host) && *number == port)
+    }
+
+    /// Whether there may be sessions inside this one.
+    pub const fn has_sessions(&self) -> bool {
+        !self.jumps.is_empty()
     }
 
     /// One that is listed, or below one.

@@ -2,15 +2,19 @@
 //!
 //! For each packet it says beforehand what has to become of it; afterwards it looks at all that came out.
 
+mod agent;
+mod inside;
 mod judge;
 mod line;
 mod outcome;
+mod windows;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use proxy_core::{Leg, PerLeg};
 
+pub use self::inside::{Act, Word, is_abandoned, is_unwanted};
 use self::line::{Fate, Line};
 pub use self::outcome::{Out, Told};
 use super::grants::Granted;
@@ -32,11 +36,15 @@ pub enum Verdict {
     Keep,
     /// It is about a channel that ends at the proxy, which speaks for itself.
     Own,
+    /// A session inside has it.
+    Taken,
+    /// It is more than the proxy takes there: the connection ends.
+    TooMuch,
 }
 
 impl Verdict {
     /// How many there are.
-    pub const ALL: usize = Self::Own as usize + 1;
+    pub const ALL: usize = Self::TooMuch as usize + 1;
 }
 
 /// Where the target listens for the client.
@@ -95,8 +103,23 @@ impl Oracle {
 
     /// The channel to which `to` belongs in a packet of `from`.
     fn at(&self, from: Leg, to: u32) -> Option<usize> {
+        let is_it = |line: &Line| line.ids[from.other()] == Some(to) && line.is_open();
+        // A number that was given again is the younger one's once the older one is closed.
         let mut lines = self.lines.iter();
-        lines.position(|line| line.ids[from.other()] == Some(to) && line.is_open())
+        let open = lines.position(|line| is_it(line) && !line.closed[from]);
+        open.or_else(|| self.lines.iter().position(is_it))
+    }
+
+    /// The channel that `from` was asked for by this number and has not answered.
+    fn unanswered(&self, from: Leg, to: u32) -> Option<&Line> {
+        let mut lines = self.lines.iter();
+        lines.find(|it| it.opener != from && it.ids[it.opener] == Some(to) && !it.is_open())
+    }
+
+    /// The same, to be changed.
+    fn unanswered_mut(&mut self, from: Leg, to: u32) -> Option<&mut Line> {
+        let mut lines = self.lines.iter_mut();
+        lines.find(|it| it.opener != from && it.ids[it.opener] == Some(to) && !it.is_open())
     }
 
     /// What is owed to a peer and nothing is in the way of has been given.
@@ -110,7 +133,7 @@ impl Oracle {
                 let reads_why = leg == Leg::Client
                     && line.words_at.is_some_and(|at| at + WORDS_HOLD > self.now);
                 assert!(
-                    !refused || reads_why || line.closed[leg.other()],
+                    !refused || reads_why || line.closed[leg.other()] || line.is_told_close[leg],
                     "a refusal is due to the {leg:?}: {line:?}"
                 );
             }

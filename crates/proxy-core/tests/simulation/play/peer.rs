@@ -74,9 +74,17 @@ impl Peer {
     }
 
     fn by_theirs(&mut self, theirs: u32) -> Option<(u32, &mut End)> {
-        let mut ends = self.channels.iter_mut();
-        ends.find(|(_, end)| end.theirs == Some(theirs))
+        let ends = self.channels.iter_mut();
+        // The other side may use a number again that it has closed, and so has its other side: who has not yet closes it first.
+        ends.filter(|(_, end)| end.theirs == Some(theirs) && !end.sent_close)
+            .max_by_key(|(_, end)| end.got_close)
             .map(|(own, end)| (*own, end))
+    }
+
+    /// Whether the other side calls another channel the same.
+    pub fn has_twin(&self, end: &End) -> bool {
+        let ends = self.channels.values();
+        ends.filter(|it| it.theirs == end.theirs).count() > 1
     }
 
     /// Takes note of what it sends; false where it may not send that. What is against the rules changes nothing here: the proxy keeps
@@ -90,7 +98,7 @@ impl Peer {
                 }
                 is_free
             }
-            Packet::Confirm { to, sender } => {
+            Packet::Confirm { to, sender, .. } => {
                 let at = self.knocks.iter().position(|it| it.theirs == *to);
                 let is_free = !self.channels.contains_key(sender);
                 let knock = at.filter(|_| is_free).and_then(|at| self.knocks.remove(at));
@@ -172,7 +180,8 @@ impl Peer {
                 self.asked -= 1;
             }
             Packet::Open { kind, sender, .. } => {
-                let is_used = self.by_theirs(*sender).is_some()
+                let mut ends = self.channels.values();
+                let is_used = ends.any(|it| it.theirs == Some(*sender) && !it.got_close)
                     || self.knocks.iter().any(|it| it.theirs == *sender);
                 assert!(!is_used, "the {leg:?} was given number {sender} twice");
                 self.knocks.push_back(Knock {
@@ -180,7 +189,7 @@ impl Peer {
                     kind: kind.clone(),
                 });
             }
-            Packet::Confirm { to, sender } => {
+            Packet::Confirm { to, sender, .. } => {
                 let end = self.channels.get_mut(to);
                 let end = end.filter(|end| end.theirs.is_none());
                 end.expect("a confirmation of nothing").theirs = Some(*sender);

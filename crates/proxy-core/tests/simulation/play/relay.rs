@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use policy::{Decision, Device, Grant, Identity, Network, PolicySet, Request, Target, decide};
-use proxy_core::relay::{Outlet, Relay};
+use proxy_core::relay::{InnerSessions, NoSession, Outlet, Relay};
 use proxy_core::{ChannelEvent, Leg, PerLeg, RelayError};
 use session_log::Record;
 
@@ -11,7 +11,7 @@ use super::choices::Choices;
 use super::generate;
 use super::grants::{GRANTS, Granted};
 use super::noted::Noted;
-use super::oracle::{Oracle, Out, Told, Verdict};
+use super::oracle::{Act, Oracle, Out, Told, Verdict, Word, is_abandoned, is_unwanted};
 use super::peer::Peer;
 use super::wire::Packet;
 
@@ -32,6 +32,10 @@ pub enum Op {
     Wait(u64),
     /// The proxy has something to say to everybody.
     Notify,
+    /// The session inside that stands at this place among all does something.
+    Inside(usize, Act),
+    /// A peer says as much to it as it may, but no more than this, or a byte more than it may.
+    Fill(usize, Leg, Option<usize>),
 }
 
 /// The longest run: longer ones meet nothing new, and shrink slowly.
@@ -92,6 +96,8 @@ struct World {
     now: Duration,
     is_over: bool,
     is_lawful: bool,
+    /// There may be sessions inside this one.
+    makes_sessions: bool,
     digest: u64,
     tally: Tally,
 }
@@ -109,6 +115,7 @@ impl World {
             now: Duration::ZERO,
             is_over: false,
             is_lawful: config.mischief == 0,
+            makes_sessions: !granted.jumps.is_empty(),
             digest: 0,
             tally: Tally::default(),
         }
@@ -118,6 +125,12 @@ impl World {
         match choices.below(64) {
             0 => Op::Wait(choices.pick(&[1, 49, 50, 999, 1000]).unwrap_or(0)),
             1 if choices.chance(8) => Op::Notify,
+            2..12 if self.makes_sessions => Op::Inside(choices.below(8), generate::act(choices)),
+            12 if self.makes_sessions => Op::Fill(
+                choices.below(8),
+                generate::leg(choices),
+                (!choices.chance(config.mischief)).then(|| generate::much(choices)),
+            ),
             at => {
                 let leg = if at % 2 == 0 {
                     Leg::Client
@@ -143,6 +156,8 @@ impl World {
                 let outs = self.by_itself(|relay, sink| relay.notify_all("hear, hear", sink));
                 self.deliver(Leg::Client, None, &outs);
             }
+            Op::Inside(which, act) => self.act(*which, act),
+            Op::Fill(which, from, most) => self.fill(*which, *from, *most),
         }
         if !self.is_over {
             self.oracle.nothing_is_due();
@@ -156,16 +171,20 @@ impl World {
         let verdict = self.oracle.judge(from, &packet);
         self.tally[verdict as usize] += 1;
         let mut sink = Sink::new(self.now);
+        sink.makes_sessions = self.makes_sessions;
         let result = self.relay.handle_packet(from, &bytes, self.now, &mut sink);
         let outs = sink.outs;
         self.oracle
             .became((from, &packet), verdict, result.is_ok(), &outs);
-        // Nobody here looks at windows.
-        self.is_lawful &= verdict != Verdict::Own;
         let is_lawful = result.is_ok() && self.peers[from].sends(&packet);
         if let Err(error) = result {
             let is_lawful = self.is_lawful && self.peers[from].clone().sends(&packet);
-            assert!(!is_lawful, "peers that keep the rules are cut off");
+            // Nobody here looks at windows.
+            let is_too_much = matches!(verdict, Verdict::Own | Verdict::TooMuch);
+            assert!(
+                !is_lawful || is_too_much,
+                "peers that keep the rules are cut off"
+            );
             self.note(error_number(&error));
             self.is_over = true;
             // As a session does that ends: what waits is said, as far as it still may be.
@@ -175,6 +194,49 @@ impl World {
         }
         self.is_lawful &= is_lawful;
         self.deliver(from, Some((&packet, &bytes)), &outs);
+    }
+
+    /// A session inside does something, as far as it can.
+    fn act(&mut self, which: usize, act: &Act) {
+        let Some(number) = self.oracle.session(which) else {
+            return;
+        };
+        let Some(act) = self.oracle.within_reason(number, act.clone()) else {
+            return;
+        };
+        let mut sink = Sink::new(self.now);
+        match &act {
+            Act::Take(from, len) => {
+                if let Some(payload) = self.relay.consumed(number, *from, *len) {
+                    sink.send(*from, payload);
+                }
+            }
+            Act::Speak(to, bytes) => {
+                let takes_data = self.relay.takes_data(number, *to);
+                assert_eq!(takes_data, self.oracle.takes_data(number, *to));
+                if takes_data && let Some((payload, len)) = self.relay.packet(number, *to, bytes) {
+                    sink.send(*to, payload);
+                    assert!(len > 0 && len <= bytes.len());
+                }
+            }
+            // To both at once: the numbers may be used again after that.
+            Act::Close => {
+                for leg in [Leg::Client, Leg::Target] {
+                    self.relay.close_to(number, leg, &mut sink);
+                }
+            }
+        }
+        self.oracle.acted(number, &act, &sink.outs);
+        self.deliver(Leg::Client, None, &sink.outs);
+    }
+
+    fn fill(&mut self, which: usize, from: Leg, most: Option<usize>) {
+        let number = self.oracle.session(which);
+        let room = number.and_then(|number| self.oracle.room_of(number, from));
+        if let Some((to, room)) = room {
+            let bytes = vec![7; most.map_or(room + 1, |most| most.min(room))];
+            self.packet(from, &Packet::Data { to, bytes });
+        }
     }
 
     fn by_itself(&mut self, act: impl FnOnce(&mut Relay, &mut Sink)) -> Vec<Out> {
@@ -219,8 +281,11 @@ impl World {
                 .find_map(|leg| Some((leg, generate::last_packet(&self.peers[leg])?)));
             match last {
                 Some((leg, packet)) => self.step(&Op::Packet(leg, packet)),
-                None if round > 0 && self.relay.poll_timeout().is_none() => break,
-                None => self.step(&Op::Wait(1000)),
+                None => match self.oracle.unfinished_session() {
+                    Some(which) => self.step(&Op::Inside(which, Act::Close)),
+                    None if round > 0 && self.relay.poll_timeout().is_none() => break,
+                    None => self.step(&Op::Wait(1000)),
+                },
             }
         }
         for leg in [Leg::Client, Leg::Target] {
@@ -254,6 +319,7 @@ impl Bare {
                 self.relay.handle_timeout(self.now, &mut Nowhere);
             }
             Op::Notify => self.relay.notify_all("hear, hear", &mut Nowhere),
+            Op::Inside(..) | Op::Fill(..) => {}
         }
     }
 }
@@ -282,6 +348,7 @@ pub fn flood() -> Vec<Op> {
         let confirm = Packet::Confirm {
             to: number,
             sender: number,
+            window: 1 << 20,
         };
         ops.push(Op::Packet(Leg::Client, open));
         ops.push(Op::Packet(Leg::Target, confirm));
@@ -310,6 +377,7 @@ impl Outlet for Nowhere {
 struct Sink {
     outs: Vec<Out>,
     now: Duration,
+    makes_sessions: bool,
 }
 
 impl Sink {
@@ -317,6 +385,7 @@ impl Sink {
         Self {
             outs: Vec::new(),
             now,
+            makes_sessions: false,
         }
     }
 }
@@ -343,6 +412,66 @@ impl Outlet for Sink {
             _ => Told::Other,
         };
         self.outs.push(Out::Event(told));
+    }
+
+    fn inner_sessions(&mut self) -> Option<&mut dyn InnerSessions> {
+        self.makes_sessions
+            .then_some(self as &mut dyn InnerSessions)
+    }
+}
+
+impl Sink {
+    fn hears(&mut self, channel: u32, word: Word) {
+        self.outs.push(Out::Inside(channel, word));
+    }
+}
+
+impl InnerSessions for Sink {
+    fn other_names(&self, _: &str, _: u16) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn asked(&mut self, channel: u32, _: &str, _: u16) -> Result<String, NoSession> {
+        self.hears(channel, Word::Asked);
+        if is_unwanted(channel) {
+            return Err("not this one".into());
+        }
+        Ok("inside".into())
+    }
+
+    fn found(
+        &mut self,
+        channel: u32,
+        _: &str,
+        _: u16,
+        _: PerLeg<usize>,
+    ) -> Result<String, &'static str> {
+        self.hears(channel, Word::Found);
+        if is_unwanted(channel) {
+            return Err("not this one");
+        }
+        Ok("inside".into())
+    }
+
+    fn connected(&mut self, channel: u32) -> bool {
+        self.hears(channel, Word::Connected);
+        !is_abandoned(channel)
+    }
+
+    fn unreachable(&mut self, channel: u32) {
+        self.hears(channel, Word::Unreachable);
+    }
+
+    fn received(&mut self, channel: u32, from: Leg, bytes: &[u8]) {
+        self.hears(channel, Word::Bytes(from, bytes.to_vec()));
+    }
+
+    fn ended(&mut self, channel: u32, from: Leg) {
+        self.hears(channel, Word::Ended(from));
+    }
+
+    fn closed(&mut self, channel: u32, from: Leg) {
+        self.hears(channel, Word::Closed(from));
     }
 }
 

@@ -20,6 +20,7 @@ pub enum Packet {
     Confirm {
         to: u32,
         sender: u32,
+        window: u32,
     },
     OpenFailure {
         to: u32,
@@ -53,7 +54,7 @@ pub enum Packet {
 }
 
 /// The maximum packet that everybody here grants.
-const MAX_PACKET: u32 = 32_768;
+pub const MAX_PACKET: u32 = 32_768;
 
 impl Packet {
     pub fn encode(&self) -> Vec<u8> {
@@ -85,9 +86,9 @@ impl Packet {
                 put_numbers(&mut out, &[*sender, *window, MAX_PACKET]);
                 out.extend_from_slice(data);
             }
-            Self::Confirm { to, sender } => {
+            Self::Confirm { to, sender, window } => {
                 out.push(91);
-                put_numbers(&mut out, &[*to, *sender, 1 << 20, MAX_PACKET]);
+                put_numbers(&mut out, &[*to, *sender, *window, MAX_PACKET]);
             }
             Self::OpenFailure { to, reason } => {
                 out.push(92);
@@ -154,10 +155,9 @@ impl Packet {
                 }
             }
             91 => {
-                let (to, sender) = (r.u32()?, r.u32()?);
+                let (to, sender, window) = (r.u32()?, r.u32()?, r.u32()?);
                 r.u32()?;
-                r.u32()?;
-                Self::Confirm { to, sender }
+                Self::Confirm { to, sender, window }
             }
             92 => {
                 let (to, reason) = (r.u32()?, r.u32()?);

@@ -5,6 +5,7 @@ use proxy_core::Leg;
 use super::super::generate::{AGENT, X11};
 use super::super::grants::Granted;
 use super::super::wire::{Fields, Packet};
+use super::inside::{Inside, is_unwanted};
 use super::line::{Fate, Program};
 use super::{Debt, Listener, MAX_LISTENERS, MAX_WAITING, Oracle, Verdict, Wish};
 
@@ -29,9 +30,9 @@ impl Oracle {
             Packet::Open {
                 kind, sender, data, ..
             } => self.judge_open(from, kind, *sender, data),
-            Packet::Confirm { to, sender } => {
-                let is_used = self.lines.iter().any(|it| it.ids[from] == Some(*sender));
-                self.judge_opening(from, *to, !is_used)
+            Packet::Confirm { to, sender, .. } => {
+                let is_right = !self.is_used(from, *sender);
+                self.judge_opening(from, *to, is_right)
             }
             Packet::OpenFailure { to, .. } => self.judge_opening(from, *to, true),
             _ => self.judge_on_channel(from, packet),
@@ -100,15 +101,37 @@ impl Oracle {
     }
 
     fn judge_open(&self, from: Leg, kind: &str, sender: u32, data: &[u8]) -> Verdict {
-        let is_used = self.lines.iter().any(|it| it.ids[from] == Some(sender));
-        if is_used || !is_name(kind) {
+        if self.is_used(from, sender) || !is_name(kind) {
             return Verdict::Break;
         }
+        let is_unwanted = is_unwanted(self.last_number + 1);
+        if self.may_open(from, kind, data)
+            && !(is_unwanted && self.is_asked(from, kind, sender, data))
+        {
+            Verdict::Pass
+        } else {
+            Verdict::Refuse
+        }
+    }
+
+    fn is_used(&self, leg: Leg, id: u32) -> bool {
+        let mut lines = self.lines.iter();
+        lines.any(|it| it.ids[leg] == Some(id) && !it.is_free_at(leg))
+    }
+
+    /// Whether somebody is asked whether there may be a session.
+    pub(super) fn is_asked(&self, from: Leg, kind: &str, sender: u32, data: &[u8]) -> bool {
+        let begins = self.begins(from, kind, tcp_place(data));
+        let is_possible = !self.is_used(from, sender) && is_name(kind);
+        begins == Inside::Session && is_possible && self.may_open(from, kind, data)
+    }
+
+    fn may_open(&self, from: Leg, kind: &str, data: &[u8]) -> bool {
         let is_granted = match (from, kind) {
             (Leg::Client, "session") => true,
-            (Leg::Client, "direct-tcpip") => {
-                tcp_place(data).is_some_and(|(host, port)| self.granted.allows_local(&host, port))
-            }
+            (Leg::Client, "direct-tcpip") => tcp_place(data).is_some_and(|(host, port)| {
+                self.granted.allows_local(&host, port) || self.granted.allows_jump(&host, port)
+            }),
             (Leg::Client, "direct-streamlocal@openssh.com") => {
                 socket_place(data, true).is_some_and(|path| self.granted.allows_socket(&path))
             }
@@ -127,18 +150,11 @@ impl Oracle {
         let opened = self.lines.iter().filter(|it| it.opener == from).count();
         let has_room =
             self.lines.len() < self.granted.max_channels && opened < self.granted.channels_of(from);
-        if is_granted && has_room {
-            Verdict::Pass
-        } else {
-            Verdict::Refuse
-        }
+        is_granted && has_room
     }
 
     fn judge_opening(&self, from: Leg, to: u32, is_right: bool) -> Verdict {
-        let mut lines = self.lines.iter();
-        let awaits = lines
-            .any(|it| it.opener == from.other() && it.ids[it.opener] == Some(to) && !it.is_open());
-        if awaits && is_right {
+        if self.unanswered(from, to).is_some() && is_right {
             Verdict::Pass
         } else {
             Verdict::Break
@@ -155,15 +171,28 @@ impl Oracle {
         };
         let has_closed = line.closed[from];
         match packet {
-            Packet::Data { .. } | Packet::Eof(_) | Packet::Adjust { .. } if line.is_agent => {
-                Verdict::Own
-            }
-            Packet::Extended { .. } if line.is_agent => Verdict::Own,
-            Packet::Adjust { .. } if line.is_cut => Verdict::Keep,
-            Packet::Adjust { .. } => Verdict::Pass,
-            Packet::Data { .. } | Packet::Extended { .. } | Packet::Eof(_) if line.is_cut => {
+            Packet::Adjust { .. } | Packet::Data { .. } | Packet::Eof(_) if line.is_cut => {
                 Verdict::Keep
             }
+            Packet::Adjust { .. } if line.is_agent => Verdict::Own,
+            Packet::Eof(_) if line.is_agent && line.may_send(from) => Verdict::Own,
+            Packet::Adjust { .. } if line.inside == Inside::Session => Verdict::Taken,
+            Packet::Adjust { .. } if line.inside == Inside::Unknown => Verdict::Own,
+            Packet::Close(_) if line.inside == Inside::Session && !has_closed => Verdict::Taken,
+            Packet::Eof(_) if line.inside == Inside::Session && line.may_send(from) => {
+                Verdict::Taken
+            }
+            Packet::Data { bytes, .. }
+                if (line.inside != Inside::Nothing || line.is_agent)
+                    && line.may_send(from)
+                    && bytes.len() as i64 > line.windows.told[from] =>
+            {
+                Verdict::TooMuch
+            }
+            Packet::Data { .. } if line.is_agent && line.may_send(from) => Verdict::Own,
+            Packet::Data { bytes, .. } if line.is_taken(from, bytes) => Verdict::Taken,
+            Packet::Adjust { .. } => Verdict::Pass,
+            Packet::Extended { .. } if line.is_cut => Verdict::Keep,
             Packet::Extended { code, .. }
                 if from == Leg::Client || *code != 1 || line.is_carried =>
             {
@@ -228,7 +257,7 @@ impl Oracle {
                 Verdict::Refuse
             };
         };
-        if is_of_all {
+        if is_of_all && line.inside != Inside::Session {
             return Verdict::Pass;
         }
         if line.is_carried {
@@ -278,7 +307,7 @@ impl Listener {
     }
 }
 
-fn tcp_place(data: &[u8]) -> Option<(String, u32)> {
+pub(super) fn tcp_place(data: &[u8]) -> Option<(String, u32)> {
     let mut r = Fields(data);
     let place = (r.text()?, r.u32()?);
     r.text()?;

@@ -6,6 +6,10 @@ use std::time::Duration;
 use proxy_core::{Leg, PerLeg};
 use sha2::{Digest as _, Sha256};
 
+use super::agent::Talk;
+use super::inside::Inside;
+use super::windows::Windows;
+
 /// What becomes of a request that wants an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -35,10 +39,16 @@ pub struct Line {
     pub(super) agent_is_lent: bool,
     /// It leads to the client's agent, and ends at the proxy.
     pub(super) is_agent: bool,
-    /// What the agent was given and has not been looked at, and how much more each side takes, in bytes.
-    pub(super) to_agent: Vec<u8>,
-    pub(super) credit: PerLeg<usize>,
-    pub(super) recorded_questions: usize,
+    pub(super) inside: Inside,
+    /// Bytes that the session inside has and is not done with.
+    pub(super) untaken: PerLeg<usize>,
+    /// The session inside is over, and each side was told so.
+    pub(super) is_told_close: PerLeg<bool>,
+    /// How much of "SSH-" its client has said.
+    pub(super) greeted: usize,
+    pub(super) windows: Windows,
+    /// What is said there.
+    pub(super) talk: Talk,
     pub(super) ids: PerLeg<Option<u32>>,
     /// By who said so.
     pub(super) ended: PerLeg<bool>,
@@ -91,9 +101,12 @@ impl Line {
             is_carried,
             agent_is_lent: false,
             is_agent: false,
-            to_agent: Vec::new(),
-            credit: PerLeg::default(),
-            recorded_questions: 0,
+            inside: Inside::Nothing,
+            untaken: PerLeg::default(),
+            is_told_close: PerLeg::default(),
+            greeted: 0,
+            windows: Windows::default(),
+            talk: Talk::default(),
             ids,
             ended: PerLeg::default(),
             closed: PerLeg::default(),
@@ -116,8 +129,11 @@ impl Line {
         self.ids.client.is_some() && self.ids.target.is_some()
     }
 
+    /// Both sides have closed it, and so has the session inside.
     pub(super) const fn is_over(&self) -> bool {
-        self.closed.client && self.closed.target
+        let goes_on = matches!(self.inside, Inside::Session)
+            && !(self.is_told_close.client && self.is_told_close.target);
+        self.closed.client && self.closed.target && !goes_on
     }
 
     /// Whether the stream from `from` is SSH's once it goes on with `bytes`.
@@ -130,27 +146,6 @@ impl Line {
         let whole = [head, &bytes[..bytes.len().min(room)]].concat();
         let mut lines = whole.split(|byte| *byte == b'\n').take(LINES_BEFORE + 1);
         lines.any(|line| line.starts_with(b"SSH-"))
-    }
-
-    /// The proxy gives the agent these bytes: questions that are in the log, to list its keys and to sign.
-    ///
-    /// # Panics
-    /// When it is asked anything else.
-    pub(super) fn asks_agent(&mut self, bytes: &[u8]) {
-        self.to_agent.extend_from_slice(bytes);
-        while let Some((head, rest)) = self.to_agent.split_at_checked(4) {
-            let len = u32::from_be_bytes(head.try_into().expect("4 bytes")) as usize;
-            let Some(message) = rest.get(..len) else {
-                break;
-            };
-            assert!(
-                matches!(message.first(), Some(11 | 13)),
-                "the agent is asked {message:?}"
-            );
-            self.to_agent.drain(..4 + len);
-            let left = self.recorded_questions.checked_sub(1);
-            self.recorded_questions = left.expect("a question without a record");
-        }
     }
 
     /// The bytes as the log may have them: without the cookie that lets its reader show windows too.

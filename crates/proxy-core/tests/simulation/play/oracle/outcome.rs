@@ -9,11 +9,10 @@ use super::super::generate::{AGENT, X11};
 use super::super::grants::Keeps;
 use super::super::noted::Noted;
 use super::super::wire::Packet;
+use super::inside::{Inside, Word, is_abandoned};
+use super::judge::tcp_place;
 use super::line::{Fate, Line, Program};
 use super::{Debt, Listener, Oracle, Verdict, Wish};
-
-/// What everybody here confirms a channel with.
-const CONFIRMED_WINDOW_BYTES: usize = 1 << 20;
 
 /// One thing that came out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +23,8 @@ pub enum Out {
     /// A packet of the proxy's own.
     Send(Leg, Packet),
     Event(Told),
+    /// A session inside hears of this channel.
+    Inside(u32, Word),
 }
 
 /// An event, as far as it is counted here.
@@ -56,10 +57,12 @@ impl Oracle {
         if !is_ok {
             let may_break = matches!(
                 verdict,
-                Verdict::Break | Verdict::RefuseOrBreak | Verdict::Own
+                Verdict::Break | Verdict::RefuseOrBreak | Verdict::TooMuch
             );
             assert!(may_break, "the connection must not end");
             assert_eq!(passes, 0, "what ends the connection passed");
+            let hears = outs.iter().any(|out| matches!(out, Out::Inside(..)));
+            assert!(!hears, "a session has what ends the connection");
             return;
         }
         // The proxy sends one of its own in its place, with another window.
@@ -76,9 +79,14 @@ impl Oracle {
             .and_then(|at| self.lines.get(at))
             .is_some_and(|it| it.is_agent));
         match verdict {
-            Verdict::Break => panic!("the connection must end"),
+            Verdict::Break | Verdict::TooMuch => panic!("the connection must end"),
             // It may have to wait for what is to go first.
             Verdict::Pass if closes_agent => assert!(passes <= 1, "it passed twice"),
+            // The same, where its window is another than the proxy's.
+            Verdict::Pass if self.leads_inside((from, packet)) => {
+                let anew = outs.iter().filter(|out| is_anew(packet, out)).count();
+                assert_eq!(passes + anew, 1, "it must pass, once");
+            }
             Verdict::Pass if is_put_anew => assert_eq!(passes, 0, "it passed unchanged"),
             Verdict::Pass => assert_eq!(passes, 1, "it must pass, once"),
             _ => assert_eq!(passes, 0, "it must not pass"),
@@ -88,7 +96,13 @@ impl Oracle {
             let is_answer = matches!(packet, Packet::GlobalSuccess(_) | Packet::GlobalFailure);
             assert!(is_answer || !outs.iter().any(sends), "something came of it");
         }
-        self.count_questions(packet.to().and_then(|to| self.at(from, to)), outs);
+        let expected = self.expects((from, packet), verdict);
+        let words = outs.iter().filter(|out| matches!(out, Out::Inside(..)));
+        let wanted = self.words((from, packet), verdict);
+        assert!(
+            words.eq(&wanted),
+            "a session hears {outs:?}, not {wanted:?}"
+        );
         self.is_recorded((from, packet), verdict, outs);
         // A packet that passes has its effect in its place among what else is said; any other has it at once.
         if passes == 0 {
@@ -103,9 +117,17 @@ impl Oracle {
                 _ => {}
             }
         }
+        if let Some(expected) = &expected {
+            self.is_as_expected(from, expected, outs);
+        }
+        if verdict == Verdict::Pass {
+            self.is_over_at_once((from, packet), outs);
+        }
         self.is_told(packet, verdict, outs);
         self.is_summed_up(outs);
         self.lines.retain(|line| !line.is_over());
+        self.windows_agree();
+        self.agents_go_on();
     }
 
     /// What came out at a deadline, or before the end.
@@ -123,15 +145,13 @@ impl Oracle {
                 _ => {}
             }
         }
+        self.windows_agree();
     }
 
     /// I2: the record stands before what passes, on the right channel, and says all that the packet does; I9: a refusal is recorded.
     fn is_recorded(&self, (from, packet): (Leg, &Packet), verdict: Verdict, outs: &[Out]) {
         let line = packet.to().and_then(|to| match packet {
-            Packet::Confirm { .. } | Packet::OpenFailure { .. } => self
-                .lines
-                .iter()
-                .find(|it| it.ids[from.other()] == Some(to)),
+            Packet::Confirm { .. } | Packet::OpenFailure { .. } => self.unanswered(from, to),
             _ => self.at(from, to).and_then(|at| self.lines.get(at)),
         });
         let number = line.map_or(0, |line| line.number);
@@ -169,7 +189,21 @@ impl Oracle {
                     "a refusal without a record on {number}"
                 );
             }
-            Verdict::Keep | Verdict::Break | Verdict::Own => {}
+            Verdict::Taken => {
+                let is_data = matches!(packet, Packet::Data { .. });
+                let wanted = Noted::required(from, packet, true).filter(|_| !is_data);
+                let is_written = wanted.is_none_or(|wanted| records(&wanted, outs));
+                assert!(is_written, "taken without a record on {number}");
+                let shows = |out: &Out| matches!(out, Out::Record(_, Noted::Carried { .. }));
+                assert!(!outs.iter().any(shows), "it stands in the log inside");
+                let is_refused = match packet {
+                    Packet::Data { bytes, .. } => line.is_some_and(|it| it.is_no_ssh(from, bytes)),
+                    _ => false,
+                };
+                let refused = records(&Noted::Refused(from), outs);
+                assert_eq!(refused, is_refused, "a client that does not speak SSH");
+            }
+            Verdict::Keep | Verdict::Break | Verdict::Own | Verdict::TooMuch => {}
         }
     }
 
@@ -185,7 +219,7 @@ impl Oracle {
     }
 
     /// The log's last word on each forwarded connection: once, before it closes, and the sums are right.
-    fn is_summed_up(&self, outs: &[Out]) {
+    pub(super) fn is_summed_up(&self, outs: &[Out]) {
         let said = |number: u32| {
             outs.iter().filter_map(move |out| match out {
                 Out::Record(channel, noted) if *channel == number => match noted {
@@ -195,7 +229,8 @@ impl Oracle {
                 _ => None,
             })
         };
-        for line in self.lines.iter().filter(|it| !it.is_agent) {
+        let lines = self.lines.iter();
+        for line in lines.filter(|it| !it.is_agent) {
             let mut wanted = Vec::new();
             if line.is_over() && line.is_carried {
                 if self.granted.keeps == Keeps::Digests {
@@ -216,13 +251,14 @@ impl Oracle {
         }
     }
 
-    /// What the agent may be asked is recorded before it is.
-    fn count_questions(&mut self, line: Option<usize>, outs: &[Out]) {
-        let is_it = |out: &&Out| matches!(out, Out::Record(_, Noted::AgentAsked));
-        let first = outs.iter().position(|out| matches!(out, Out::Send(..)));
-        let before = &outs[..first.unwrap_or(outs.len())];
-        if let Some(line) = line.and_then(|at| self.lines.get_mut(at)) {
-            line.recorded_questions += before.iter().filter(is_it).count();
+    /// Whether it is about a connection on which a session inside may go on.
+    fn leads_inside(&self, (from, packet): (Leg, &Packet)) -> bool {
+        match packet {
+            Packet::Open { kind, .. } => kind == "direct-tcpip" && self.granted.has_sessions(),
+            Packet::Confirm { to, .. } => self
+                .unanswered(from, *to)
+                .is_some_and(|it| it.inside != Inside::Nothing),
+            _ => false,
         }
     }
 
@@ -239,7 +275,10 @@ impl Oracle {
         assert_eq!(count(Told::Refused), outs.iter().filter(refusals).count());
         let opens = matches!(packet, Packet::Confirm { .. }) && verdict == Verdict::Pass;
         assert_eq!(count(Told::Open), usize::from(opens), "channel.open");
-        let closes = matches!(packet, Packet::Close(_)) && self.lines.iter().any(Line::is_over);
+        let closes = matches!(packet, Packet::Close(_)) && {
+            let mut lines = self.lines.iter();
+            lines.any(Line::is_over)
+        };
         assert_eq!(count(Told::Close), usize::from(closes), "channel.close");
     }
 
@@ -257,24 +296,26 @@ impl Oracle {
                 kind,
                 sender,
                 window,
-                ..
+                data,
             } if passes => {
                 self.last_number += 1;
                 let mut line = Line::new(self.last_number, from, *sender, kind != "session");
                 line.is_agent = kind == AGENT;
+                line.inside = self.begins(from, kind, tcp_place(data));
                 if kind == X11 {
                     line.greeting = Some(Vec::new());
                     line.window_of = self.shows_window();
                 }
-                line.credit[from] = *window as usize;
+                line.windows.says(from, *window);
                 self.lines.push(line);
             }
-            Packet::Confirm { to, sender } => {
-                let mut lines = self.lines.iter_mut();
-                let line = lines.find(|it| it.opener != from && it.ids[it.opener] == Some(*to));
-                if let Some(line) = line {
+            Packet::Open {
+                kind, sender, data, ..
+            } if self.is_asked(from, kind, *sender, data) => self.last_number += 1,
+            Packet::Confirm { to, sender, window } => {
+                if let Some(line) = self.unanswered_mut(from, *to) {
                     line.ids[from] = Some(*sender);
-                    line.credit[from] = CONFIRMED_WINDOW_BYTES;
+                    line.windows.says(from, *window);
                 }
             }
             Packet::OpenFailure { to, .. } => {
@@ -308,9 +349,7 @@ impl Oracle {
 
     /// Nothing was shown.
     fn returns_window(&mut self, from: Leg, to: u32) {
-        let mut lines = self.lines.iter();
-        let line =
-            lines.find(|it| it.opener != from && it.ids[it.opener] == Some(to) && !it.is_open());
+        let line = self.unanswered(from, to);
         let number = line.and_then(|line| line.window_of);
         let mut lines = self.lines.iter_mut();
         if let Some(line) = lines.find(|it| Some(it.number) == number) {
@@ -394,20 +433,27 @@ impl Oracle {
             ) => {
                 let is_same = (kind, sender, data) == (asked_kind, asked_sender, asked_data);
                 assert!(is_same && verdict == Verdict::Pass && to == from.other());
-                if kind == AGENT {
+                let line = self.lines.last_mut().expect("it was just opened");
+                line.windows.told[to] = i64::from(*window);
+                if kind == AGENT || line.inside != Inside::Nothing {
                     return;
                 }
                 let kept = asked_window
                     .checked_sub(*window)
                     .expect("a window of nobody's");
                 assert!(kept <= 1024, "{kept} bytes of window are missing");
-                self.lines.last_mut().expect("it was just opened").kept_back = kept as usize;
+                line.kept_back = kept as usize;
             }
             (
-                Packet::Confirm { to: number, sender },
+                Packet::Confirm {
+                    to: number,
+                    sender,
+                    window,
+                },
                 Packet::Confirm {
                     to: asked,
                     sender: theirs,
+                    ..
                 },
             ) => {
                 let is_same = number == asked && sender == theirs && to == from.other();
@@ -415,6 +461,8 @@ impl Oracle {
                     is_same && verdict == Verdict::Pass,
                     "a confirmation of nobody's"
                 );
+                let line = self.at(from, *number).and_then(|at| self.lines.get_mut(at));
+                line.expect("it was just confirmed").windows.told[to] = i64::from(*window);
             }
             (Packet::GlobalFailure, _) => {
                 let wish = self.wishes[to].pop_front();
@@ -432,8 +480,10 @@ impl Oracle {
             _ => {
                 let now = self.now;
                 let number = own.to().expect("the others are about channels");
+                let about = packet.to().and_then(|to| self.at(from, to));
+                let about = about.map(|at| self.lines[at].number);
                 let mut lines = self.lines.iter_mut();
-                let line = lines.find(|it| it.ids[to] == Some(number));
+                let line = lines.find(|it| it.ids[to] == Some(number) && !it.is_free_at(to));
                 let line = line.expect("a channel of nobody's");
                 match own {
                     Packet::Failure(_) => {
@@ -441,13 +491,23 @@ impl Oracle {
                         assert_eq!(fate, Some(Fate::Refused), "a refusal out of turn");
                     }
                     Packet::Data { bytes, .. } if line.is_agent => {
-                        let left = line.credit[to].checked_sub(bytes.len());
-                        line.credit[to] = left.expect("more than its window lets in");
-                        if to == Leg::Client {
-                            line.asks_agent(bytes);
-                        }
+                        let takes = &mut line.windows.takes[to];
+                        *takes -= bytes.len() as i64;
+                        assert!(*takes >= 0, "more than its window lets in");
+                        assert_eq!(about, Some(line.number), "data out of nothing");
                     }
-                    Packet::Eof(_) | Packet::Adjust { .. } if line.is_agent => {}
+                    Packet::Adjust { bytes, .. }
+                        if line.is_agent || line.inside != Inside::Nothing || line.is_cut =>
+                    {
+                        line.windows.told[to] += i64::from(*bytes);
+                    }
+                    Packet::Eof(_) if line.is_agent => {}
+                    Packet::Eof(_) | Packet::Close(_)
+                        if line.inside == Inside::Session && is_abandoned(line.number) =>
+                    {
+                        let is_now = matches!(packet, Packet::Confirm { .. });
+                        assert!(is_now, "an end that nobody said");
+                    }
                     Packet::Close(_) if line.is_agent => {
                         assert!(line.closed[to.other()], "a close that nobody said");
                     }
@@ -459,6 +519,7 @@ impl Oracle {
                         assert!(to == Leg::Client && !line.is_carried);
                         let left = line.kept_back.checked_sub(bytes.len());
                         line.kept_back = left.expect("beyond the window");
+                        line.windows.takes[to] -= bytes.len() as i64;
                         line.words_at = Some(now);
                         let text = String::from_utf8_lossy(bytes).into_owned();
                         assert!(recorded(&Noted::Notice(text)), "words without a record");
@@ -470,12 +531,41 @@ impl Oracle {
     }
 }
 
+/// The same opening with another window.
+fn is_anew(packet: &Packet, out: &Out) -> bool {
+    match (packet, out) {
+        (Packet::Open { sender, .. }, Out::Send(_, Packet::Open { sender: own, .. }))
+        | (Packet::Confirm { sender, .. }, Out::Send(_, Packet::Confirm { sender: own, .. })) => {
+            sender == own
+        }
+        _ => false,
+    }
+}
+
 impl Line {
+    /// Whatever it carries, it is no session any more.
+    fn passes_on(&mut self) {
+        if self.inside == Inside::Unknown {
+            self.inside = Inside::Nothing;
+        }
+    }
+
+    fn is_known_after(&mut self, from: Leg, bytes: &[u8]) {
+        if !self.is_unknown_after(from, bytes) {
+            self.passes_on();
+        }
+    }
+
     fn apply(&mut self, (from, packet): (Leg, &Packet), verdict: Verdict, now: Duration) {
         let passes = matches!(verdict, Verdict::Pass | Verdict::Hold);
         match packet {
+            Packet::Data { bytes, .. } if verdict == Verdict::Taken => self.take(from, bytes),
             Packet::Data { bytes, .. } if self.is_carried && !self.is_cut => {
-                if passes {
+                if verdict == Verdict::Own {
+                    self.windows.told[from] -= bytes.len() as i64;
+                } else if passes {
+                    self.windows.pass(from, bytes.len());
+                    self.is_known_after(from, bytes);
                     self.carry(from, bytes);
                 } else if !self.ended[from] && !self.closed[from] {
                     self.is_cut = true;
@@ -483,14 +573,24 @@ impl Line {
                     self.ended.target = true;
                 }
             }
-            Packet::Adjust { bytes, .. } => self.credit[from] += *bytes as usize,
+            Packet::Data { bytes, .. } | Packet::Extended { bytes, .. } if passes => {
+                self.windows.pass(from, bytes.len());
+            }
+            Packet::Adjust { bytes, .. } => {
+                let is_own = self.is_agent || self.inside != Inside::Nothing;
+                self.windows.adjust(from, *bytes, passes, is_own);
+            }
             Packet::Eof(_) => {
                 self.ended[from] = true;
+                self.passes_on();
                 if verdict == Verdict::Hold {
                     self.held_at = Some(now);
                 }
             }
-            Packet::Close(_) if passes => self.closed[from] = true,
+            Packet::Close(_) if passes || verdict == Verdict::Taken => {
+                self.closed[from] = true;
+                self.passes_on();
+            }
             Packet::Request {
                 name,
                 want_reply,

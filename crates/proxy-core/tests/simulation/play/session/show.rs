@@ -34,6 +34,9 @@ pub fn show_packet(packet: &Packet) -> String {
             reply(*want_reply),
             bytes(data)
         ),
+        Packet::Confirm { to, sender, .. } => {
+            format!("confirm {{ to: {to}, sender: {sender} }}")
+        }
         other => format!("{other:?}").to_lowercase(),
     }
 }

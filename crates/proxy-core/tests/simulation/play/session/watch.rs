@@ -1,10 +1,11 @@
 //! Whoever sees everything that leaves a session: the log with the auditor's key, what the peers decrypt, and what the operator is told.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use proxy_core::{AccessEvent, EventKind, Leg, Now, PerLeg, SessionId};
 use session_log::{Event, Reader, ReaderConfig};
 
+use super::super::generate::AGENT;
 use super::super::grants::{Granted, Keeps};
 use super::super::noted::Noted;
 use super::super::wire::Packet;
@@ -21,6 +22,8 @@ pub struct Watch {
     noted: PerLeg<VecDeque<Noted>>,
     /// The same of data, by stream: records may split it.
     streams: BTreeMap<(Leg, Stream), VecDeque<u8>>,
+    /// Channels to the agent, whose bytes are put together anew.
+    to_agent: BTreeSet<u32>,
     /// Refusals of what that leg asked for, and words to the client: what the proxy says by itself.
     refused: PerLeg<usize>,
     notices: VecDeque<String>,
@@ -53,6 +56,7 @@ impl Watch {
             hides: granted.shows_windows || granted.keeps != Keeps::Bytes,
             noted: PerLeg::default(),
             streams: BTreeMap::new(),
+            to_agent: BTreeSet::new(),
             refused: PerLeg::default(),
             notices: VecDeque::new(),
             failed_at: None,
@@ -128,7 +132,11 @@ impl Watch {
                     show_record(&view.record)
                 ));
             }
+            if matches!(&noted, Noted::Open { kind, .. } if kind == AGENT) {
+                self.to_agent.insert(view.channel);
+            }
             match noted {
+                Noted::Carried { .. } if self.to_agent.contains(&view.channel) => {}
                 Noted::Data {
                     from,
                     is_stderr,
