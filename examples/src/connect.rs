@@ -11,6 +11,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use crate::tool::is_printable;
+
 /// Where the token is looked for when no file is named.
 pub const TOKEN_VARIABLE: &str = "PORTREEVE_TOKEN";
 
@@ -268,7 +270,7 @@ async fn answer(stream: &mut TcpStream, proxy: &str) -> Result<Vec<u8>, ConnectE
 /// Text from elsewhere, without what could move a terminal's cursor.
 fn printable(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if is_printable(c) { c } else { ' ' })
         .collect()
 }
 

@@ -104,6 +104,7 @@ pub async fn run(
         return;
     };
     let id = session.id();
+    let desk = deps.live.desk(session.overview(clock.now()));
     tracing::debug!(session = %id, "accepted");
     let mut driver = Driver {
         deps,
@@ -119,7 +120,7 @@ pub async fn run(
         route: (host, port),
         logs: Logs::new(&deps.logs),
         asking: Asking::new(&deps.approvals),
-        desk: deps.live.desk(id),
+        desk,
         stopping: false,
         holds_rules: false,
         is_cut_off: false,

@@ -1,6 +1,7 @@
 //! The `sessionctl` command: an operator's way to the sessions of a running `audit_proxy`.
 
 mod ask;
+mod help;
 mod output;
 mod watch;
 
@@ -12,7 +13,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::audit_proxy::admin::protocol::{Reply, Request, Which};
-use crate::tool::{self, ToolError, printable};
+use crate::tool::{self, ToolError, escape_json, printable};
 use ask::Conversation;
 use output::Table;
 use watch::WatchArguments;
@@ -20,28 +21,7 @@ use watch::WatchArguments;
 /// Look at the sessions of a running audit_proxy, end them, and watch them.
 #[derive(Debug, Parser)]
 #[command(
-    name = "sessionctl",
-    after_help = "\
-Examples:
-  sessionctl list                                         who is where, since when
-  sessionctl show 5f0c                                    all about one session, what it runs included
-  sessionctl end 5f0c --reason \"kernel update at ten\"     the person reads the reason
-  sessionctl end --identity ada@example.com --reason \"left the company\"
-  sessionctl end --all --reason \"incident 4711\"
-  sessionctl watch 5f0c                                   what the person sees, while they see it; Ctrl-C leaves
-  sessionctl approvals                                    who waits to be let in, and why
-  sessionctl approve 5f0c --note \"as agreed\"             or refuse; only one of those whom the policy names
-  sessionctl drain --wait 10m                             nobody is let in any more; the proxy ends with its last session
-
-Ids may be shortened as long as one session is meant. The proxy listens where `socket` of `[admin]` in its configuration says, knows
-who asks by the user that runs this, and does what the `[[operator]]` entries of its policy allow. What is asked for, allowed or not,
-is an access event; who watches or ends a session stands in its log.
-
-With --json the answer is printed as it comes: a line {\"reply\":\"session\"|\"approval\"|\"answered\"|\"ended\"|\"seen\"|\"watch_over\"|\"draining\", …} for each
-thing, and {\"reply\":\"done\"|\"refused\"|\"failed\", …} at the end.
-
-Exit status: 0 it is done; 1 it is not allowed, or there is no such session; 2 the command line is wrong, or no proxy answers."
-)]
+    name = "sessionctl", after_help = help::ALL)]
 struct Cli {
     /// The socket of the proxy
     #[arg(long, global = true, value_name = "PATH", default_value = "admin.sock")]
@@ -56,23 +36,30 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List the sessions that run
+    #[command(after_help = help::LIST)]
     List,
     /// Show all about one session
+    #[command(after_help = help::SHOW)]
     Show {
         /// Its id, or the beginning of it
         id: String,
     },
     /// End sessions, with a reason that the person reads
+    #[command(after_help = help::END)]
     End(EndArguments),
     /// Watch a session while it runs
     Watch(WatchArguments),
     /// List who waits for an approval
+    #[command(after_help = help::APPROVALS)]
     Approvals,
     /// Let somebody in who waits for an approval
+    #[command(after_help = help::ANSWER)]
     Approve(AnswerArguments),
     /// Keep somebody out who waits for an approval
+    #[command(after_help = help::ANSWER)]
     Refuse(AnswerArguments),
     /// Let nobody in any more, and have the proxy end when its last session has
+    #[command(after_help = help::DRAIN)]
     Drain {
         /// How long sessions may go on before they are ended, `0s` for not at all; without it, as long as `drain` of `[timeouts]` says,
         /// or as long as they need where that says nothing. An end that is near already is not put off
@@ -200,7 +187,8 @@ fn print_lines(conversation: &mut Conversation, out: &mut dyn Write) -> Result<b
             Some(Reply::WatchOver { .. }) => true,
             _ => false,
         };
-        out.write_all(&line)?;
+        // A proxy does not send anything else than JSON, and what is not shown as it is must not steer a terminal either.
+        out.write_all(escape_json(&String::from_utf8_lossy(&line)).as_bytes())?;
         out.flush()?;
     }
     Ok(is_done)
@@ -222,7 +210,14 @@ fn print(
             Some(Reply::Answered { session }) => {
                 writeln!(out, "answered {}", printable(&session))?;
             }
-            Some(Reply::Ended { session }) => writeln!(out, "ended {}", printable(&session))?,
+            Some(Reply::Ended { session, late }) => {
+                let how = if late {
+                    ", which does not answer: it ends once it does"
+                } else {
+                    ""
+                };
+                writeln!(out, "ended {}{how}", printable(&session))?;
+            }
             Some(Reply::Draining {
                 connections,
                 wait_ms,

@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod files;
+mod text;
 pub mod time;
 
 use std::error::Error;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use self::files::{read_bytes, read_text};
+pub use self::text::{escape_json, is_printable, printable};
 
 /// Two lower-case digits a byte.
 #[must_use]
@@ -132,14 +134,6 @@ fn run<C: Parser>(
             2
         }
     }
-}
-
-/// A text from elsewhere, without what could move a terminal's cursor.
-#[must_use]
-pub fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
 }
 
 /// The authorities' keys in these files: `.pub` files, or such as `TrustedUserCAKeys` names.

@@ -26,7 +26,7 @@ pub use leg::{Leg, PerLeg};
 pub use limits::{LimitError, Limits};
 pub use operator::{
     CommandKind, LastCommand, MAX_LAST_COMMAND_BYTES, MAX_OPERATOR_TEXT_CHARS, MAX_WATCHERS,
-    Operation, Overview, Progress, Seen, WatchEnd, WatchId,
+    Operation, Overview, Progress, Seen, WatchEnd, WatchId, plain as plain_text,
 };
 pub use relay::RelayError;
 pub use rules::{Current, ENFORCED, Rules};

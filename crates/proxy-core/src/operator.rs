@@ -202,8 +202,10 @@ impl fmt::Debug for LastCommand {
     }
 }
 
-/// A line of an operator's, without what a terminal would act on.
-pub(crate) fn plain(text: &str) -> String {
+/// A line of an operator's as it may stand in events, logs and messages: without what a terminal would act on, and at most
+/// [`MAX_OPERATOR_TEXT_CHARS`] characters of it.
+#[must_use]
+pub fn plain(text: &str) -> String {
     text.chars()
         .filter(|c| is_harmless(*c) && !c.is_control())
         .take(MAX_OPERATOR_TEXT_CHARS)

@@ -17,6 +17,10 @@ pub struct SecurityKey {
     verification: Requirement,
 }
 
+/// What the `application` of a key for SSH begins with (OpenSSH's PROTOCOL.u2f). A key of another one signs for whoever that belongs to,
+/// a web site for example.
+const APPLICATION: &str = "ssh:";
+
 /// Why a line names no security key that can be enrolled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -27,6 +31,9 @@ pub enum SecurityKeyError {
     /// A key that is not in a security key.
     #[error("not the key of a security key: its type begins with `sk-`")]
     NotInSecurityKey,
+    /// A key that was made for something else than SSH: `ssh-keygen` makes them for `ssh:` and what begins so.
+    #[error("a key for another application: its `application` begins with `ssh:`")]
+    OtherApplication,
     /// `no-touch-required`: a key that signs without a touch proves nobody's presence.
     #[error("`no-touch-required`, where a touch is always asked for")]
     NoTouch,
@@ -39,14 +46,19 @@ impl SecurityKey {
     /// A key that has to verify its user, or need not.
     ///
     /// # Errors
-    /// [`SecurityKeyError::NotInSecurityKey`], [`SecurityKeyError::NotAKey`] when it cannot be written out.
+    /// [`SecurityKeyError::NotInSecurityKey`], [`SecurityKeyError::OtherApplication`], [`SecurityKeyError::NotAKey`] when it cannot be
+    /// written out.
     pub fn new(
         public_key: &ssh_key::PublicKey,
         verification: Requirement,
     ) -> Result<Self, SecurityKeyError> {
-        match public_key.key_data() {
-            KeyData::SkEd25519(_) | KeyData::SkEcdsaSha2NistP256(_) => {}
+        let application = match public_key.key_data() {
+            KeyData::SkEd25519(key) => key.application(),
+            KeyData::SkEcdsaSha2NistP256(key) => key.application(),
             _ => return Err(SecurityKeyError::NotInSecurityKey),
+        };
+        if !application.starts_with(APPLICATION) {
+            return Err(SecurityKeyError::OtherApplication);
         }
         Ok(Self {
             blob: public_key
@@ -133,6 +145,30 @@ mod tests {
             assert!(!key.is_met_by(&said(true, false)), "{line}");
             assert!(!key.is_met_by(&said(false, true)), "{line}");
             assert!(key.is_met_by(&said(true, true)), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_application_is_refused_and_ssh_may_have_several() {
+        let key = |application: &str| {
+            let public = [0x11; 32];
+            let sk = ssh_key::public::SkEd25519::new(
+                ssh_key::public::Ed25519PublicKey(public),
+                application,
+            );
+            let line = ssh_key::PublicKey::from(KeyData::SkEd25519(sk));
+            SecurityKey::from_line(&line.to_openssh().unwrap())
+        };
+        for application in ["ssh:", "ssh:work"] {
+            assert!(key(application).is_ok(), "{application}");
+        }
+        for application in ["", "ssh", "SSH:", " ssh:", "https://login.example.com"] {
+            let refused = key(application);
+            assert_eq!(
+                refused,
+                Err(SecurityKeyError::OtherApplication),
+                "{application}"
+            );
         }
     }
 

@@ -9,10 +9,12 @@
 mod access;
 mod answer;
 mod approvals;
+mod end;
 pub(super) mod noise;
 mod places;
 pub mod protocol;
 pub(super) mod socket;
+mod watch;
 
 use std::convert::Infallible;
 use std::io::{self, Write as _};

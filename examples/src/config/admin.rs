@@ -78,7 +78,9 @@ fn socket<'d>(reader: &mut Reader<'d>, table: &Table<'d>) -> Option<PathBuf> {
     let shown = quoted(&socket.display().to_string());
     if socket.as_os_str().len() > MAX_SOCKET_PATH_BYTES {
         let what = format!("{shown} is too long for the path of a socket");
-        let help = format!("write one of at most {MAX_SOCKET_PATH_BYTES} bytes");
+        let help = format!(
+            "write one of at most {MAX_SOCKET_PATH_BYTES} bytes, to which a proxy that drains adds the number of its process"
+        );
         reader.problem(&field, what, help);
     } else if let Some(folder) = socket.parent() {
         writable_folder(reader, &field, &socket, folder);

@@ -9,6 +9,7 @@ use session_log::{
 use zeroize::Zeroizing;
 
 use super::Failure;
+use crate::tool::is_printable;
 
 /// How many characters of a record's bytes are shown.
 const SHOWN_CHARS: usize = 60;
@@ -156,10 +157,10 @@ fn line(view: &RecordView<'_>) -> String {
         _ => String::new(),
     };
     for character in details.chars() {
-        if character.is_control() {
-            line.extend(character.escape_default());
-        } else {
+        if is_printable(character) {
             line.push(character);
+        } else {
+            line.extend(character.escape_default());
         }
     }
     line.trim_end().to_owned()

@@ -10,30 +10,37 @@ use crate::tool::{ToolError, printable};
 /// How much of an id a list shows: enough to tell any sessions apart that run at once, in digits.
 const ID_DIGITS: usize = 12;
 
-const HEADINGS: [&str; 9] = [
-    "SESSION", "IDENTITY", "USER", "TARGET", "FROM", "FOR", "IDLE", "IN/OUT", "STATE",
+/// How much of a command a list shows, in characters; `show` has all that is known of it.
+const COMMAND_CHARS: usize = 40;
+
+const HEADINGS: [&str; 10] = [
+    "SESSION", "IDENTITY", "USER", "TARGET", "FROM", "FOR", "IDLE", "IN/OUT", "STATE", "LAST",
 ];
 
 /// A table of sessions.
 #[derive(Default)]
 pub(super) struct Table {
-    rows: Vec<[String; 9]>,
+    rows: Vec<[String; 10]>,
 }
 
 impl Table {
     pub(super) fn add(&mut self, line: &SessionLine) {
         let now_ms = u64::try_from(unix_now().as_millis()).unwrap_or(u64::MAX);
         let since = now_ms.saturating_sub(line.since_unix_ms);
-        let id: String = line.session.chars().take(ID_DIGITS).collect();
         let mut state = line.progress.clone();
-        if line.parent.is_some() {
-            state.push_str(", inside another");
+        if let Some(parent) = &line.parent {
+            state.push_str(", inside ");
+            state.push_str(&short_id(parent));
         }
         if line.watchers > 0 {
             state.push_str(", watched");
         }
+        let last = match &line.last_command {
+            Some(last) => beginning(&last.text, COMMAND_CHARS),
+            None => "-".to_owned(),
+        };
         let row = [
-            id,
+            short_id(&line.session),
             line.identity.clone(),
             line.user.clone().unwrap_or_else(|| "-".to_owned()),
             line.target.clone(),
@@ -46,13 +53,14 @@ impl Table {
                 size(line.bytes_from_target)
             ),
             state,
+            last,
         ];
         self.rows.push(row.map(|cell| printable(&cell)));
     }
 
     pub(super) fn print(&self, out: &mut dyn Write) -> Result<(), ToolError> {
         let rows = || std::iter::once(HEADINGS.map(str::to_owned)).chain(self.rows.iter().cloned());
-        let mut widths = [0; 9];
+        let mut widths = [0; 10];
         for row in rows() {
             for (width, cell) in widths.iter_mut().zip(&row) {
                 *width = cell.chars().count().max(*width);
@@ -138,6 +146,17 @@ pub(super) fn complain(why: &str) {
     let _ = writeln!(std::io::stderr(), "sessionctl: {}", printable(why));
 }
 
+fn short_id(session: &str) -> String {
+    session.chars().take(ID_DIGITS).collect()
+}
+
+fn beginning(text: &str, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
 fn time(millis: u64) -> String {
     let secs = Duration::from_millis(millis).as_secs();
     match secs {
@@ -163,6 +182,7 @@ fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tool::is_printable;
 
     #[test]
     fn times_and_sizes_are_short() {
@@ -195,7 +215,7 @@ mod tests {
             last_command: Some(crate::audit_proxy::admin::protocol::LastCommandLine {
                 channel: 1,
                 kind: "exec".to_owned(),
-                text: "printf '\u{1b}[2J\u{9b}2J'".to_owned(),
+                text: "printf '\u{1b}[2J\u{9b}2J\u{202e}\u{2066}'".to_owned(),
             }),
             ..SessionLine::default()
         };
@@ -206,7 +226,7 @@ mod tests {
         session(&line, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(
-            text.chars().all(|c| c == '\n' || !c.is_control()),
+            text.chars().all(|c| c == '\n' || is_printable(c)),
             "{text:?}"
         );
         assert!(

@@ -9,6 +9,7 @@ use session_log::{Event, RecordView, Value, kind_name};
 use super::progress::Prints;
 use super::read::{conclude, read_log, reader_config};
 use super::{Source, SshlogError};
+use crate::tool::escape_json;
 
 pub(super) fn run(
     source: &Source,
@@ -64,24 +65,5 @@ pub(super) fn line(view: &RecordView<'_>) -> String {
         };
         object.insert(name.into(), json);
     });
-    escape(&Json::Object(object).to_string())
-}
-
-/// JSON leaves DEL, the C1 controls and the marks that turn text around as they are; a terminal would act on them.
-pub(super) fn escape(json: &str) -> String {
-    let mut out = String::with_capacity(json.len());
-    for c in json.chars() {
-        match c {
-            '\u{7f}'..='\u{9f}'
-            | '\u{061c}'
-            | '\u{200e}'
-            | '\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' => {
-                out.push_str(&format!("\\u{:04x}", u32::from(c)));
-            }
-            c => out.push(c),
-        }
-    }
-    out
+    escape_json(&Json::Object(object).to_string())
 }

@@ -9,11 +9,11 @@ use clap::Args;
 use session_log::{Event, Record, RecordView};
 
 use super::input::logs_of;
-use super::json::escape;
 use super::moment::Calendar;
 use super::progress::Prints;
 use super::read::{is_good, print_verdict, read_log, reader_config, say_if_unchecked};
 use super::{Keys, SshlogError};
+use crate::tool::escape_json;
 use forest::Forest;
 
 #[derive(Debug, Args)]
@@ -159,5 +159,5 @@ fn shown(text: &str) -> String {
     if !text.is_empty() && text.bytes().all(is_plain) {
         return text.to_owned();
     }
-    escape(&serde_json::Value::from(text).to_string())
+    escape_json(&serde_json::Value::from(text).to_string())
 }

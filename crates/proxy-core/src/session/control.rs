@@ -133,7 +133,9 @@ impl Session {
         core::iter::once(self.overview(now)).chain(inside).collect()
     }
 
-    fn overview(&self, now: Now) -> Overview {
+    /// This session alone as it is now.
+    #[must_use]
+    pub fn overview(&self, now: Now) -> Overview {
         let relaying = match &self.stage {
             Stage::End(relaying) => Some(&**relaying),
             Stage::LogClosed(ending) => Some(&ending.relaying),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{OperatorAction, OperatorDecision, OperatorRequest, Request};
-use proxy_core::SessionId;
+use proxy_core::{SessionId, plain_text};
 use serde::Serialize;
 
 use super::Admin;
@@ -26,7 +26,7 @@ pub(super) struct Told<'a> {
     event: &'a str,
     uid: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    operator: Option<&'a str>,
+    operator: Option<String>,
     allowed: bool,
     /// The entry of the policy that allows it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,7 +35,7 @@ pub(super) struct Told<'a> {
     session: Option<SessionId>,
     /// Why, in the operator's words.
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
+    reason: Option<String>,
     /// So many since the last of these events, of which this is the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<u64>,
@@ -96,7 +96,7 @@ impl Admin {
         }
     }
 
-    /// Tells of a request that was decided about.
+    /// Tells of a request that was decided about. Texts of operators stand in events as a terminal may show them.
     pub(super) fn tell(
         &self,
         operator: &Operator<'_>,
@@ -109,11 +109,11 @@ impl Admin {
             time_unix_ms: millis(unix_now()),
             event,
             uid: operator.uid,
-            operator: Some(operator.name()),
+            operator: Some(plain_text(operator.name())),
             allowed: rule.is_some(),
             rule,
             session,
-            reason,
+            reason: reason.map(plain_text),
             count: None,
         });
     }

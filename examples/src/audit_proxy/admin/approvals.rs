@@ -4,9 +4,11 @@ use std::io;
 
 use policy::OperatorAction;
 use proxy_core::{Approval, ApprovalRequest, Verdict};
+use tokio::time::timeout_at;
 
 use super::access::Operator;
-use super::protocol::{ApprovalLine, Reply};
+use super::answer::answers_are_due;
+use super::protocol::{ApprovalLine, MAX_LISTED_APPROVERS, Reply};
 use super::{Admin, Client};
 use crate::approvals::Answered;
 
@@ -74,7 +76,12 @@ impl Admin {
             verdict,
             note: note.to_owned(),
         };
-        let answered = self.approvals.answer(approval).await;
+        let answer = self.approvals.answer(approval);
+        let Ok(answered) = timeout_at(answers_are_due(), answer).await else {
+            tell(rule.as_deref());
+            let why = "the session does not answer; look later whether it still asks".to_owned();
+            return client.say(&Reply::Failed { why }).await;
+        };
         // The policy may let them answer, and the question be for others.
         let counts = !matches!(answered, Answered::NotAsked);
         tell(rule.as_deref().filter(|_| counts));
@@ -94,7 +101,7 @@ impl Admin {
                 why: format!(
                     "{} is not one of those who were asked: {}",
                     operator.name(),
-                    request.approvers.join(", ")
+                    names(&request.approvers)
                 ),
             },
         };
@@ -121,6 +128,20 @@ impl Admin {
         let mut targets = self.targets.iter();
         let target = targets.find(|target| target.id == request.subject.target)?;
         self.rule(operator, OperatorAction::Approve, target)
+    }
+}
+
+/// The names, as many as a line has room for.
+fn names(approvers: &[Box<str>]) -> String {
+    let listed: Vec<&str> = approvers
+        .iter()
+        .take(MAX_LISTED_APPROVERS)
+        .map(|name| &**name)
+        .collect();
+    let names = listed.join(", ");
+    match approvers.len() - listed.len() {
+        0 => names,
+        more => format!("{names} and {more} more"),
     }
 }
 

@@ -19,8 +19,10 @@
 //! be added; who reads ignores what they do not know.
 
 use base64ct::{Base64, Encoding as _};
-use proxy_core::{ApprovalRequest, CommandKind, Overview, Progress, Seen};
+use proxy_core::{ApprovalRequest, CommandKind, Progress, Seen};
 use serde::{Deserialize, Serialize};
+
+use crate::live::Entry;
 
 /// The longest line in either direction, in bytes: a piece of 32 KiB of a session in base64, and room for the rest.
 pub const MAX_LINE_BYTES: usize = 64 * 1024;
@@ -108,6 +110,9 @@ pub enum Reply {
     Ended {
         /// Its id.
         session: String,
+        /// Its task does not answer: it ends once that goes on.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        late: bool,
     },
     /// Something of the session that is watched.
     Seen {
@@ -149,8 +154,8 @@ pub enum Reply {
     },
 }
 
-/// Approvers that are listed with a request: a policy may name any number.
-const MAX_LISTED_APPROVERS: usize = 32;
+/// Approvers that are named in a line, which has room for so many of the longest names: a policy may name any number.
+pub(super) const MAX_LISTED_APPROVERS: usize = 32;
 
 /// Somebody who waits for an approval.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -231,7 +236,8 @@ pub struct SessionLine {
     pub hostname: String,
     /// Its port.
     pub port: u16,
-    /// `arriving`, `open` or `ending`.
+    /// `arriving`, `open` or `ending`; or `stuck`, where it did not answer: it waits for its disk, and the rest of this is what was known
+    /// when its connection began.
     pub progress: String,
     /// When the connection began, since 1970.
     pub since_unix_ms: u64,
@@ -246,7 +252,7 @@ pub struct SessionLine {
     pub channels: usize,
     /// Who watches it.
     pub watchers: usize,
-    /// What was asked for last. Never in a list.
+    /// What was asked for last, for those who may `show` this session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_command: Option<LastCommandLine>,
 }
@@ -326,7 +332,8 @@ impl From<&Seen> for SeenLine {
 
 impl SessionLine {
     /// What a list tells of a session: nothing of its content.
-    pub(super) fn listed(overview: &Overview) -> Self {
+    pub(super) fn listed(entry: &Entry) -> Self {
+        let overview = &entry.overview;
         let subject = &overview.subject;
         let millis =
             |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
@@ -341,6 +348,7 @@ impl SessionLine {
             hostname: subject.hostname.clone(),
             port: subject.port,
             progress: match overview.progress {
+                _ if !entry.answers => "stuck",
                 Progress::Arriving => "arriving",
                 Progress::Open => "open",
                 Progress::Ending => "ending",
@@ -357,19 +365,23 @@ impl SessionLine {
     }
 
     /// All there is to tell of a session.
-    pub(super) fn shown(overview: &Overview) -> Self {
-        let last_command = overview.last_command.as_ref().map(|last| LastCommandLine {
-            channel: last.channel,
-            kind: match last.kind {
-                CommandKind::Exec => "exec",
-                CommandKind::Subsystem => "subsystem",
-            }
-            .to_owned(),
-            text: String::from_utf8_lossy(&last.text).into_owned(),
-        });
+    pub(super) fn shown(entry: &Entry) -> Self {
+        let last_command = entry
+            .overview
+            .last_command
+            .as_ref()
+            .map(|last| LastCommandLine {
+                channel: last.channel,
+                kind: match last.kind {
+                    CommandKind::Exec => "exec",
+                    CommandKind::Subsystem => "subsystem",
+                }
+                .to_owned(),
+                text: String::from_utf8_lossy(&last.text).into_owned(),
+            });
         Self {
             last_command,
-            ..Self::listed(overview)
+            ..Self::listed(entry)
         }
     }
 }

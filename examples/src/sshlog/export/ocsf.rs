@@ -8,8 +8,8 @@ use session_log::{Record, RecordView};
 
 use super::Sink;
 use crate::sshlog::SshlogError;
-use crate::sshlog::json::escape;
 use crate::sshlog::output::NewFile;
+use crate::tool::escape_json;
 
 /// Version of the schema that the events name.
 const SCHEMA: &str = "1.3.0";
@@ -70,7 +70,7 @@ impl Ocsf {
         if let (Some(event), Json::Object(more)) = (event.as_object_mut(), more) {
             event.extend(more);
         }
-        writeln!(self.file, "{}", escape(&event.to_string()))?;
+        writeln!(self.file, "{}", escape_json(&event.to_string()))?;
         Ok(())
     }
 
