@@ -187,7 +187,7 @@ fn print_lines(conversation: &mut Conversation, out: &mut dyn Write) -> Result<b
             Some(Reply::WatchOver { .. }) => true,
             _ => false,
         };
-        // A proxy does not send anything else than JSON, and what is not shown as it is must not steer a terminal either.
+        // JSON leaves some of what a terminal acts on as it is, and what answers may be no proxy.
         out.write_all(escape_json(&String::from_utf8_lossy(&line)).as_bytes())?;
         out.flush()?;
     }
@@ -246,4 +246,43 @@ fn print(
     }
     output::complain("the proxy has not finished its answer");
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn every_command_says_what_it_does_takes_and_prints() {
+        let mut program = Cli::command();
+        program.build();
+        for command in program.get_subcommands_mut() {
+            let name = command.get_name().to_owned();
+            if name == "help" {
+                continue;
+            }
+            assert!(command.get_about().is_some(), "{name}");
+            assert!(command.get_after_help().is_some(), "{name}");
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{name}: {argument}");
+            }
+        }
+        let shown = |name: &str| {
+            let command = program.find_subcommand(name).unwrap();
+            command.clone().render_long_help().to_string()
+        };
+        let list = shown("list");
+        for heading in output::HEADINGS {
+            assert!(
+                list.contains(&format!("\n  {heading} ")),
+                "{heading}: {list}"
+            );
+        }
+        assert!(list.contains("PATH.PID") && shown("drain").contains("PATH.PID"));
+        for option in ["--identity", "--device", "--target", "--all", "--reason"] {
+            assert!(shown("end").contains(option), "{option}");
+        }
+    }
 }

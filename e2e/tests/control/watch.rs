@@ -193,3 +193,57 @@ fn a_watcher_who_does_not_read_is_sent_away_and_the_session_goes_on_without_grow
         assert_eq!(actions[1].json()["text"], "the watcher did not keep up");
     });
 }
+
+#[test]
+fn who_comes_fifth_to_watch_is_told_so_and_that_it_is_not_done() {
+    need!("ssh", "sshd");
+    through_the_proxy_with(operated_by_nia(ALL), |house| {
+        let ssh = program(house, "sleep 300");
+        let session = session_of(&house.proxy().wait_for("session.start"));
+        let mut watchers =
+            [(); 4].map(|()| Live::piped(&mut command(house, &["--json", "watch", &session])));
+        watchers
+            .iter()
+            .for_each(|watcher| watcher.hear("\"began\""));
+        let said = sessionctl(house, &["watch", &session]).expect_code(1).err();
+        assert!(said.contains("has 4 watchers already"), "{said}");
+        let said = sessionctl(house, &["--json", "watch", &session])
+            .expect_code(1)
+            .out();
+        let last: Value = serde_json::from_str(said.trim_end()).expect("one line of JSON");
+        assert_eq!(last["reply"], "failed", "{said}");
+        drop(ssh);
+        for watcher in &mut watchers {
+            assert_eq!(watcher.end(LIMIT).code(), Some(0));
+        }
+    });
+}
+
+#[test]
+fn a_watcher_is_sent_away_when_the_time_is_over_for_which_the_policy_allows_it() {
+    need!("ssh", "sshd");
+    through_the_proxy_with(operated_by_nia(ALL), |house| {
+        let mut ssh = program(house, "cat");
+        let session = session_of(&house.proxy().wait_for("session.start"));
+        let mut watcher = Live::piped(&mut command(house, &["--json", "watch", &session]));
+        watcher.hear("\"began\"");
+        let policy = house.proxy().folder().join("policy.toml");
+        let text = std::fs::read_to_string(&policy).expect("the policy");
+        let in_a_moment = now_ms() / 1000 + 5;
+        let until = examples::tool::time::format_time(in_a_moment);
+        let entry = "include = [{ email = \"nia@example.com\" }]\n";
+        let for_a_while = format!("{entry}require = [{{ date = {{ until = \"{until}\" }} }}]\n");
+        assert!(text.contains(entry));
+        std::fs::write(&policy, text.replace(entry, &for_a_while)).expect("a policy");
+        house.proxy().wait_for("rules.in_force");
+        watcher.hear("no longer allowed");
+        watcher.end(LIMIT);
+        assert!(now_ms() / 1000 >= in_a_moment);
+        let told = house.proxy().wait_for("operator.unwatch");
+        assert_eq!(told.session(), session);
+        ssh.say("goes on");
+        ssh.hear("goes on");
+        ssh.end_input();
+        ssh.end(LIMIT);
+    });
+}

@@ -10,6 +10,8 @@
 //! address that [`arrival`](crate::arrival) found: what a PROXY protocol header says counts from listed addresses only. Whatever is
 //! too much is refused before anything costs more than a look into a table.
 
+mod full;
+mod limits;
 mod refusal;
 mod table;
 mod told;
@@ -23,179 +25,18 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 use tokio::sync::watch;
 
+pub use full::Full;
+pub use limits::Limits;
 pub use refusal::Farewells;
 pub use table::Rule;
-use table::{Over, Table};
+use table::Table;
 pub use told::Refusals;
 pub(super) use told::Told;
-use waiting::{Origin, Ticket, Waiting};
+use waiting::{Ticket, Waiting};
 
 /// Sources without a connection whose rate is still remembered, 16384: about 3 MiB. What is remembered of one is gone after a minute anyway.
 /// Beyond it, those who came least are forgotten first, see [`table`].
 const MAX_REMEMBERED: usize = 16 * 1024;
-
-/// How many bits of an IPv4 address are one network among which places are shared out, 24: what is routed by itself has no more.
-const NETWORK_IPV4_PREFIX: u8 = 24;
-
-/// The same of IPv6, 48: what one site gets, in which it has 65536 sources of 64 bits.
-const NETWORK_IPV6_PREFIX: u8 = 48;
-
-/// How many connections there may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// At once, in all.
-    pub connections: usize,
-    /// Of them, from when it is known where they come from until their clients are let in.
-    pub unauthenticated: usize,
-    /// From one source.
-    pub source: Rule,
-    /// Of one identity. Who it is says the door already, so that none of them counts as unauthenticated.
-    pub identity: Rule,
-    /// How many bits of an IPv4 address are a source: 32, since one address may stand for one person.
-    pub ipv4_prefix: u8,
-    /// How many bits of an IPv6 address are a source: 64, since a host has all addresses of that many.
-    pub ipv6_prefix: u8,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 1000,
-            unauthenticated: 250,
-            source: Rule {
-                connections: 256,
-                unauthenticated: 64,
-                per_minute: 600,
-            },
-            identity: Rule {
-                connections: 256,
-                unauthenticated: usize::MAX,
-                per_minute: 600,
-            },
-            ipv4_prefix: 32,
-            ipv6_prefix: 64,
-        }
-    }
-}
-
-impl Limits {
-    /// What an address counts as.
-    fn source(&self, address: IpAddr) -> IpNet {
-        around(address, self.ipv4_prefix, self.ipv6_prefix)
-    }
-
-    /// The source, and the network that it is in.
-    fn origin(&self, address: IpAddr) -> Origin {
-        let ipv4_prefix = self.ipv4_prefix.min(NETWORK_IPV4_PREFIX);
-        let ipv6_prefix = self.ipv6_prefix.min(NETWORK_IPV6_PREFIX);
-        Origin {
-            network: around(address, ipv4_prefix, ipv6_prefix),
-            source: self.source(address),
-        }
-    }
-}
-
-fn around(address: IpAddr, ipv4_prefix: u8, ipv6_prefix: u8) -> IpNet {
-    let address = address.to_canonical();
-    let prefix = match address {
-        IpAddr::V4(_) => ipv4_prefix.min(32),
-        IpAddr::V6(_) => ipv6_prefix.min(128),
-    };
-    IpNet::new(address, prefix).map_or(IpNet::from(address), |net| net.trunc())
-}
-
-/// Why a connection is not served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-pub enum Full {
-    /// All places are taken.
-    #[error("`max_connections` of `[limits]` are open")]
-    Connections,
-    /// Too many have not logged in yet.
-    #[error("`max_unauthenticated` of `[limits]` have not logged in")]
-    Unauthenticated,
-    /// One source has too many connections.
-    #[error("`connections` of `[limits.source]` are open")]
-    SourceConnections,
-    /// Too many of one source have not logged in yet.
-    #[error("`unauthenticated` of `[limits.source]` have not logged in")]
-    SourceUnauthenticated,
-    /// One source makes connections too fast.
-    #[error("`per_minute` of `[limits.source]` is reached")]
-    SourceRate,
-    /// One identity has too many connections.
-    #[error("`connections` of `[limits.identity]` are open")]
-    IdentityConnections,
-    /// One identity makes connections too fast.
-    #[error("`per_minute` of `[limits.identity]` is reached")]
-    IdentityRate,
-}
-
-impl Full {
-    pub(crate) const ALL: [Self; 7] = [
-        Self::Connections,
-        Self::Unauthenticated,
-        Self::SourceConnections,
-        Self::SourceUnauthenticated,
-        Self::SourceRate,
-        Self::IdentityConnections,
-        Self::IdentityRate,
-    ];
-
-    /// A short word for the reason, for events.
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Self::Connections => "connections",
-            Self::Unauthenticated => "unauthenticated",
-            Self::SourceConnections => "source_connections",
-            Self::SourceUnauthenticated => "source_unauthenticated",
-            Self::SourceRate => "source_rate",
-            Self::IdentityConnections => "identity_connections",
-            Self::IdentityRate => "identity_rate",
-        }
-    }
-
-    /// What the person reads.
-    pub const fn advice(self) -> &'static str {
-        match self {
-            Self::Connections | Self::Unauthenticated => {
-                "this proxy has too many connections at once; try again in a moment"
-            }
-            Self::SourceConnections => {
-                "too many connections are open from your address; close some and try again"
-            }
-            Self::SourceUnauthenticated => {
-                "too many connections from your address have not logged in; finish or close some and try again"
-            }
-            Self::SourceRate => {
-                "your address makes new connections too fast; wait a minute and try again"
-            }
-            Self::IdentityConnections => {
-                "you have too many connections through this proxy; close some and try again"
-            }
-            Self::IdentityRate => "you make new connections too fast; wait a minute and try again",
-        }
-    }
-
-    /// Whether it is known by then who the client is.
-    const fn is_about_an_identity(self) -> bool {
-        matches!(self, Self::IdentityConnections | Self::IdentityRate)
-    }
-
-    const fn of_source(over: Over) -> Self {
-        match over {
-            Over::Connections => Self::SourceConnections,
-            Over::Unauthenticated => Self::SourceUnauthenticated,
-            Over::Rate => Self::SourceRate,
-        }
-    }
-
-    const fn of_identity(over: Over) -> Self {
-        match over {
-            Over::Connections | Over::Unauthenticated => Self::IdentityConnections,
-            Over::Rate => Self::IdentityRate,
-        }
-    }
-}
 
 /// The door of a proxy.
 #[derive(Debug)]
@@ -388,15 +229,6 @@ mod tests {
         let mut place = door.enter()?;
         place.locate(address.parse().unwrap())?;
         Ok(place)
-    }
-
-    #[test]
-    fn a_source_is_an_address_or_the_network_of_one_subscriber() {
-        let limits = Limits::default();
-        let source = |text: &str| limits.source(text.parse().unwrap()).to_string();
-        assert_eq!(source("192.0.2.7"), "192.0.2.7/32");
-        assert_eq!(source("::ffff:192.0.2.7"), "192.0.2.7/32");
-        assert_eq!(source("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
     }
 
     #[test]

@@ -13,7 +13,7 @@ const ID_DIGITS: usize = 12;
 /// How much of a command a list shows, in characters; `show` has all that is known of it.
 const COMMAND_CHARS: usize = 40;
 
-const HEADINGS: [&str; 10] = [
+pub(super) const HEADINGS: [&str; 10] = [
     "SESSION", "IDENTITY", "USER", "TARGET", "FROM", "FOR", "IDLE", "IN/OUT", "STATE", "LAST",
 ];
 
