@@ -17,13 +17,20 @@ pub mod log_records;
 pub mod log_sanitizer;
 pub mod log_seek;
 pub mod log_writer;
+#[path = "../../crates/proxy-core/tests/simulation/nested.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the tests use the rest")]
+mod nested;
 pub mod operations;
+#[path = "../../crates/proxy-core/tests/simulation/play/mod.rs"]
+mod play;
 pub mod policy_decision;
 pub mod policy_document;
 pub mod relay;
 #[cfg(test)]
 mod seeds;
 pub mod session;
+#[path = "../../crates/proxy-core/tests/sim/mod.rs"]
+mod sim;
 pub mod transport_client;
 pub mod transport_group;
 pub mod transport_hostkeys;

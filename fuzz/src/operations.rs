@@ -1,19 +1,21 @@
 //! Operations for the simulation of `proxy-core` (`tests/simulation`): its peers, its driver, its model of what may pass, and all that it
 //! checks after every step; the fuzz bytes choose what happens.
 
-#[path = "../../crates/proxy-core/tests/simulation/play/mod.rs"]
-mod play;
+use crate::nested;
+use crate::play::choices::Choices;
+use crate::play::{relay, session};
 
-use play::choices::Choices;
-use play::{relay, session};
-
-/// Does what `data` says: the first byte says whether to the relay alone or to a whole session.
+/// Does what `data` says: the first byte says whether to the relay alone, to a whole session, or to sessions inside others.
 pub fn run(data: &[u8]) {
     let Some((first, rest)) = data.split_first() else {
         return;
     };
     let mut choices = Choices::Bytes(rest);
-    if first & 1 == 0 {
+    if first % 3 == 2 {
+        let config = nested::Config::choose(&mut choices);
+        let mut tally = nested::Tally::new();
+        nested::explore(&config, &mut choices, &mut Vec::new(), &mut tally);
+    } else if first % 3 == 0 {
         let config = relay::Config::choose(&mut choices);
         let mut tally = relay::Tally::default();
         relay::explore(&config, &mut choices, &mut Vec::new(), &mut tally);

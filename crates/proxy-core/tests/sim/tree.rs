@@ -106,7 +106,7 @@ pub struct Tree {
     pub stuck: Option<Leg>,
     pub user: &'static str,
     /// What was given out for a leg that is stuck.
-    pub unwritten: usize,
+    pub unwritten: Vec<u8>,
     /// The ends keep to no rules.
     pub is_hostile: bool,
 }
@@ -168,7 +168,7 @@ impl Tree {
             silent_level: None,
             stuck: None,
             user: "deploy",
-            unwritten: 0,
+            unwritten: Vec::new(),
             is_hostile: false,
         };
         tree.levels.push(Level::default());
@@ -501,16 +501,10 @@ impl Tree {
                 Output::Log(id, page) => self.write_log(id, &page),
                 Output::Send(leg, bytes) => {
                     assert!(self.unanswered.is_empty(), "a page is not written yet");
-                    let it = &mut self.levels[0];
-                    match leg {
-                        Leg::Client => it.person.as_mut().unwrap().incoming.extend(&bytes),
-                        Leg::Target => it.target.as_mut().unwrap().incoming.extend(&bytes),
-                    }
                     if self.stuck == Some(leg) {
-                        self.unwritten += bytes.len();
+                        self.unwritten.extend(&bytes);
                     } else {
-                        self.session
-                            .handle(Input::Written(leg, bytes.len()), self.now);
+                        self.take(leg, &bytes);
                     }
                     self.act();
                     self.check_recorded_before_released();
@@ -528,6 +522,17 @@ impl Tree {
         self.session.handle(Input::Reevaluate(current), self.now);
     }
 
+    /// The socket takes these bytes, and so does the peer.
+    fn take(&mut self, leg: Leg, bytes: &[u8]) {
+        let it = &mut self.levels[0];
+        match leg {
+            Leg::Client => it.person.as_mut().unwrap().incoming.extend(bytes),
+            Leg::Target => it.target.as_mut().unwrap().incoming.extend(bytes),
+        }
+        let written = Input::Written(leg, bytes.len());
+        self.session.handle(written, self.now);
+    }
+
     fn note(&mut self, event: AccessEvent) {
         let id = event.subject.session;
         let ended = |it: &AccessEvent| it.subject.session == id && it.kind.is_last();
@@ -543,10 +548,15 @@ impl Tree {
 
     pub fn answer_log(&mut self) {
         self.log_is_silent = false;
+        self.answer_pages();
+        self.run();
+    }
+
+    /// The disk has written what it was given so far.
+    pub fn answer_pages(&mut self) {
         for (id, page) in std::mem::take(&mut self.unanswered) {
             self.write_log(id, &page);
         }
-        self.run();
     }
 
     fn write_log(&mut self, id: SessionId, page: &[u8]) {
@@ -634,8 +644,8 @@ impl Tree {
     /// The socket takes everything again.
     pub fn unstick(&mut self) {
         let leg = self.stuck.take().unwrap();
-        let len = std::mem::take(&mut self.unwritten);
-        self.session.handle(Input::Written(leg, len), self.now);
+        let bytes = std::mem::take(&mut self.unwritten);
+        self.take(leg, &bytes);
         self.run();
     }
 
@@ -680,7 +690,7 @@ impl Tree {
         self.run();
     }
 
-    fn set_mono(&mut self, mono: Duration) {
+    pub fn set_mono(&mut self, mono: Duration) {
         self.now.unix += mono.saturating_sub(self.now.mono);
         self.now.mono = mono;
     }

@@ -156,7 +156,7 @@ pub fn explore(config: &Config, choices: &mut Choices<'_>, ops: &mut Vec<Op>, ta
     // Most runs go in at once.
     let begin = [Op::Jump(0), Op::Jump(1)];
     let mut begin = begin.into_iter().take(choices.below(4));
-    while ops.len() < MAX_OPS && !world.tree.session.is_over() {
+    while ops.len() < MAX_OPS && !choices.are_over() && !world.tree.session.is_over() {
         let op = begin.next();
         let op = op.unwrap_or_else(|| Op::choose(config, choices));
         ops.push(op.clone());
