@@ -33,3 +33,15 @@ pub(crate) fn genuine(number: u64) -> Vec<u8> {
     bytes[0] = number as u8;
     bytes
 }
+
+/// Whether a session begins inside one that is inside another.
+#[cfg(test)]
+pub(crate) fn goes_deep(data: &[u8]) -> bool {
+    let mut choices = Choices::Bytes(&data[1..]);
+    let config = nested::Config::choose(&mut choices);
+    let mut tally = nested::Tally::new();
+    nested::explore(&config, &mut choices, &mut Vec::new(), &mut tally);
+    tally
+        .keys()
+        .any(|end| end.starts_with("2 ") && !end.contains("no:"))
+}

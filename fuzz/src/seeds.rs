@@ -58,7 +58,8 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         "key-id",
         b"identity=ann@example.com;session=5f3a;decision=rule%2012",
     );
-    for number in 0..4 {
+    // Of three kinds in turn; the last ones go deeper.
+    for number in [0, 1, 2, 3, 17, 20, 29] {
         let name = format!("run-{number}");
         add("operations", &name, &crate::operations::genuine(number));
     }
@@ -270,6 +271,54 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     ] {
         add("session", name, &[&head, &[5][..], &steps].concat());
     }
+    // A connection that both sides begin as SSH does, and the outer session goes on.
+    let jump = [
+        [0, 4, 2, 255, 0, 0, 0].as_slice(),
+        &[1, 5, 2, 0, 2, 0, 0],
+        &[&[0, 8, 2, 0, 0, 0, 11][..], b"SSH-2.0-x\r\n"].concat(),
+        &[&[1, 8, 2, 0, 0, 0, 11][..], b"SSH-2.0-y\r\n"].concat(),
+    ];
+    let jump: Vec<u8> = jump.iter().flat_map(|packet| operation(packet)).collect();
+    add(
+        "session",
+        "found-out",
+        &[&[0, 4, 5][..], &jump, &steps].concat(),
+    );
+    add(
+        "session",
+        "jump",
+        &[&[0, 12, 5][..], &jump, &steps].concat(),
+    );
+    let approved = [14, 0, 7, 2, 5];
+    add(
+        "session",
+        "approved",
+        &[&[0, 8, 5][..], &approved, &steps].concat(),
+    );
+    let refused = [14, 0, 7, 0x80 + 2, 5];
+    add(
+        "session",
+        "not-approved",
+        &[&[0, 8, 5][..], &refused, &steps].concat(),
+    );
+    let watched = [14, 0, 5, 0, 5];
+    add(
+        "session",
+        "watched",
+        &[&[0, 0, 5][..], &watched, &steps].concat(),
+    );
+    let ends = [14, 0, 4, 5];
+    add(
+        "session",
+        "dismissed",
+        &[&[0, 0, 5][..], &jump, &ends].concat(),
+    );
+    let revoked = [14, 0, 6, 5];
+    add(
+        "session",
+        "revoked",
+        &[&[0, 12, 5][..], &jump, &revoked].concat(),
+    );
     seeds
 }
 
@@ -465,6 +514,19 @@ fn seeds_lead_where_they_should() {
     assert_eq!((gone.starts, gone.ends), (1, 1));
     assert_eq!(gone.data_bytes.client, channel.data_bytes.client);
     assert_eq!([session("denied").starts, session("shut").starts], [0, 0]);
+    for name in ["jump", "found-out", "revoked"] {
+        let jump = session(name);
+        assert_eq!((jump.starts, jump.inside), (1, 1), "{name}: {jump:?}");
+    }
+    let approved = session("approved");
+    assert!(approved.was_approved && approved.starts == 1 && approved.data_bytes.target >= 1);
+    assert_eq!(session("not-approved").starts, 0);
+    assert!(session("watched").watched > 1);
+    for name in ["dismissed", "revoked"] {
+        assert_eq!(session(name).ends, 1, "{name}");
+    }
+    let deep = |name| crate::operations::goes_deep(&seed("operations", name));
+    assert!(["run-17", "run-20", "run-29"].into_iter().all(deep));
     session_log::Sidecar::parse(&seed("log_grant", "genuine")).expect("a good sidecar");
     let packets = crate::log_cloudflare::packets_of(&seed("log_cloudflare", "genuine"));
     assert_eq!(packets, 4);

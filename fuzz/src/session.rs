@@ -8,21 +8,27 @@
 //! - I6: one `session.start` or one `access.denied`, and one `session.end` for each start.
 //! - I7: what waits is bounded.
 //! - Every connection ends, and then nothing is awaited.
+//! - Who has to be approved is not let in before; what an operator watches stands in the log by then; whom an operator ends is gone.
+//!
+//! Grants may let people jump on. What the sessions inside say is looked at in `operations`; here each of them begins and ends once, with
+//! a log of its own.
 
-use std::sync::{Arc, OnceLock};
+mod setup;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_core::limits::{MAX_BACKLOG_BYTES, MAX_OWN_BACKLOG_BYTES};
 use proxy_core::{
-    Ca, ConnectFailure, ConnectionInfo, Current, EventKind, Gateway, Input as In, Leg, Now, Output,
-    PerLeg, Rules, Session, Target,
+    AccessEvent, Approval, Ca, ConnectFailure, ConnectionInfo, Current, EventKind, Gateway,
+    Input as In, Leg, Now, Operation, Output, PerLeg, Seen, Session, SessionId, Verdict, WatchId,
 };
-use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng as _;
-use session_log::{Event, Identity, Kem, Reader, ReaderConfig, Record, SigningIdentity};
+use session_log::{Event, Reader, Record, SigningIdentity};
 use ssh_key::private::Ed25519Keypair;
 use ssh_transport::{CipherAlgorithm, RECEIVE_BUFFER_BYTES};
 
+use self::setup::{GRANTS, Law, Machines, auditor, has_sessions, reader, rules, target};
 use crate::ends::{ClientEnd, Door, ServerEnd, client_config, server_config};
 use crate::input::Input;
 use crate::relay::any_packet;
@@ -33,18 +39,6 @@ const MAX_OPERATIONS: usize = 96;
 const MAX_ROUNDS: usize = 4_096;
 const CHANNEL_DATA: u8 = 94;
 const CHANNEL_EXTENDED_DATA: u8 = 95;
-
-const POLICY: &str = r#"
-[[application]]
-name = "lab"
-target = { include = [{ hostname = "web-1" }] }
-[[application.policy]]
-name = "engineers"
-action = "allow"
-include = [{ email = "ada@example.com" }]
-usernames = ["deploy"]
-max_session = "1h"
-"#;
 
 /// Does what `data` says.
 pub fn run(data: &[u8]) {
@@ -59,6 +53,11 @@ pub(crate) struct Reached {
     pub(crate) ends: u32,
     /// Channel data that arrived, in bytes, by who sent it.
     pub(crate) data_bytes: PerLeg<usize>,
+    /// Sessions inside that began or were refused.
+    pub(crate) inside: usize,
+    /// Pieces of what somebody watched.
+    pub(crate) watched: usize,
+    pub(crate) was_approved: bool,
 }
 
 pub(crate) fn play(data: &[u8]) -> Reached {
@@ -77,6 +76,9 @@ pub(crate) fn play(data: &[u8]) -> Reached {
         starts: world.starts,
         ends,
         data_bytes: world.arrived,
+        inside: world.inside.len(),
+        watched: world.watched,
+        was_approved: world.was_approved,
     }
 }
 
@@ -93,10 +95,23 @@ struct World {
     /// The disk takes its time with the next page…
     is_log_slow: bool,
     /// …and has not written this one yet.
-    unwritten_page: Option<Vec<u8>>,
+    unwritten_page: Option<(SessionId, Vec<u8>)>,
     identity: policy::Identity,
+    /// Of [`GRANTS`].
+    grant: usize,
     is_withdrawn: bool,
-    reader: Reader,
+    wants_rules: bool,
+    /// Somebody is asked whether the person may come in.
+    is_asked: bool,
+    was_approved: bool,
+    /// An operator has ended it.
+    is_dismissed: bool,
+    /// What was watched, in pieces, and in bytes of the program's output.
+    watched: usize,
+    watched_bytes: usize,
+    /// Sessions inside, each with how often it was refused, began and ended.
+    inside: BTreeMap<SessionId, [u32; 3]>,
+    readers: BTreeMap<SessionId, Reader>,
     person: ClientEnd,
     target: Option<ServerEnd>,
     /// Bytes on the way to the session.
@@ -115,33 +130,25 @@ struct World {
     ends: u32,
 }
 
-fn keys() -> &'static (Identity, Arc<Rules>) {
-    static KEYS: OnceLock<(Identity, Arc<Rules>)> = OnceLock::new();
-    KEYS.get_or_init(|| {
-        let identity = Identity::generate(Kem::X25519, &mut ChaCha20Rng::from_seed([8; 32]));
-        (
-            identity,
-            Arc::new(Rules::new(
-                policy::PolicySet::from_toml(POLICY).expect("it is well-formed"),
-            )),
-        )
-    })
-}
-
 impl World {
     fn new(input: &mut Input<'_>) -> Self {
         let choice = input.byte();
         let may_connect = choice & 7 != 7;
-        let (identity, rules) = keys();
-        let gateway = Gateway::new(
+        let more = input.byte();
+        let (log_fails_at, grant) = match more & 3 {
+            3 => (Some(more >> 2), 0),
+            _ => (None, usize::from(more >> 2) % GRANTS.len()),
+        };
+        let mut gateway = Gateway::new(
             hostkey_derive::AccountSecret::from_bytes(&[2; 32]).expect("long enough"),
             Ca::Local(
                 sshcert::CaKey::from_private_key(Ed25519Keypair::from_seed(&[1; 32]).into())
                     .expect("it will do"),
             ),
-            vec![identity.recipient()],
+            vec![auditor().recipient()],
             SigningIdentity::from_seed([3; 32]),
         );
+        gateway.directory = Some(Arc::new(Machines));
         let email = if may_connect {
             "ada@example.com"
         } else {
@@ -156,25 +163,20 @@ impl World {
             network: policy::Network::default(),
             client_addr: ([198, 51, 100, 7], 50_000).into(),
             security_keys: Vec::new(),
-            target: Target {
-                facts: policy::Target {
-                    hostname: "web-1".into(),
-                    port: 22,
-                    ..policy::Target::default()
-                },
-                host_keys: None,
-                host_authorities: Vec::new(),
-                any_host_key_inside: false,
-                algorithms: ssh_transport::Algorithms::default(),
-            },
+            target: target("web-1", 22),
         };
         let now = Now {
             mono: Duration::ZERO,
             unix: Duration::from_secs(1_800_000_000),
         };
-        let again = Identity::from_text(&identity.to_text()).expect("it is our own");
         let known = info.identity.clone();
-        let session = Session::new(Arc::new(gateway), Arc::clone(rules), info, &[4; 32], now);
+        let session = Session::new(
+            Arc::new(gateway),
+            rules(grant, Law::Same),
+            info,
+            &[4; 32],
+            now,
+        );
         Self {
             session,
             now,
@@ -189,19 +191,22 @@ impl World {
             } else {
                 Door::Key
             },
-            log_fails_at: Some(input.byte())
-                .filter(|page| page & 3 == 3)
-                .map(|page| page >> 2),
+            log_fails_at,
             pages: 0,
             log_failed: false,
             is_log_slow: false,
             unwritten_page: None,
             identity: known,
+            grant,
+            wants_rules: false,
+            is_asked: false,
+            was_approved: false,
+            is_dismissed: false,
+            watched: 0,
+            watched_bytes: 0,
+            inside: BTreeMap::new(),
             is_withdrawn: false,
-            reader: Reader::new(ReaderConfig {
-                identities: vec![again],
-                ..ReaderConfig::default()
-            }),
+            readers: BTreeMap::new(),
             person: ClientEnd::new(client_config(CipherAlgorithm::Aes128Gcm), 5),
             target: None,
             to_session: PerLeg::default(),
@@ -256,8 +261,12 @@ impl World {
             14 => match input.byte() % 8 {
                 0 => self.is_log_slow = true,
                 1 => self.write_late(),
-                2 => self.change_rules(true),
-                3 => self.change_rules(false),
+                2 => self.change_rules(Law::Nothing),
+                3 => self.change_rules(Law::Same),
+                4 => self.dismiss(),
+                5 => self.watch(u64::from(input.byte() % 8)),
+                6 => self.change_rules(Law::Revoked),
+                _ if self.is_asked => self.answer(input.byte()),
                 // Words of the driver that nobody asked for change nothing.
                 _ => self
                     .session
@@ -290,6 +299,14 @@ impl World {
         for round in 0.. {
             assert!(round < MAX_ROUNDS, "bytes move for ever");
             let mut moved = self.perform();
+            if std::mem::take(&mut self.wants_rules) {
+                self.change_rules(if self.is_withdrawn {
+                    Law::Nothing
+                } else {
+                    Law::Same
+                });
+                moved = true;
+            }
             let said = self.person.say();
             self.to_session.client.extend_from_slice(&said);
             let said = self.target.as_mut().map(ServerEnd::say).unwrap_or_default();
@@ -316,20 +333,21 @@ impl World {
         while let Some(output) = self.next_output() {
             any = true;
             match output {
-                Output::Event(event) => self.note(&event.kind),
+                Output::Event(event) => self.note(&event),
                 Output::ConnectTarget => self.connect(),
-                Output::Log(_, page) if self.is_log_slow => {
+                Output::Log(id, page) if self.is_log_slow => {
                     self.is_log_slow = false;
-                    self.unwritten_page.get_or_insert(page.to_vec());
+                    self.unwritten_page.get_or_insert((id, page.to_vec()));
                 }
                 // What follows a page that a session that is over did not wait for.
-                Output::Log(..) if self.unwritten_page.is_some() => self.fail(),
-                Output::Log(_, page) => self.write(&page),
+                Output::Log(id, _) if self.unwritten_page.is_some() => self.fail(id),
+                Output::Log(id, page) => self.write(id, &page),
                 Output::Send(leg, bytes) => self.deliver(leg, &bytes),
                 Output::SignCertificate(_) => unreachable!("the authority is local"),
-                Output::AskApproval(_) => unreachable!("the policy asks nobody"),
-                Output::Reevaluate => unreachable!("the policy has no times"),
-                Output::Close(_) | Output::Watched(..) | Output::WatchOver(..) => {}
+                Output::AskApproval(_) => self.is_asked = true,
+                Output::Reevaluate => self.wants_rules = true,
+                Output::Watched(_, _, seen) => self.see(&seen),
+                Output::Close(_) | Output::WatchOver(..) => {}
             }
         }
         any
@@ -344,21 +362,16 @@ impl World {
     }
 
     fn write_late(&mut self) {
-        if let Some(page) = self.unwritten_page.take() {
-            self.write(&page);
+        if let Some((id, page)) = self.unwritten_page.take() {
+            self.write(id, &page);
         }
     }
 
-    /// Other rules: the same once more, or ones that let nobody in.
-    fn change_rules(&mut self, is_withdrawn: bool) {
-        let (_, rules) = keys();
-        let rules = if is_withdrawn {
-            let nobody = policy::PolicySet::from_toml("").expect("it is well-formed");
-            Arc::new(Rules::new(nobody))
-        } else {
-            Arc::clone(rules)
-        };
-        self.is_withdrawn = is_withdrawn;
+    /// Other rules, or the same once more.
+    fn change_rules(&mut self, law: Law) {
+        let rules = rules(self.grant, law);
+        self.is_withdrawn = !matches!(law, Law::Same);
+        self.wants_rules = false;
         let current = Current {
             rules,
             identity: self.identity.clone(),
@@ -368,18 +381,91 @@ impl World {
         self.session.handle(In::Reevaluate(current), self.now);
     }
 
-    fn note(&mut self, kind: &EventKind) {
-        match kind {
+    /// Whoever runs the proxy may do so at any moment.
+    fn dismiss(&mut self) {
+        let (who, reason) = ("ann@example.com".into(), "maintenance".into());
+        let end = Operation::End { who, reason };
+        let input = In::Operator(self.session.id(), end);
+        self.session.handle(input, self.now);
+        self.is_dismissed = true;
+    }
+
+    fn watch(&mut self, choice: u64) {
+        let watch = WatchId(choice / 2);
+        let operation = if choice % 2 == 0 {
+            let who = "ann@example.com".into();
+            Operation::Watch { watch, who }
+        } else {
+            let why = "enough".into();
+            Operation::Unwatch { watch, why }
+        };
+        let input = In::Operator(self.session.id(), operation);
+        self.session.handle(input, self.now);
+    }
+
+    /// What a watcher sees was written before.
+    fn see(&mut self, seen: &Seen) {
+        self.watched += 1;
+        assert!(
+            !self.log_failed,
+            "I3: somebody watches what is not recorded"
+        );
+        if let Seen::Output(bytes) | Seen::Stderr(bytes) = seen {
+            self.watched_bytes += bytes.len();
+            // As many may watch as there are names here.
+            let most = self.recorded.target * 4;
+            assert!(self.watched_bytes <= most, "watched before it was recorded");
+        }
+    }
+
+    /// The person, somebody else, or who is to answer.
+    fn answer(&mut self, choice: u8) {
+        let by = ["ada@example.com", "eve@example.com", "ann@example.com"][usize::from(choice % 3)];
+        let verdict = if choice & 0x80 == 0 {
+            Verdict::Approve
+        } else {
+            Verdict::Refuse
+        };
+        self.was_approved |= by == "ann@example.com" && verdict == Verdict::Approve;
+        let approval = Approval {
+            session: self.session.id(),
+            by: by.into(),
+            verdict,
+            note: "a note".into(),
+        };
+        self.session.handle(In::Approval(approval), self.now);
+    }
+
+    fn note(&mut self, event: &AccessEvent) {
+        if event.subject.session != self.session.id() {
+            return self.note_inside(event);
+        }
+        match &event.kind {
             EventKind::AccessDenied { .. } => self.denials += 1,
             EventKind::AccessAllowed { .. } => self.is_allowed = true,
             EventKind::SessionStart { .. } => {
                 assert!(self.is_allowed, "a start without a permission");
                 assert!(!self.is_withdrawn, "A17: a start under older rules");
+                let needs_approval = GRANTS[self.grant].contains("approval");
+                assert!(self.was_approved || !needs_approval, "nobody approved");
                 self.starts += 1;
             }
             EventKind::SessionEnd { .. } => self.ends += 1,
             _ => {}
         }
+    }
+
+    fn note_inside(&mut self, event: &AccessEvent) {
+        assert!(self.starts > 0, "a session inside none");
+        assert!(event.subject.parent.is_some(), "a session of nobody's");
+        let [denials, starts, ends] = self.inside.entry(event.subject.session).or_default();
+        match &event.kind {
+            EventKind::AccessDenied { .. } => *denials += 1,
+            EventKind::SessionStart { .. } => *starts += 1,
+            EventKind::SessionEnd { .. } => *ends += 1,
+            _ => {}
+        }
+        assert!(*denials + *starts <= 1 && ends <= starts, "I6");
     }
 
     fn connect(&mut self) {
@@ -398,14 +484,18 @@ impl World {
         }
     }
 
-    fn write(&mut self, page: &[u8]) {
+    fn write(&mut self, id: SessionId, page: &[u8]) {
         if self.log_fails_at.is_some_and(|at| at <= self.pages) {
-            return self.fail();
+            return self.fail(id);
         }
         self.pages = self.pages.saturating_add(1);
-        self.reader.push(page);
-        while let Some(event) = self.reader.poll() {
-            if let Event::Record(view) = event {
+        let is_own = id == self.session.id();
+        let reader = self.readers.entry(id).or_insert_with(reader);
+        reader.push(page);
+        while let Some(event) = reader.poll() {
+            if let Event::Record(view) = event
+                && is_own
+            {
                 match view.record {
                     Record::Input(bytes) => self.recorded.client += bytes.len(),
                     Record::Output(bytes) | Record::Stderr(bytes) => {
@@ -417,16 +507,14 @@ impl World {
                 }
             }
         }
-        self.session
-            .handle(In::LogWritten(self.session.id()), self.now);
+        self.session.handle(In::LogWritten(id), self.now);
     }
 
-    fn fail(&mut self) {
+    fn fail(&mut self, id: SessionId) {
         self.log_failed = true;
         self.arrived_at_failure
             .get_or_insert([self.arrived.client, self.arrived.target]);
-        self.session
-            .handle(In::LogFailed(self.session.id()), self.now);
+        self.session.handle(In::LogFailed(id), self.now);
     }
 
     fn deliver(&mut self, leg: Leg, bytes: &[u8]) {
@@ -461,6 +549,9 @@ impl World {
             );
             self.seen[from] += packets.len();
             self.arrived[from] += packets.iter().map(|packet| data_len(packet)).sum::<usize>();
+        }
+        if has_sessions(self.grant) {
+            return;
         }
         assert!(
             self.arrived.client <= self.recorded.client,
@@ -519,6 +610,11 @@ impl World {
         if self.is_withdrawn && self.unwritten_page.is_none() {
             assert_eq!(self.ends, self.starts, "A17: a session goes on");
         }
+        let is_there = self.unwritten_page.is_none() && self.is_dismissed;
+        assert!(
+            !is_there || self.denials + self.ends > 0,
+            "a session goes on that an operator has ended"
+        );
         for leg in [Leg::Target, Leg::Client] {
             self.session.handle(In::Closed(leg), self.now);
             self.run(usize::MAX);
@@ -542,6 +638,9 @@ impl World {
             (1, self.starts),
             "I6"
         );
+        for [denials, starts, ends] in self.inside.values() {
+            assert_eq!((denials + starts, ends), (1, starts), "I6");
+        }
     }
 }
 
