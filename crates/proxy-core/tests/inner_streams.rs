@@ -10,7 +10,7 @@ mod sim;
 
 use std::time::Duration;
 
-use proxy_core::{EndReason, EventKind, Leg, Refusal};
+use proxy_core::{EndReason, EventKind, Leg, PerLeg, Refusal};
 use sim::packets as p;
 use sim::tree::{FORWARDS, JUMP, JUMPS, Tree, end_of, open_failure, patterned, policy, refusal_of};
 
@@ -492,5 +492,44 @@ fn a_session_ends_at_once_though_somebody_inside_is_just_being_refused() {
     assert_eq!(refusal_of(&tree.kinds(1)), Some(Refusal::Policy));
     tree.peer_closes(Leg::Client);
     assert!(tree.session.is_over());
+    tree.finish();
+}
+
+#[test]
+fn a_session_that_says_much_to_a_slow_socket_does_not_keep_another_from_speaking() {
+    let mut tree = Tree::new(&policy(JUMPS));
+    tree.window = (262_144, 32_768);
+    tree.run();
+    tree.jump(0);
+    tree.open_session(1);
+    let other = PerLeg {
+        client: 51,
+        target: 61,
+    };
+    tree.confirms_with = Some(other.target);
+    let data = [p::host_port("inner-2", 22), p::host_port("127.0.0.1", 5)].concat();
+    let open = p::open_sized("direct-tcpip", other.client, (2_097_152, 32_768), &data);
+    tree.send(0, Leg::Client, &open);
+    tree.run();
+    tree.stuck = Some(Leg::Target);
+    tree.send_data(1, Leg::Client, &patterned(20_000_000), 30_000);
+    tree.run();
+    tree.send(0, Leg::Client, &p::data(other.target, b"SSH-2.0-test\r\n"));
+    let before = tree.levels[1].data.target.len();
+    while tree.aside_bytes.target == 0 {
+        let len = tree.unwritten.min(32_768);
+        assert!(len > 0, "nothing is on its way");
+        tree.unwritten -= len;
+        let written = proxy_core::Input::Written(Leg::Target, len);
+        tree.session.handle(written, tree.now);
+        tree.run();
+    }
+    // What was before it on the wire, and at most a socket's worth after.
+    let meanwhile = tree.levels[1].data.target.len() - before;
+    assert!(
+        meanwhile < 3_000_000,
+        "{meanwhile} bytes of the other went first"
+    );
+    tree.unstick();
     tree.finish();
 }

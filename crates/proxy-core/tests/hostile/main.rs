@@ -17,7 +17,7 @@ mod arena;
 use arena::{Arena, Cost};
 use proxy_core::{EndReason, Leg};
 use sim::packets as p;
-use sim::tree::{JUMPS, Tree, policy};
+use sim::tree::{DEEPEST, JUMPS, Tree, all_jumps, policy};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -473,25 +473,67 @@ fn held_bytes(session: proxy_core::Session) -> u64 {
     u64::try_from(-given_back.bytes_current).unwrap()
 }
 
-#[test]
-fn a_session_inside_another_neither_of_whose_sides_reads_holds_up_both() {
-    let mut tree = Tree::jumped(&policy(JUMPS), 2);
-    tree.open_session(1);
+/// Both ends of a level's channel read nothing more, and much is said both ways in the session inside.
+fn stall_and_say_much(tree: &mut Tree, level: usize) {
+    tree.open_session(level + 1);
     for leg in [Leg::Client, Leg::Target] {
-        tree.levels[0].pipe[leg].is_stalled = true;
+        tree.levels[level].pipe[leg].is_stalled = true;
     }
     for leg in [Leg::Client, Leg::Target] {
-        tree.send_data(1, leg, &vec![7; 20_000_000], 32_000);
+        tree.send_data(level + 1, leg, &vec![7; 8_000_000], 32_000);
     }
     tree.run();
-    let unread = [Leg::Client, Leg::Target].map(|leg| tree.levels[0].pipe[leg].out.len());
-    assert!(unread.iter().all(|len| *len > 10_000_000), "{unread:?}");
+    let unread = [Leg::Client, Leg::Target].map(|leg| tree.levels[level].pipe[leg].out.len());
+    assert!(unread.iter().all(|len| *len > 1_000_000), "{unread:?}");
+}
+
+fn expect_stated_of(tree: Tree, attack: &str) {
     let cost = Cost {
         peak_bytes: held_bytes(tree.session),
         is_held_up: true,
         ..Cost::default()
     };
-    expect_stated("a session inside, neither side of it reads", &cost);
+    expect_stated(attack, &cost);
+}
+
+#[test]
+fn a_session_inside_another_neither_of_whose_sides_reads_holds_up_both() {
+    let mut tree = Tree::jumped(&policy(JUMPS), 2);
+    stall_and_say_much(&mut tree, 0);
+    expect_stated_of(tree, "a session inside, neither side of it reads");
+}
+
+#[test]
+fn as_many_sessions_as_there_may_be_inside_each_other_hold_as_many_times_as_much() {
+    let mut tree = Tree::new(&policy(&all_jumps()));
+    tree.run();
+    for level in 0..DEEPEST {
+        tree.jump(level);
+    }
+    tree.assert_in(DEEPEST + 1);
+    for level in (0..DEEPEST).rev() {
+        stall_and_say_much(&mut tree, level);
+    }
+    assert_eq!(tree.session.overviews(tree.now).len(), 1 + 8);
+    expect_stated_of(tree, "8 sessions inside each other, no side reads");
+}
+
+#[test]
+fn as_many_sessions_as_there_may_be_side_by_side_hold_as_many_times_as_much() {
+    let mut tree = Tree::new(&policy(JUMPS));
+    tree.run();
+    for _ in 0..8 {
+        tree.jump(0);
+        tree.assert_in(2);
+        stall_and_say_much(&mut tree, 0);
+        // It stays as it is; the next has a channel of its own.
+        tree.levels.truncate(1);
+        tree.levels[0].pipe = Default::default();
+        tree.numbers.client += 1;
+        tree.numbers.target += 1;
+    }
+    assert_eq!(tree.session.overviews(tree.now).len(), 1 + 8);
+    expect_stated_of(tree, "8 sessions side by side inside one, no side reads");
 }
 
 /// The table of SECURITY.md names tests that are there.

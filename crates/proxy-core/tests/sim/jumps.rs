@@ -30,6 +30,12 @@ pub fn policy(more: &str) -> String {
 pub const JUMPS: &str = "jump = [{ host = \"inner-1\", port = 22 }, { host = \"inner-2\", port = 22 }, \
      { host = \"inner-3\", port = 22 }, { host = \"elsewhere\", port = 22 }]\n";
 
+/// As many levels as there can be.
+pub fn all_jumps() -> String {
+    let hosts = (1..=DEEPEST).map(|level| format!("{{ host = \"{}\", port = 22 }}", host(level)));
+    format!("jump = [{}]\n", hosts.collect::<Vec<_>>().join(", "))
+}
+
 /// Connections to wherever SSH may be found, none of them for SSH alone.
 pub const FORWARDS: &str = "local_forward = [{ host = \"inner-1\", port = \"any\" }, { host = \"elsewhere\", port = 22 }]\n";
 

@@ -12,6 +12,7 @@
 mod jumps;
 pub mod packets;
 mod peers;
+mod pipes;
 mod setup;
 pub mod soft_key;
 pub mod tree;

@@ -14,6 +14,7 @@ use session_log::{Event, Reader, ReaderConfig, Record, SigningIdentity};
 use ssh_transport::{Client, ClientConfig};
 
 pub use super::jumps::*;
+pub use super::pipes::Pipe;
 use super::{CA_SEED, Person, START_UNIX, Setup, TargetHost, packets as p, recipient, rules};
 
 /// The channel of a level that the next level is inside of, by its number at the client and at the target.
@@ -21,28 +22,6 @@ pub const JUMP: PerLeg<u32> = PerLeg {
     client: 50,
     target: 60,
 };
-
-/// One end of the channel that the next level is inside of.
-#[derive(Default)]
-pub struct Pipe {
-    /// Its number at the proxy's side of this end.
-    peer: Option<u32>,
-    /// What may be sent, and is to be sent.
-    pub writable: usize,
-    pub out: Vec<u8>,
-    /// What the proxy may send.
-    pub granted: usize,
-    /// What it has sent.
-    pub got: Vec<u8>,
-    /// Nothing is read at this end.
-    pub is_stalled: bool,
-    pub has_eof: bool,
-    pub is_closed: bool,
-    pub closes_too: bool,
-    has_said_eof: bool,
-    /// This end has closed it by itself, and says nothing more.
-    pub has_left: bool,
-}
 
 /// One level.
 #[derive(Default)]
@@ -94,13 +73,15 @@ pub struct Tree {
     unanswered: Vec<(SessionId, Vec<u8>)>,
     /// Sessions whose disk says nothing any more.
     forgotten: BTreeSet<SessionId>,
+    /// The channel that the next level is to be inside of.
+    pub numbers: PerLeg<u32>,
     pub refuses_jumps: bool,
     /// Targets say nothing to connections that are asked for.
     pub ignores_jumps: bool,
     /// The number that targets give to the next level's channel, if it is not the usual one.
     pub confirms_with: Option<u32>,
     /// What came on channels of other numbers, while that is so.
-    pub aside_bytes: usize,
+    pub aside_bytes: PerLeg<usize>,
     /// No client begins at this level.
     pub silent_level: Option<usize>,
     pub stuck: Option<Leg>,
@@ -161,10 +142,11 @@ impl Tree {
             log_is_silent: false,
             unanswered: Vec::new(),
             forgotten: BTreeSet::new(),
+            numbers: JUMP,
             refuses_jumps: false,
             ignores_jumps: false,
             confirms_with: None,
-            aside_bytes: 0,
+            aside_bytes: PerLeg::default(),
             silent_level: None,
             stuck: None,
             user: "deploy",
@@ -223,7 +205,7 @@ impl Tree {
 
     pub fn open(&mut self, level: usize, host: &str, port: u32) {
         let data = [p::host_port(host, port), p::host_port("127.0.0.1", 50_000)].concat();
-        let open = p::open_sized("direct-tcpip", JUMP.client, self.window, &data);
+        let open = p::open_sized("direct-tcpip", self.numbers.client, self.window, &data);
         self.levels[level].pipe.client.granted = self.window.0 as usize;
         self.send(level, Leg::Client, &open);
         self.run();
@@ -344,31 +326,17 @@ impl Tree {
         moved
     }
 
-    /// An `ssh` inside the channel of a level ends when it is told goodbye, and so that side of the channel.
-    fn leave(&mut self, level: usize) -> bool {
-        let inside = self.levels.get(level + 1).and_then(|it| it.person.as_ref());
-        let is_told = inside.is_some_and(|it| it.goodbye.is_some());
-        let pipe = &mut self.levels[level].pipe.client;
-        let may = pipe.closes_too && !pipe.is_closed && !pipe.has_left && pipe.out.is_empty();
-        let (true, true, false, Some(id)) = (is_told, may, pipe.has_said_eof, pipe.peer) else {
-            return false;
-        };
-        pipe.has_said_eof = true;
-        self.send(level, Leg::Client, &p::eof(id));
-        true
-    }
-
     /// One packet that an end got.
     fn react(&mut self, level: usize, leg: Leg, packet: Vec<u8>) {
         let number = |at: usize| u32::from_be_bytes(packet[at..at + 4].try_into().unwrap());
-        let is_of_pipe = packet.len() >= 5 && number(1) == JUMP[leg];
+        let is_of_pipe = packet.len() >= 5 && number(1) == self.numbers[leg];
         match (leg, packet[0]) {
             (Leg::Target, 90) if packet[5..].starts_with(b"direct-tcpip") => {
                 if self.ignores_jumps {
                     return;
                 }
                 if self.refuses_jumps {
-                    let failure = p::open_failure(JUMP.client, 2, "no route");
+                    let failure = p::open_failure(self.numbers.client, 2, "no route");
                     return self.send(level, leg, &failure);
                 }
                 if let Some(id) = self.confirms_with {
@@ -381,7 +349,8 @@ impl Tree {
                 pipe.writable = number(17 + 4) as usize;
                 pipe.peer = Some(number(17));
                 pipe.granted = window as usize;
-                let confirm = p::confirm_sized(JUMP.client, JUMP.target, (window, max));
+                let confirm =
+                    p::confirm_sized(self.numbers.client, self.numbers.target, (window, max));
                 self.send(level, leg, &confirm);
                 self.add_level(level + 1);
                 if self.silent_level != Some(level + 1) {
@@ -408,7 +377,7 @@ impl Tree {
                 }
             }
             // Of a channel that nothing here is about.
-            (_, 94) if self.confirms_with.is_some() => self.aside_bytes += packet.len() - 9,
+            (_, 94) if self.confirms_with.is_some() => self.aside_bytes[leg] += packet.len() - 9,
             (_, 94) => self.levels[level].data[leg].extend_from_slice(&packet[9..]),
             _ => self.levels[level].packets[leg].push(packet),
         }
@@ -420,67 +389,6 @@ impl Tree {
         }
         for leg in [Leg::Client, Leg::Target] {
             self.levels[level - 1].pipe[leg].closes_too = true;
-        }
-    }
-
-    /// Data of the next level.
-    fn piped(&mut self, level: usize, leg: Leg, data: &[u8]) {
-        let max = self.window.1 as usize;
-        let pipe = &mut self.levels[level].pipe[leg];
-        assert!(data.len() <= max, "a packet beyond its size");
-        assert!(
-            data.len() <= pipe.granted || self.is_hostile,
-            "data beyond the window"
-        );
-        pipe.granted = pipe.granted.saturating_sub(data.len());
-        pipe.got.extend_from_slice(data);
-        self.unstall(level, leg);
-    }
-
-    /// Takes what waits at an end.
-    pub fn unstall(&mut self, level: usize, leg: Leg) {
-        let pipe = &mut self.levels[level].pipe[leg];
-        let (Some(id), false) = (pipe.peer, pipe.is_stalled) else {
-            return;
-        };
-        let got = pipe.got.len();
-        let has_end = match (leg, self.levels.get_mut(level + 1)) {
-            (Leg::Client, Some(next)) => next.person.as_mut().map(|it| &mut it.incoming),
-            (Leg::Target, Some(next)) => next.target.as_mut().map(|it| &mut it.incoming),
-            _ => None,
-        }
-        .map(|incoming| incoming.len())
-        .is_some();
-        if !has_end {
-            return;
-        }
-        let bytes = std::mem::take(&mut self.levels[level].pipe[leg].got);
-        let next = &mut self.levels[level + 1];
-        match leg {
-            Leg::Client => next.person.as_mut().unwrap().incoming.extend(bytes),
-            Leg::Target => next.target.as_mut().unwrap().incoming.extend(bytes),
-        }
-        // Nothing is said of a window behind the end of the channel.
-        let pipe = &self.levels[level].pipe[leg];
-        if got == 0 || pipe.is_closed || pipe.has_left {
-            return;
-        }
-        self.levels[level].pipe[leg].granted += got;
-        let more = p::window_adjust(id, u32::try_from(got).unwrap());
-        self.send(level, leg, &more);
-    }
-
-    /// Sends what is inside a pipe, as far as its window goes.
-    pub fn flush(&mut self, level: usize, leg: Leg) {
-        loop {
-            let pipe = &mut self.levels[level].pipe[leg];
-            let len = pipe.out.len().min(pipe.writable).min(32_768);
-            let (Some(id), true) = (pipe.peer, len > 0 && !pipe.is_closed && !pipe.has_left) else {
-                return;
-            };
-            pipe.writable -= len;
-            let bytes: Vec<u8> = pipe.out.drain(..len).collect();
-            self.send(level, leg, &p::data(id, &bytes));
         }
     }
 
@@ -621,12 +529,6 @@ impl Tree {
                 );
             }
         }
-    }
-
-    /// Bytes of an end that no SSH machine makes.
-    pub fn pipe(&mut self, level: usize, leg: Leg, bytes: &[u8]) {
-        self.levels[level].pipe[leg].out.extend_from_slice(bytes);
-        self.flush(level, leg);
     }
 
     /// The ends have acted, and the session has got a part of it.
