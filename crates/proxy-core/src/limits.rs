@@ -20,7 +20,8 @@ pub const MAX_UNHEARD: usize = 64;
 /// Requests for proofs of host keys that a client may make: OpenSSH makes one. Each costs up to
 /// [`ssh_transport::hostkeys::MAX_HOST_KEYS`] signatures.
 pub const MAX_PROOF_REQUESTS: usize = 4;
-/// Sessions inside others that one connection may have at a time, at all depths: a few jumps, or a few connections behind one jump.
+/// Sessions inside others that one connection may have at a time, at all depths: a few jumps, or a few connections behind one jump. Each
+/// may hold 8 MiB, so with these one connection may hold 72 MiB where it would hold 8.
 pub const MAX_INNER_SESSIONS: usize = 8;
 /// How many sessions a session may be inside of. Each one seals all bytes once more.
 pub const MAX_INNER_DEPTH: usize = 8;

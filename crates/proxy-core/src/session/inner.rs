@@ -14,9 +14,11 @@
 
 mod births;
 mod closing;
+mod waiting;
 
 pub(super) use self::births::Nursery;
 use self::closing::Closing;
+use self::waiting::Waiting;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -27,7 +29,7 @@ use core::ops::Bound;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes};
 
 use super::seeds::SeedChain;
 use super::stage::{Denied, Stage};
@@ -109,7 +111,7 @@ struct Inner {
 #[derive(Default)]
 struct Inbound {
     /// What the session has no room for: at most the channel's window.
-    waiting: BytesMut,
+    waiting: Waiting,
     /// Taken by the session, and not told to the channel's windows yet.
     consumed_bytes: usize,
     /// The session has to look at what it took.
@@ -156,8 +158,7 @@ impl Inner {
         };
         inbound.consumed_bytes = inbound.consumed_bytes.saturating_add(taken);
         inbound.is_news |= taken > 0;
-        let rest = bytes.get(taken..).unwrap_or_default();
-        inbound.waiting.extend_from_slice(rest);
+        inbound.waiting.push(bytes.get(taken..).unwrap_or_default());
     }
 
     /// Has the session look at what came; true if there was anything.
@@ -167,17 +168,14 @@ impl Inner {
             let inbound = &mut self.from[leg];
             if self.session.is_over() || inbound.take_by.is_some_and(|by| by <= now.mono) {
                 inbound.take_by = None;
-                inbound.waiting = BytesMut::new();
+                inbound.waiting.clear();
             }
-            let taken = self.session.take_in(leg, &inbound.waiting);
-            inbound.waiting.advance(taken);
+            let session = &mut self.session;
+            let taken = inbound.waiting.hand_to(|piece| session.take_in(leg, piece));
             if inbound.waiting.is_empty() {
                 inbound.take_by = None;
             } else if let (Some(by), true) = (&mut inbound.take_by, taken > 0) {
                 *by = now.mono.saturating_add(patience);
-            }
-            if inbound.waiting.is_empty() && taken > 0 {
-                inbound.waiting = BytesMut::new();
             }
             inbound.consumed_bytes = inbound.consumed_bytes.saturating_add(taken);
             if core::mem::take(&mut inbound.is_news) || taken > 0 {

@@ -498,9 +498,12 @@ fn expect_stated_of(tree: Tree, attack: &str) {
 
 #[test]
 fn a_session_inside_another_neither_of_whose_sides_reads_holds_up_both() {
-    let mut tree = Tree::jumped(&policy(JUMPS), 2);
-    stall_and_say_much(&mut tree, 0);
-    expect_stated_of(tree, "a session inside, neither side of it reads");
+    for longest in [32_768, 31_000, 1000] {
+        let mut tree = Tree::jumped(&policy(JUMPS), 2);
+        tree.longest = longest;
+        stall_and_say_much(&mut tree, 0);
+        expect_stated_of(tree, "a session inside, neither side of it reads");
+    }
 }
 
 #[test]

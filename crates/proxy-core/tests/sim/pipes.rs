@@ -93,7 +93,7 @@ impl Tree {
     pub fn flush(&mut self, level: usize, leg: Leg) {
         loop {
             let pipe = &mut self.levels[level].pipe[leg];
-            let len = pipe.out.len().min(pipe.writable).min(32_768);
+            let len = pipe.out.len().min(pipe.writable).min(self.longest);
             let (Some(id), true) = (pipe.peer, len > 0 && !pipe.is_closed && !pipe.has_left) else {
                 return;
             };

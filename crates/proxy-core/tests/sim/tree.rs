@@ -66,6 +66,8 @@ pub struct Tree {
     pub window: (u32, u32),
     /// The longest packet that a target's end takes, where that is another.
     pub target_max: Option<u32>,
+    /// The longest data in one packet that the ends of a pipe send.
+    pub longest: usize,
     /// The page of that level's log from which on nothing can be written.
     pub log_fails: Option<(usize, usize)>,
     /// No page gets an answer.
@@ -138,6 +140,7 @@ impl Tree {
             closed: PerLeg::default(),
             window: (2_097_152, 32_768),
             target_max: None,
+            longest: 32_768,
             log_fails: None,
             log_is_silent: false,
             unanswered: Vec::new(),
