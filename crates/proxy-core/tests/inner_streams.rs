@@ -524,12 +524,11 @@ fn a_session_that_says_much_to_a_slow_socket_does_not_keep_another_from_speaking
         tree.session.handle(written, tree.now);
         tree.run();
     }
-    // What was before it on the wire, and at most a socket's worth after.
+    // What was before it on the wire, and not all that came after.
     let meanwhile = tree.levels[1].data.target.len() - before;
     assert!(
-        meanwhile < 3_000_000,
-        "{meanwhile} bytes of the other went first"
+        meanwhile < 2_000_000,
+        "{meanwhile} bytes of the other first"
     );
-    tree.unstick();
-    tree.finish();
+    assert_eq!(end_of(&tree.kinds(0)), None);
 }

@@ -23,6 +23,9 @@ pub const JUMP: PerLeg<u32> = PerLeg {
     target: 60,
 };
 
+/// The channel that [`Tree::open_session`] opens, by its number at the client and at the target.
+const SHELL: [u32; 2] = [0, 7];
+
 /// One level.
 #[derive(Default)]
 pub struct Level {
@@ -380,7 +383,9 @@ impl Tree {
                 }
             }
             // Of a channel that nothing here is about.
-            (_, 94) if self.confirms_with.is_some() => self.aside_bytes[leg] += packet.len() - 9,
+            (_, 94) if self.confirms_with.is_some() && !SHELL.contains(&number(1)) => {
+                self.aside_bytes[leg] += packet.len() - 9
+            }
             (_, 94) => self.levels[level].data[leg].extend_from_slice(&packet[9..]),
             _ => self.levels[level].packets[leg].push(packet),
         }
