@@ -12,6 +12,8 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub struct InForce {
     rules: watch::Sender<Arc<Rules>>,
+    /// Who watches sessions, and is not one.
+    operators: watch::Sender<()>,
     /// Shared by all who may let somebody in.
     letting_in: RwLock<()>,
 }
@@ -21,6 +23,7 @@ impl InForce {
     pub fn new(rules: Arc<Rules>) -> Self {
         Self {
             rules: watch::Sender::new(rules),
+            operators: watch::Sender::new(()),
             letting_in: RwLock::new(()),
         }
     }
@@ -40,6 +43,7 @@ impl InForce {
     /// Puts others in force; gives how many sessions are told.
     pub fn put(&self, rules: Arc<Rules>) -> usize {
         self.rules.send_replace(rules);
+        self.operators.send_replace(());
         // Whoever holds on may have looked before.
         drop(
             self.letting_in
@@ -47,6 +51,11 @@ impl InForce {
                 .unwrap_or_else(PoisonError::into_inner),
         );
         self.rules.receiver_count()
+    }
+
+    /// Tells somebody who is no session, and is not counted as one, that there is a change, from now on.
+    pub fn changes_for_operators(&self) -> watch::Receiver<()> {
+        self.operators.subscribe()
     }
 
     /// Tells of every change from now on.

@@ -52,8 +52,7 @@ fn a_drain_without_a_time_waits_until_a_signal_ends_it() {
         ssh.say("goes on");
         ssh.hear("goes on");
         house.proxy().terminate();
-        assert_eq!(ssh.end(LIMIT).code(), Some(255));
-        assert!(ssh.heard().contains("shutting down"), "{}", ssh.heard());
+        expect_ended(&mut ssh, "shutting down");
         assert_eq!(house.proxy().end(LIMIT).code(), Some(0));
     });
 }
@@ -118,8 +117,7 @@ fn what_runs_longer_than_the_drain_is_ended_with_words() {
     through_the_proxy_with(operated_by_nia(ALL), |house| {
         let mut ssh = program(house, "sleep 300");
         asked(house, &["drain", "--wait", "1s"]);
-        assert_eq!(ssh.end(LIMIT).code(), Some(255));
-        assert!(ssh.heard().contains("shutting down"), "{}", ssh.heard());
+        expect_ended(&mut ssh, "shutting down");
         assert_eq!(house.proxy().end(LIMIT).code(), Some(0));
     });
 }
@@ -138,8 +136,7 @@ fn a_request_to_end_drains_first_where_that_is_configured_and_a_second_one_does_
             ssh.say("goes on");
             ssh.hear("goes on");
             house.proxy().terminate();
-            assert_eq!(ssh.end(LIMIT).code(), Some(255));
-            assert!(ssh.heard().contains("shutting down"), "{}", ssh.heard());
+            expect_ended(&mut ssh, "shutting down");
             assert_eq!(house.proxy().end(LIMIT).code(), Some(0));
         },
     );

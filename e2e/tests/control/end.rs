@@ -13,12 +13,7 @@ fn an_operator_ends_a_session_and_the_person_reads_why() {
             &["end", &session[..6], "--reason", "kernel update at ten"],
         );
         assert!(said.expect_code(0).out().contains(&session));
-        assert_eq!(ssh.end(LIMIT).code(), Some(255));
-        assert!(
-            ssh.heard().contains("kernel update at ten"),
-            "{}",
-            ssh.heard()
-        );
+        expect_ended(&mut ssh, "kernel update at ten");
         assert!(!ssh.heard().contains("nia"), "{}", ssh.heard());
         let end = house.proxy().wait_for("session.end");
         assert_eq!(
@@ -57,8 +52,7 @@ fn all_sessions_of_an_identity_or_on_a_target_end_and_nobody_elses() {
         );
         assert_eq!(of_kind(&ended, "ended").len(), 3);
         for ssh in &mut sessions {
-            assert_eq!(ssh.end(LIMIT).code(), Some(255));
-            assert!(ssh.heard().contains("left"), "{}", ssh.heard());
+            expect_ended(ssh, "left");
         }
         let mut last = program(house, "sleep 300");
         asked(
@@ -88,8 +82,7 @@ fn all_sessions_of_a_device_end_and_each_is_named() {
         let said = sessionctl(house, &of("ada-laptop")).expect_code(0).out();
         assert_eq!(said.lines().collect::<Vec<_>>(), ids);
         for ssh in &mut sessions {
-            assert_eq!(ssh.end(LIMIT).code(), Some(255));
-            assert!(ssh.heard().contains("stolen"), "{}", ssh.heard());
+            expect_ended(ssh, "stolen");
         }
         let said = sessionctl(house, &["end", "--all", "--reason", "x"]).expect_code(0);
         assert_eq!(said.out(), "");

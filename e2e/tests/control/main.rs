@@ -116,6 +116,13 @@ fn program(house: &House, rest: &str) -> Live {
     ssh
 }
 
+/// The session has ended, and the person has read why.
+#[track_caller]
+fn expect_ended(ssh: &mut Live, why: &str) {
+    assert_eq!(ssh.end(LIMIT).code(), Some(255));
+    assert!(ssh.heard().contains(why), "{}", ssh.heard());
+}
+
 /// Now, in milliseconds since 1970.
 fn now_ms() -> u64 {
     let now = examples::tool::time::unix_now();
@@ -281,8 +288,7 @@ fn who_keeps_many_connections_open_is_told_and_ending_all_waits_for_no_operator(
         let request = b"{\"request\":\"end\",\"which\":\"all\",\"reason\":\"incident\"}\n";
         std::io::Write::write_all(&mut open(), request).expect("a request");
         for ssh in &mut sessions {
-            assert_eq!(ssh.end(LIMIT).code(), Some(255));
-            assert!(ssh.heard().contains("incident"), "{}", ssh.heard());
+            expect_ended(ssh, "incident");
         }
     });
 }

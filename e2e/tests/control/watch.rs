@@ -27,6 +27,26 @@ fn contains(bytes: &[u8], text: &str) -> bool {
     String::from_utf8_lossy(bytes).contains(text)
 }
 
+/// A session that repeats what it is told, its id, and somebody who watches it.
+#[track_caller]
+fn watched(house: &House) -> (Live, String, Live) {
+    let ssh = program(house, "cat");
+    let session = session_of(&house.proxy().wait_for("session.start"));
+    let watcher = Live::piped(&mut command(house, &["--json", "watch", &session]));
+    watcher.hear("\"began\"");
+    (ssh, session, watcher)
+}
+
+/// Puts another policy in force, in which something is replaced.
+#[track_caller]
+fn change_policy(house: &House, old: &str, new: &str) -> Event {
+    let policy = house.proxy().folder().join("policy.toml");
+    let text = std::fs::read_to_string(&policy).expect("the policy");
+    assert!(text.contains(old), "{text}");
+    std::fs::write(&policy, text.replace(old, new)).expect("a policy");
+    house.proxy().wait_for("rules.in_force")
+}
+
 #[test]
 fn a_watcher_sees_what_is_typed_and_shown_in_its_order_and_the_log_says_so_first() {
     need!("ssh", "sshd");
@@ -81,19 +101,13 @@ fn a_watcher_sees_what_is_typed_and_shown_in_its_order_and_the_log_says_so_first
 fn a_watcher_sees_nothing_more_once_the_policy_takes_the_right_back() {
     need!("ssh", "sshd");
     through_the_proxy_with(operated_by_nia(ALL), |house| {
-        let mut ssh = program(house, "cat");
-        let session = session_of(&house.proxy().wait_for("session.start"));
-        let mut watcher = Live::piped(&mut command(house, &["--json", "watch", &session]));
-        watcher.hear("\"began\"");
+        let (mut ssh, session, mut watcher) = watched(house);
         ssh.say("before");
         wait_until("what is typed", LIMIT, || {
             contains(&bytes_seen(&seen(&watcher), "input").0, "before")
         });
-        let policy = house.proxy().folder().join("policy.toml");
-        let text = std::fs::read_to_string(&policy).expect("the policy");
-        let without = text.replace(", \"watch\"", "");
-        assert_ne!(text, without);
-        std::fs::write(&policy, without).expect("a policy");
+        let told = change_policy(house, ", \"watch\"", "");
+        assert_eq!(told.number("sessions"), 1);
         watcher.hear("no longer allowed");
         watcher.end(LIMIT);
         let told = house.proxy().wait_for("operator.unwatch");
@@ -223,19 +237,12 @@ fn who_comes_fifth_to_watch_is_told_so_and_that_it_is_not_done() {
 fn a_watcher_is_sent_away_when_the_time_is_over_for_which_the_policy_allows_it() {
     need!("ssh", "sshd");
     through_the_proxy_with(operated_by_nia(ALL), |house| {
-        let mut ssh = program(house, "cat");
-        let session = session_of(&house.proxy().wait_for("session.start"));
-        let mut watcher = Live::piped(&mut command(house, &["--json", "watch", &session]));
-        watcher.hear("\"began\"");
-        let policy = house.proxy().folder().join("policy.toml");
-        let text = std::fs::read_to_string(&policy).expect("the policy");
+        let (mut ssh, session, mut watcher) = watched(house);
         let in_a_moment = now_ms() / 1000 + 5;
         let until = examples::tool::time::format_time(in_a_moment);
         let entry = "include = [{ email = \"nia@example.com\" }]\n";
         let for_a_while = format!("{entry}require = [{{ date = {{ until = \"{until}\" }} }}]\n");
-        assert!(text.contains(entry));
-        std::fs::write(&policy, text.replace(entry, &for_a_while)).expect("a policy");
-        house.proxy().wait_for("rules.in_force");
+        change_policy(house, entry, &for_a_while);
         watcher.hear("no longer allowed");
         watcher.end(LIMIT);
         assert!(now_ms() / 1000 >= in_a_moment);

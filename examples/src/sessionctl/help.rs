@@ -19,7 +19,7 @@ is an access event; who watches or ends a session stands in its log.
 With --json the answer is printed as it comes: a line {\"reply\":\"session\"|\"approval\"|\"answered\"|\"ended\"|\"seen\"|\"watch_over\"|\"draining\", …} for each
 thing, and {\"reply\":\"done\"|\"refused\"|\"failed\", …} at the end.
 
-Exit status: 0 it is done; 1 it is not allowed, or there is no such session; 2 the command line is wrong, or no proxy answers.";
+Exit status: 0 it is done; 1 it is not allowed, there is no such session, or it cannot be done; 2 the command line is wrong, or no proxy answers.";
 
 pub(super) const LIST: &str = "\
 A line for each session that the policy lets you `list`, the oldest first, and after each session those inside it:

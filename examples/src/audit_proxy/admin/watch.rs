@@ -65,7 +65,7 @@ impl Admin {
         action: OperatorAction,
         target: &policy::Target,
     ) {
-        let mut changes = self.in_force.changes();
+        let mut changes = self.in_force.changes_for_operators();
         let mut times = interval(DECIDE_AGAIN);
         while self.rule(operator, action, target).is_some() {
             tokio::select! {
