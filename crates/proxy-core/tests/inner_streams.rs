@@ -517,12 +517,7 @@ fn a_session_that_says_much_to_a_slow_socket_does_not_keep_another_from_speaking
     tree.send(0, Leg::Client, &p::data(other.target, b"SSH-2.0-test\r\n"));
     let before = tree.levels[1].data.target.len();
     while tree.aside_bytes.target == 0 {
-        let len = tree.unwritten.min(32_768);
-        assert!(len > 0, "nothing is on its way");
-        tree.unwritten -= len;
-        let written = proxy_core::Input::Written(Leg::Target, len);
-        tree.session.handle(written, tree.now);
-        tree.run();
+        tree.trickle(32_768);
     }
     // What was before it on the wire, and not all that came after.
     let meanwhile = tree.levels[1].data.target.len() - before;

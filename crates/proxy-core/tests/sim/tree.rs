@@ -551,6 +551,16 @@ impl Tree {
         self.perform();
     }
 
+    /// The socket takes so many bytes and is stuck again.
+    pub fn trickle(&mut self, len: usize) {
+        let leg = self.stuck.unwrap();
+        let len = len.min(self.unwritten.len());
+        assert!(len > 0, "nothing is on its way");
+        let bytes: Vec<u8> = self.unwritten.drain(..len).collect();
+        self.take(leg, &bytes);
+        self.run();
+    }
+
     /// The socket takes everything again.
     pub fn unstick(&mut self) {
         let leg = self.stuck.take().unwrap();
