@@ -45,6 +45,9 @@ use clock::{LogClock, timer_us};
 use durable::Durability;
 use segment::{Constant, Prepared, Segment};
 
+/// Buffer that is kept for reuse, bytes: what a batch of a quarter MiB takes, since buffers grow by doubling.
+const KEPT_BUFFER_BYTES: usize = 1 << 20;
+
 /// What a writer is made with.
 #[derive(Clone, Debug)]
 pub struct WriterConfig {
@@ -67,6 +70,8 @@ pub struct Writer {
     tally: Tally,
     /// Sealed bytes that nobody took yet, then the frame that is being filled.
     out: BytesMut,
+    /// Size of the whole buffer, of which `out` may only see the end.
+    buffer_bytes: usize,
     sealed: usize,
     frame: Option<OpenFrame>,
     /// The next record is the first of its segment.
@@ -168,13 +173,17 @@ impl Writer {
         self.seal(FLAG_URGENT)
     }
 
-    /// Sealed bytes to append to storage, in order. Call it after every other call that changes the writer, until `None`.
+    /// Sealed bytes to append to storage, in order. Call it after every other call that changes the writer, until `None`. Drop them
+    /// before the next record: their buffer is then used again.
     pub fn take_output(&mut self) -> Option<Bytes> {
         if self.sealed == 0 {
             return None;
         }
         let sealed = self.out.split_to(self.sealed).freeze();
         self.sealed = 0;
+        if self.buffer_bytes > KEPT_BUFFER_BYTES && self.out.is_empty() {
+            self.give_buffer_back();
+        }
         self.durability.note_taken(sealed.len());
         Some(sealed)
     }
@@ -239,9 +248,14 @@ impl Writer {
         }
         if self.out.is_empty() {
             // An idle session gives its buffer back; a busy one never comes here with an empty one.
-            self.out = BytesMut::new();
+            self.give_buffer_back();
         }
         Ok(())
+    }
+
+    fn give_buffer_back(&mut self) {
+        self.out = BytesMut::new();
+        self.buffer_bytes = 0;
     }
 
     /// Closes the segment and opens one for other recipients: what is pending goes to those so far, all that follows to these.

@@ -126,6 +126,10 @@ impl Writer {
 
     /// Gives the output room for so many more bytes, and leaves no copy of the frame being filled where it was.
     fn make_room(&mut self, bytes: usize) {
+        if self.out.is_empty() {
+            // Back to the buffer's front, if what was taken has been dropped.
+            let _ = self.out.try_reclaim(self.buffer_bytes);
+        }
         if self.out.capacity() - self.out.len() >= bytes {
             return;
         }
@@ -135,6 +139,7 @@ impl Writer {
         if let Some(pending) = self.out.get_mut(self.sealed..) {
             pending.zeroize();
         }
+        self.buffer_bytes = moved.capacity();
         self.out = moved;
     }
 

@@ -126,6 +126,7 @@ impl OpeningWriter {
             tally: Tally::new(self.policy.output_digest == OutputDigest::Sha256),
             clock: self.clock,
             sealed: out.len(),
+            buffer_bytes: 0,
             out,
             frame: None,
             anchor_due: true,

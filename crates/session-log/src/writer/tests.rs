@@ -246,3 +246,52 @@ fn what_was_pending_is_erased_when_the_writer_is_dropped_or_broken() {
         Err(WriteError::Closed)
     );
 }
+
+/// Records so much output and takes the sealed bytes; gives where they began.
+fn pass(writer: &mut Writer, bytes: usize) -> *const u8 {
+    let output = vec![7; bytes];
+    writer
+        .record(1, &Record::Output(&output), now(1))
+        .expect("record");
+    writer.flush(now(1)).expect("flush");
+    writer.take_output().expect("frames").as_ptr()
+}
+
+#[test]
+fn what_was_taken_and_dropped_makes_room_for_the_next() {
+    let mut writer = writer(WriterPolicy::default());
+    pass(&mut writer, 200_000);
+    let first = pass(&mut writer, 200_000);
+    for bytes in [1, 100_000, 200_000, 7, 150_000] {
+        assert_eq!(pass(&mut writer, bytes), first, "{bytes}");
+    }
+}
+
+#[test]
+fn what_was_taken_stays_as_it_is_while_more_is_sealed() {
+    let mut writer = writer(WriterPolicy::default());
+    pass(&mut writer, 1_000);
+    writer
+        .record(1, &Record::Output(&[7; 1_000]), now(1))
+        .expect("record");
+    writer.flush(now(1)).expect("flush");
+    let first = writer.take_output().expect("a frame");
+    let copy = first.to_vec();
+    for _ in 0..100 {
+        pass(&mut writer, 1_000);
+    }
+    assert_eq!(first, copy);
+}
+
+#[test]
+fn a_large_buffer_goes_back_after_a_burst_and_after_a_quiet_time() {
+    let mut writer = writer(WriterPolicy::default());
+    pass(&mut writer, 2 * KEPT_BUFFER_BYTES);
+    assert_eq!(writer.buffer_bytes, 0);
+    pass(&mut writer, 100_000);
+    assert!((100_000..=KEPT_BUFFER_BYTES).contains(&writer.buffer_bytes));
+    writer.handle_timeout(now(60_000)).expect("timeout");
+    writer.take_output();
+    writer.handle_timeout(now(60_000)).expect("timeout");
+    assert_eq!(writer.buffer_bytes, 0);
+}
