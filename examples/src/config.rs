@@ -73,6 +73,7 @@
 //! login_grace = "120s"                  # for the client's login
 //! connect = "10s"                       # for the connection to the target
 //! target_login = "30s"                  # for the target's key exchange, and for its login
+//! key_exchange = "10m"                  # for either peer's part of a key exchange after the login, once it has begun
 //! log = "30s"                           # for a page of the log to be written
 //! approval = "120s"                     # for another person to approve, where a policy asks for that
 //! farewell = "5s"                       # for a refused client to read why

@@ -12,7 +12,7 @@ use session_log::{Recipient, SigningIdentity, Suite, WriterConfig, WriterPolicy}
 use ssh_transport::{Algorithms, RekeyPolicy};
 use sshcert::{CaKey, CaPublicKey};
 
-use crate::{Limits, SecurityKey};
+use crate::{Limits, SecurityKey, Timeouts};
 
 /// The two clocks, as the driver reads them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -109,39 +109,6 @@ impl Gateway {
             rekey: RekeyPolicy::default(),
             client_algorithms: Algorithms::default(),
             directory: None,
-        }
-    }
-}
-
-/// How long each step may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timeouts {
-    /// From the first byte to a login, the person's thoughts about a new host key included. 120 s, as OpenSSH.
-    pub login_grace: Duration,
-    /// For the driver to connect to the target. 10 s.
-    pub connect: Duration,
-    /// For the target's key exchange, and again for its login. 30 s.
-    pub target_login: Duration,
-    /// For the driver to say that a page of the log is written. 30 s: a disk that takes longer has failed.
-    pub log: Duration,
-    /// For whoever has the authority's key to sign. 30 s: an HSM that takes longer is gone.
-    pub signing: Duration,
-    /// For another person to approve a login whose policy asks for that. The login grace waits meanwhile. 120 s.
-    pub approval: Duration,
-    /// For a client that was refused to read why and go. 5 s.
-    pub farewell: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            login_grace: Duration::from_secs(120),
-            connect: Duration::from_secs(10),
-            target_login: Duration::from_secs(30),
-            log: Duration::from_secs(30),
-            signing: Duration::from_secs(30),
-            approval: Duration::from_secs(120),
-            farewell: Duration::from_secs(5),
         }
     }
 }

@@ -14,13 +14,14 @@ pub mod relay;
 mod rules;
 mod security_key;
 mod session;
+pub mod timeouts;
 
 pub use approval::{Approval, ApprovalRequest, MAX_NOTE_BYTES, Verdict};
 pub use event::{
     AccessEvent, ApprovalRefusal, ChannelEvent, EndReason, EventKind, Exit, Refusal, SessionId,
     Subject,
 };
-pub use gateway::{Ca, ConnectionInfo, Directory, Gateway, Now, Target, Timeouts};
+pub use gateway::{Ca, ConnectionInfo, Directory, Gateway, Now, Target};
 pub use io::{ConnectFailure, Input, Output, SigningRequest};
 pub use leg::{Leg, PerLeg};
 pub use limits::{LimitError, Limits};
@@ -33,3 +34,4 @@ pub use rules::{Current, ENFORCED, Rules};
 pub use security_key::{SecurityKey, SecurityKeyError};
 pub use session::{LAST_PAGES, MAX_REASON_BYTES, Session};
 pub use ssh_transport::RekeyPolicy;
+pub use timeouts::Timeouts;

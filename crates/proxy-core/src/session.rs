@@ -205,6 +205,7 @@ impl Session {
             rekey: gateway.rekey.clone(),
             identification: IDENTIFICATION_OPENSSH.into(),
             login_grace: gateway.timeouts.login_grace,
+            rekey_grace: gateway.timeouts.key_exchange,
             auth_methods: vec![LOGIN_METHOD.into()],
             algorithms: gateway.client_algorithms.clone(),
             limits: limits.transport(),

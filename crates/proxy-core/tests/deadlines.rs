@@ -200,3 +200,84 @@ fn expect_idle_end(world: &World, what: &str) {
     assert_eq!(ends, [EndReason::IdleTimeout], "{what}");
     assert!(world.session.is_over(), "{what}");
 }
+
+/// A world after the login whose person or target begins a key exchange, and says so many bytes of it.
+fn silent_in_an_exchange(leg: Leg, bytes: usize) -> World {
+    let mut world = World::logged_in(Setup::default());
+    world.setup.falls_silent = Some((leg, world.delivered[leg].saturating_add(bytes)));
+    let now = world.now.mono;
+    match leg {
+        Leg::Client => world.person.ssh.start_rekey(now),
+        Leg::Target => world.target.as_mut().unwrap().ssh.start_rekey(now),
+    }
+    world.run();
+    world
+}
+
+/// How many bytes the peer of a leg says in a key exchange: its KEXINIT with its packet, and all.
+fn bytes_of_an_exchange(leg: Leg) -> (usize, usize) {
+    let before = World::logged_in(Setup::default());
+    let whole = silent_in_an_exchange(leg, usize::MAX);
+    assert_eq!(whole.exchanges, before.exchanges + 1);
+    let all = whole.delivered[leg] - before.delivered[leg];
+    let lens: Vec<_> = (0..all).collect();
+    // What begins an exchange gives the session something else to wait for.
+    let is_before = |bytes: &usize| {
+        silent_in_an_exchange(leg, *bytes).session.poll_timeout() == before.session.poll_timeout()
+    };
+    (lens.partition_point(is_before), all)
+}
+
+#[test]
+fn who_stops_in_the_middle_of_a_later_key_exchange_is_given_up_in_time() {
+    let grace = Timeouts::default().key_exchange;
+    assert_eq!(grace, Duration::from_secs(600));
+    for (leg, reason, who) in [
+        (Leg::Client, EndReason::ClientMisbehaved, "the client"),
+        (Leg::Target, EndReason::TargetMisbehaved, "the target"),
+    ] {
+        let (kexinit, all) = bytes_of_an_exchange(leg);
+        for at in (kexinit..all).filter(|at| *at == kexinit || *at == all - 1 || at % 97 == 0) {
+            let mut world = silent_in_an_exchange(leg, at);
+            world.pass(grace - Duration::from_millis(1));
+            assert!(!world.session.is_over(), "{leg:?} at {at}");
+            world.pass(Duration::from_millis(1));
+            assert!(world.session.is_over(), "{leg:?} at {at}");
+            let end = world.events().into_iter().find_map(|event| match event {
+                EventKind::SessionEnd { reason, detail, .. } => Some((*reason, detail.clone())),
+                _ => None,
+            });
+            let detail = "timed out: key exchange not finished in time";
+            assert_eq!(end, Some((reason, detail.to_owned())), "{leg:?} at {at}");
+            // The other side reads whose fault it is.
+            let goodbye = match leg {
+                Leg::Target => world.person.goodbye.as_ref(),
+                Leg::Client => world.target.as_ref().unwrap().goodbye.as_ref(),
+            };
+            assert!(goodbye.is_some(), "{leg:?} at {at}");
+            if leg == Leg::Target {
+                let words = format!("{who} did not finish a key exchange in time");
+                assert!(goodbye.unwrap().contains(&words), "{goodbye:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_is_stopped_and_asked_for_a_key_exchange_is_waited_for() {
+    for leg in [Leg::Client, Leg::Target] {
+        let mut world = World::logged_in(Setup::default());
+        world.person_sends(&p::open("session", 0, 100_000, &[]));
+        world.target_sends(&p::confirm(0, 7));
+        world.setup.falls_silent = Some((leg, world.delivered[leg]));
+        let before = world.exchanges;
+        // Keys are an hour old at most, so that the proxy asks for others.
+        world.pass(Duration::from_secs(5 * 3600));
+        assert!(!world.session.is_over(), "{leg:?}");
+        world.setup.falls_silent = None;
+        say(&mut world, leg, &|to| p::data(to, b"back"));
+        assert!(world.exchanges > before, "{leg:?}");
+        say(&mut world, leg, &|to| p::data(to, b"again"));
+        assert_eq!(world.passed[leg], b"backagain", "{leg:?}");
+    }
+}

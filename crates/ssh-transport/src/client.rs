@@ -123,7 +123,7 @@ impl Client {
     /// Lets due timers act. Earlier calls do nothing.
     ///
     /// # Errors
-    /// [`Error::TimedOut`] when the login grace time is over: the machine is closed.
+    /// [`Error::TimedOut`] when the login grace time is over, or that of a later key exchange: the machine is closed.
     pub fn handle_timeout(&mut self, now: Duration) -> Result<(), Error> {
         let result = self.core.handle_timeout(now);
         self.settle(result)

@@ -12,6 +12,10 @@ use crate::limits::{Limits, RekeyPolicy};
 /// Default of [`ServerConfig::login_grace`] and [`ClientConfig::login_grace`]: as long as OpenSSH's `LoginGraceTime`.
 const LOGIN_GRACE: Duration = Duration::from_secs(120);
 
+/// Default of [`ServerConfig::rekey_grace`] and [`ClientConfig::rekey_grace`], 10 min: a few MiB that wait before this side's part take
+/// minutes on a slow line. OpenSSH waits for ever, unless its alive messages go unanswered.
+pub const REKEY_GRACE: Duration = Duration::from_secs(600);
+
 /// The default identification.
 const IDENTIFICATION: &str = concat!("SSH-2.0-ssh-transport_", env!("CARGO_PKG_VERSION"));
 
@@ -32,6 +36,9 @@ pub struct ServerConfig {
     pub rekey: RekeyPolicy,
     /// Time from the first byte to the end of authentication.
     pub login_grace: Duration,
+    /// In a key exchange after the first, time from the peer's KEXINIT to its NEWKEYS. A peer that does not begin its part has no such
+    /// time: it may be stopped, or what it says may wait for the caller.
+    pub rekey_grace: Duration,
     /// The methods named in a refusal that the machine makes by itself, such as after a bad signature.
     pub auth_methods: Vec<String>,
     /// What a signature of a security key must say.
@@ -47,6 +54,7 @@ impl Default for ServerConfig {
             limits: Limits::default(),
             rekey: RekeyPolicy::default(),
             login_grace: LOGIN_GRACE,
+            rekey_grace: REKEY_GRACE,
             auth_methods: Vec::from([PUBLICKEY_METHOD.to_string()]),
             security_keys: SecurityKeyPolicy::default(),
         }
@@ -109,6 +117,9 @@ pub struct ClientConfig {
     pub rekey: RekeyPolicy,
     /// Time from the first byte to the end of authentication.
     pub login_grace: Duration,
+    /// In a key exchange after the first, time from the peer's KEXINIT to its NEWKEYS. A peer that does not begin its part has no such
+    /// time: it may be stopped, or what it says may wait for the caller.
+    pub rekey_grace: Duration,
 }
 
 impl Default for ClientConfig {
@@ -120,6 +131,7 @@ impl Default for ClientConfig {
             limits: Limits::default(),
             rekey: RekeyPolicy::default(),
             login_grace: LOGIN_GRACE,
+            rekey_grace: REKEY_GRACE,
         }
     }
 }

@@ -105,6 +105,9 @@ pub(crate) struct Core<E> {
 
     events: VecDeque<E>,
     login_deadline: Option<Duration>,
+    rekey_grace: Duration,
+    /// For the peer to finish the key exchange whose beginning came from it.
+    exchange_deadline: Option<Duration>,
     rekey_deadline: Option<Duration>,
     closed: bool,
     last_token: u64,
@@ -118,6 +121,7 @@ struct Setup<'a> {
     limits: &'a Limits,
     rekey: &'a RekeyPolicy,
     login_grace: Duration,
+    rekey_grace: Duration,
 }
 
 impl<E: From<Common>> Core<E> {
@@ -130,6 +134,7 @@ impl<E: From<Common>> Core<E> {
             limits: &config.limits,
             rekey: &config.rekey,
             login_grace: config.login_grace,
+            rekey_grace: config.rekey_grace,
         };
         Self::new(&setup, seed, now)
     }
@@ -143,6 +148,7 @@ impl<E: From<Common>> Core<E> {
             limits: &config.limits,
             rekey: &config.rekey,
             login_grace: config.login_grace,
+            rekey_grace: config.rekey_grace,
         };
         Self::new(&setup, seed, now)
     }
@@ -182,6 +188,8 @@ impl<E: From<Common>> Core<E> {
             server_sig_algs: None,
             events: VecDeque::new(),
             login_deadline: Some(now.saturating_add(setup.login_grace)),
+            rekey_grace: setup.rekey_grace,
+            exchange_deadline: None,
             rekey_deadline: None,
             closed: false,
             last_token: 0,
@@ -243,7 +251,10 @@ impl<E: From<Common>> Core<E> {
             return None;
         }
         let rekey = self.rekey_deadline.filter(|_| !self.rekey_held_back);
-        [self.login_deadline, rekey].into_iter().flatten().min()
+        [self.login_deadline, self.exchange_deadline, rekey]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Duration) -> Result<(), Error> {
@@ -252,6 +263,9 @@ impl<E: From<Common>> Core<E> {
         }
         if self.login_deadline.is_some_and(|deadline| deadline <= now) {
             return Err(Error::TimedOut(Timer::LoginGrace));
+        }
+        if self.exchange_deadline.is_some_and(|at| at <= now) {
+            return Err(Error::TimedOut(Timer::KeyExchange));
         }
         if self.rekey_deadline.is_some_and(|deadline| deadline <= now) && !self.rekey_held_back {
             self.start_rekey()?;

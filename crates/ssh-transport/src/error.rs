@@ -149,6 +149,9 @@ pub enum Timer {
     /// Authentication did not finish in time.
     #[error("login grace time exceeded")]
     LoginGrace,
+    /// The peer began a key exchange and did not finish it in time.
+    #[error("key exchange not finished in time")]
+    KeyExchange,
 }
 
 /// How a call did not fit.

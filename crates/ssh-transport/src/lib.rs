@@ -26,7 +26,9 @@ mod wire;
 
 pub use algorithms::{Algorithms, CipherAlgorithm, HostKeyAlgorithm, KexAlgorithm, MacAlgorithm};
 pub use client::{Client, ClientAuth};
-pub use config::{ClientConfig, HostKey, Requirement, SecurityKeyPolicy, ServerConfig};
+pub use config::{
+    ClientConfig, HostKey, REKEY_GRACE, Requirement, SecurityKeyPolicy, ServerConfig,
+};
 pub use crypto::Provider;
 pub use error::{ApiMisuse, Error, HostKeysError, Negotiated, PeerMisbehaved, Timer};
 pub use event::{

@@ -92,37 +92,27 @@ pub(super) struct AllTimeouts {
 }
 
 pub(super) fn timeouts<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> AllTimeouts {
-    let known = [
-        "arrival",
-        "login_grace",
-        "connect",
-        "target_login",
-        "log",
-        "approval",
-        "farewell",
-        "shutdown",
-        "drain",
-    ];
     let mut timeouts = AllTimeouts {
         session: Timeouts::default(),
         arrival: DEFAULT_ARRIVAL,
         shutdown: DEFAULT_SHUTDOWN,
         drain: Duration::ZERO,
     };
+    // Here the authority's key is in a file, so that nobody is asked to sign.
+    let of_sessions = timeouts.session.settings().into_iter();
+    let of_sessions = of_sessions.filter(|(name, _)| *name != "signing");
+    let settings: Vec<_> = of_sessions
+        .chain([
+            ("arrival", &mut timeouts.arrival),
+            ("shutdown", &mut timeouts.shutdown),
+            ("drain", &mut timeouts.drain),
+        ])
+        .collect();
+    let known: Vec<_> = settings.iter().map(|(name, _)| *name).collect();
     let Some(table) = reader.table(document, "timeouts", &known) else {
         return timeouts;
     };
-    for (name, value) in [
-        ("arrival", &mut timeouts.arrival),
-        ("login_grace", &mut timeouts.session.login_grace),
-        ("connect", &mut timeouts.session.connect),
-        ("target_login", &mut timeouts.session.target_login),
-        ("log", &mut timeouts.session.log),
-        ("approval", &mut timeouts.session.approval),
-        ("farewell", &mut timeouts.session.farewell),
-        ("shutdown", &mut timeouts.shutdown),
-        ("drain", &mut timeouts.drain),
-    ] {
+    for (name, value) in settings {
         if let Some(duration) = reader.duration(&table, name) {
             *value = duration;
         }

@@ -307,10 +307,21 @@ impl Session {
                 self.refuse(denied, now);
             }
             _ if gone => self.leg_gone(leg, &error.to_string(), now),
+            _ if late && matches!(self.stage, Stage::End(_)) => self.leg_late(leg, error, now),
             Leg::Client if late => self.leg_broke(leg, Refusal::LoginTimeout, error, now),
             Leg::Target if late => self.leg_broke(leg, Refusal::TargetTimeout, error, now),
             Leg::Client | Leg::Target => self.leg_misbehaved(leg, error, now),
         }
+    }
+
+    /// A leg's peer is in the middle of a key exchange for too long.
+    fn leg_late(&mut self, leg: Leg, error: &ssh_transport::Error, now: Now) {
+        let who = match leg {
+            Leg::Client => "the client",
+            Leg::Target => "the target",
+        };
+        let farewell = format!("this session ends: {who} did not finish a key exchange in time");
+        self.end_saying(misbehaved(leg), &error.to_string(), farewell, now);
     }
 
     /// A leg broke the protocol, of whichever layer.
@@ -325,11 +336,7 @@ impl Session {
     fn leg_broke(&mut self, leg: Leg, refusal: Refusal, error: &dyn Display, now: Now) {
         let detail = error.to_string();
         if matches!(self.stage, Stage::End(_)) {
-            let reason = match leg {
-                Leg::Client => EndReason::ClientMisbehaved,
-                Leg::Target => EndReason::TargetMisbehaved,
-            };
-            self.end(reason, &detail, now);
+            self.end(misbehaved(leg), &detail, now);
         } else {
             let advice = match refusal {
                 Refusal::LoginTimeout => "the login took too long; connect again".into(),
@@ -430,6 +437,14 @@ impl Session {
         } else {
             Stage::Over
         }
+    }
+}
+
+/// The session's end for what a leg's peer did.
+const fn misbehaved(leg: Leg) -> EndReason {
+    match leg {
+        Leg::Client => EndReason::ClientMisbehaved,
+        Leg::Target => EndReason::TargetMisbehaved,
     }
 }
 

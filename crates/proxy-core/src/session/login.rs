@@ -109,6 +109,7 @@ impl Session {
         config.rekey = self.gateway.rekey.clone();
         // The person may think about a new host key for as long as the client leg waits; this leg has deadlines of its own.
         let timeouts = &self.gateway.timeouts;
+        config.rekey_grace = timeouts.key_exchange;
         // So may whoever approves, where the target is not left meanwhile.
         let approval = match self.inner.parent() {
             Some(_) => timeouts.approval,

@@ -89,7 +89,12 @@ impl<E: From<Common>> Core<E> {
     }
 
     /// `payload` with its message number, as it is hashed.
-    pub(super) fn handle_kexinit(&mut self, payload: &[u8], sequence: u32) -> Result<(), Error> {
+    pub(super) fn handle_kexinit(
+        &mut self,
+        payload: &[u8],
+        sequence: u32,
+        now: Duration,
+    ) -> Result<(), Error> {
         let theirs = KexInit::parse(
             payload
                 .split_first()
@@ -121,6 +126,9 @@ impl<E: From<Common>> Core<E> {
             }
             .into());
         };
+        // The first is within the login's time.
+        let is_first = self.session_id.is_none();
+        self.exchange_deadline = (!is_first).then(|| now.saturating_add(self.rekey_grace));
         let inits = Inits {
             ours,
             theirs: Vec::from(payload),
@@ -229,6 +237,7 @@ impl<E: From<Common>> Core<E> {
         };
         self.opener.install(open, self.sequence_rule());
         self.exchanges += 1;
+        self.exchange_deadline = None;
         self.rekey_deadline = Some(now.saturating_add(self.rekey.max_age));
         let exchange = KeyExchange {
             session_id: self.session_id.clone().unwrap_or_default(),

@@ -84,7 +84,7 @@ impl<E: From<Common>> Core<E> {
             }
             number::EXT_INFO => self.handle_ext_info(body)?,
             number::KEXINIT => {
-                self.handle_kexinit(payload, sequence)?;
+                self.handle_kexinit(payload, sequence, now)?;
                 return Ok(Step::Agreed(consumed));
             }
             number::NEWKEYS => {
