@@ -303,8 +303,9 @@ fn the_agent_is_lent_no_longer_than_to_the_program_that_has_it() {
     bench.ok(Leg::Target, &p::failure(0));
     assert!(is_lent(&mut bench), "it has it already");
     bench.ok(Leg::Target, &p::close(0));
-    bench.ok(Leg::Client, &p::close(7));
     assert!(!is_lent(&mut bench), "the program is gone");
+    bench.ok(Leg::Client, &p::close(7));
+    assert!(!is_lent(&mut bench), "and the channel");
 }
 
 #[test]

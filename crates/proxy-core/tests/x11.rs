@@ -33,10 +33,25 @@ fn hello() -> Vec<u8> {
     .concat()
 }
 
+/// The client asks, and the target agrees.
+fn lend(bench: &mut Bench, single_connection: bool) {
+    bench.ok(Leg::Client, &ask(single_connection));
+    bench.ok(Leg::Target, &p::success(0));
+}
+
+/// Whether a program may open a window, which the client then does not.
+fn is_lent(bench: &mut Bench) -> bool {
+    let is_lent = !is_refusal(&bench.ok(Leg::Target, &p::open_x11(60)));
+    if is_lent {
+        bench.ok(Leg::Client, &p::open_failure(60, 2, "no display"));
+    }
+    is_lent
+}
+
 /// With an `x11` channel: number 3 of the target, 5 of the client.
 fn shown() -> Bench {
     let mut bench = Bench::with_channel(GRANTED);
-    bench.ok(Leg::Client, &ask(false));
+    lend(&mut bench, false);
     bench.ok(Leg::Target, &p::open_x11(3));
     bench.ok(Leg::Client, &p::confirm(3, 5));
     bench
@@ -54,6 +69,9 @@ fn windows_are_shown_only_where_granted_and_asked_for() {
         if asks {
             let out = bench.ok(Leg::Client, &ask(false));
             assert_eq!(!is_refusal(&out), passes, "{body}");
+            if passes {
+                bench.ok(Leg::Target, &p::success(0));
+            }
         }
         let out = bench.ok(Leg::Target, &p::open_x11(3));
         assert_eq!(!is_refusal(&out), passes, "{body}");
@@ -68,21 +86,21 @@ fn windows_are_shown_only_where_granted_and_asked_for() {
 fn a_request_for_one_connection_is_good_for_one() {
     let mut bench = Bench::with_channel(GRANTED);
     for round in 0..3 {
-        bench.ok(Leg::Client, &ask(true));
+        lend(&mut bench, true);
         let first = bench.ok(Leg::Target, &p::open_x11(10 + round));
         assert!(!is_refusal(&first), "{first:?}");
         let second = bench.ok(Leg::Target, &p::open_x11(20 + round));
         assert!(is_refusal(&second), "{second:?}");
     }
     // One that the client does not open was none.
-    bench.ok(Leg::Client, &ask(true));
+    lend(&mut bench, true);
     for id in 40..43 {
         assert!(!is_refusal(&bench.ok(Leg::Target, &p::open_x11(id))));
         bench.ok(Leg::Client, &p::open_failure(id, 2, "no display"));
     }
     assert!(!is_refusal(&bench.ok(Leg::Target, &p::open_x11(43))));
     assert!(is_refusal(&bench.ok(Leg::Target, &p::open_x11(44))));
-    bench.ok(Leg::Client, &ask(false));
+    lend(&mut bench, false);
     for id in 30..33 {
         assert!(!is_refusal(&bench.ok(Leg::Target, &p::open_x11(id))));
     }
@@ -90,11 +108,53 @@ fn a_request_for_one_connection_is_good_for_one() {
 
 #[test]
 fn no_window_opens_once_the_program_that_may_is_gone() {
+    for (first, then) in [
+        ((Leg::Target, p::close(0)), (Leg::Client, p::close(7))),
+        ((Leg::Client, p::close(7)), (Leg::Target, p::close(0))),
+    ] {
+        for single_connection in [false, true] {
+            let mut bench = Bench::with_channel(GRANTED);
+            lend(&mut bench, single_connection);
+            assert!(is_lent(&mut bench));
+            bench.ok(first.0, &first.1);
+            assert!(!is_lent(&mut bench), "{:?} has closed the channel", first.0);
+            bench.ok(then.0, &then.1);
+            assert!(!is_lent(&mut bench), "it is closed");
+        }
+    }
+}
+
+#[test]
+fn a_display_is_lent_once_the_target_has_agreed_and_not_if_it_refuses() {
+    for single_connection in [false, true] {
+        let mut bench = Bench::with_channel(GRANTED);
+        bench.ok(Leg::Client, &ask(single_connection));
+        assert!(!is_lent(&mut bench), "the target has not agreed");
+        bench.ok(Leg::Target, &p::failure(0));
+        assert!(!is_lent(&mut bench), "the target has refused");
+        lend(&mut bench, single_connection);
+        assert!(is_lent(&mut bench));
+        bench.ok(Leg::Client, &ask(single_connection));
+        bench.ok(Leg::Target, &p::failure(0));
+        assert!(is_lent(&mut bench), "it has it already");
+
+        let mut bench = Bench::with_channel(GRANTED);
+        let quiet = p::request(7, "x11-req", false, &p::x11(single_connection, COOKIE));
+        bench.ok(Leg::Client, &quiet);
+        assert!(is_lent(&mut bench), "it will say nothing");
+    }
+}
+
+#[test]
+fn a_display_that_was_used_up_is_not_lent_again_when_its_window_closes() {
     let mut bench = Bench::with_channel(GRANTED);
-    bench.ok(Leg::Client, &ask(false));
-    bench.ok(Leg::Target, &p::close(0));
-    bench.ok(Leg::Client, &p::close(7));
-    assert!(is_refusal(&bench.ok(Leg::Target, &p::open_x11(3))));
+    lend(&mut bench, true);
+    bench.ok(Leg::Target, &p::open_x11(3));
+    bench.ok(Leg::Client, &p::confirm(3, 5));
+    assert!(!is_lent(&mut bench), "it is in use");
+    bench.ok(Leg::Target, &p::close(5));
+    bench.ok(Leg::Client, &p::close(3));
+    assert!(!is_lent(&mut bench), "it was used up");
 }
 
 #[test]
@@ -104,6 +164,7 @@ fn the_cookie_goes_on_and_stands_in_no_record_and_no_event() {
     let mut out = bench.ok(Leg::Client, &asked);
     assert_eq!(out.last(), Some(&Out::Pass(Leg::Target, asked)));
     assert!(records(&out).contains("X11 { single_connection: true"));
+    bench.ok(Leg::Target, &p::success(0));
     out.extend(bench.ok(Leg::Target, &p::open_x11(3)));
     out.extend(bench.ok(Leg::Client, &p::confirm(3, 5)));
     let said = p::data(5, &hello());
@@ -165,7 +226,7 @@ fn a_request_that_comes_late_or_says_too_little_does_not_pass() {
         assert!(result.is_err() && out.is_empty(), "{len}");
     }
     let mut bench = Bench::with_channel(GRANTED);
-    bench.ok(Leg::Client, &ask(false));
+    lend(&mut bench, false);
     let nowhere = p::open("x11", 3, 100_000, b"");
     assert!(is_refusal(&bench.ok(Leg::Target, &nowhere)));
 }

@@ -6,6 +6,7 @@ use core::time::Duration;
 use super::agent::Agent;
 use super::forward::Carried;
 use super::inner::Inside;
+use super::wire::ChannelRequest;
 use super::x11::Displays;
 use crate::{Exit, Leg, PerLeg, RelayError};
 
@@ -25,7 +26,22 @@ pub(crate) enum Asked {
     ToStart,
     /// To lend the client's agent to it.
     ForAgent,
+    /// To lend it the client's display, for one connection or any number.
+    ForDisplay { single_connection: bool },
     Other,
+}
+
+impl Asked {
+    pub(crate) fn by(request: &ChannelRequest<'_>) -> Self {
+        match *request {
+            _ if request.starts_a_program() => Self::ToStart,
+            ChannelRequest::AgentForwarding => Self::ForAgent,
+            ChannelRequest::X11Forwarding {
+                single_connection, ..
+            } => Self::ForDisplay { single_connection },
+            _ => Self::Other,
+        }
+    }
 }
 
 /// What runs at the target's end of a channel: one program at most (RFC 4254 section 6.5).
@@ -126,6 +142,24 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
+    /// The target has agreed to what was asked for, or will not say: what was to be lent is lent.
+    pub(crate) const fn lend(&mut self, asked: Asked) {
+        match asked {
+            Asked::ForAgent => self.agent_is_lent = true,
+            Asked::ForDisplay { single_connection } => self.displays.lend(single_connection),
+            Asked::ToStart | Asked::Other => {}
+        }
+    }
+
+    /// What is lent, for as long as its program may be there: not beyond the word of either side that the channel is closed.
+    pub(crate) const fn has_loans(&self) -> bool {
+        !self.closed_by.client && !self.closed_by.target
+    }
+
+    pub(crate) const fn has_agent(&self) -> bool {
+        self.agent_is_lent && self.has_loans()
+    }
+
     /// The connection to the client's agent that it is.
     pub(crate) fn agent_mut(&mut self) -> Option<&mut Agent> {
         self.carried.as_mut()?.agent.as_mut()

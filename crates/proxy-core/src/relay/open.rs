@@ -6,6 +6,7 @@ use alloc::string::String;
 use session_log::Record;
 
 use super::agent::Agent;
+use super::channel::Channel;
 use super::describe::unread;
 use super::forward::{Carried, allows};
 use super::inner::{Inside, NOWHERE, NoSession, pass_on, record_session};
@@ -167,7 +168,7 @@ impl Relay {
                 (!self.has_display()).then_some("no program may show anything at the client")
             }
             (Leg::Target, AGENT | AGENT_BY_IETF) => {
-                let is_lent = self.channels.values().any(|it| it.agent_is_lent);
+                let is_lent = self.channels.values().any(Channel::has_agent);
                 (!is_lent || connection.is_none()).then_some("the client's agent is not lent")
             }
             _ => Some("not a known channel type"),

@@ -67,19 +67,15 @@ impl Relay {
             self.last_exit = Some(exit);
             release_eof(channel, out);
         }
-        channel.displays.asked_for(&request);
-        let asked = if request.starts_a_program() {
+        let asked = Asked::by(&request);
+        if asked == Asked::ToStart {
             channel.program = Program::Started;
-            Asked::ToStart
-        } else if request == ChannelRequest::AgentForwarding {
-            // Without a reply nobody will say that it was refused.
-            channel.agent_is_lent |= !want_reply;
-            Asked::ForAgent
-        } else {
-            Asked::Other
-        };
+        }
         if want_reply {
             channel.replies_to[from].push(Pending::FromPeer(asked))?;
+        } else {
+            // Nobody will say that it was refused.
+            channel.lend(asked);
         }
         self.note(number, &request);
         out.pass();
@@ -116,7 +112,9 @@ impl Relay {
             // PuTTY asks for the subsystem `sftp` first, and then for the program by its path.
             channel.program = Program::Awaited;
         }
-        channel.agent_is_lent |= asked == Asked::ForAgent && ok;
+        if ok {
+            channel.lend(asked);
+        }
         let record = Record::Reply {
             from: from.side(),
             ok,

@@ -6,7 +6,7 @@
 use alloc::borrow::Cow;
 
 use super::Relay;
-use super::wire::ChannelRequest;
+use super::channel::Channel;
 
 /// Longest cookie that is hidden in the log, in bytes. Those in use have 16; a client refuses one that is longer than its own,
 /// and nothing else is to hide behind it.
@@ -26,14 +26,8 @@ pub(crate) enum Displays {
 }
 
 impl Displays {
-    /// Takes note of a request that passes.
-    pub(super) fn asked_for(&mut self, request: &ChannelRequest<'_>) {
-        let ChannelRequest::X11Forwarding {
-            single_connection, ..
-        } = request
-        else {
-            return;
-        };
+    /// The target has agreed to show one more, or any number.
+    pub(super) const fn lend(&mut self, single_connection: bool) {
         *self = match (*self, single_connection) {
             (Self::Any, _) | (_, false) => Self::Any,
             (Self::None, true) => Self::Single(1),
@@ -49,7 +43,7 @@ impl Displays {
 impl Relay {
     /// Whether a program of the target may open a window.
     pub(super) fn has_display(&self) -> bool {
-        self.channels.values().any(|it| it.displays.is_one_left())
+        self.channels.values().any(shows_one_more)
     }
 
     /// One more is to open. It does not say whose it is: one that may open any number does not cost another its only one. The number
@@ -58,12 +52,12 @@ impl Relay {
         if self
             .channels
             .values()
-            .any(|it| it.displays == Displays::Any)
+            .any(|it| it.displays == Displays::Any && it.has_loans())
         {
             return None;
         }
         let mut all = self.channels.values_mut();
-        let channel = all.find(|it| it.displays.is_one_left())?;
+        let channel = all.find(|it| shows_one_more(it))?;
         if let Displays::Single(left) = &mut channel.displays {
             *left = left.saturating_sub(1);
         }
@@ -78,6 +72,10 @@ impl Relay {
             *left = left.saturating_add(1);
         }
     }
+}
+
+const fn shows_one_more(channel: &Channel) -> bool {
+    channel.displays.is_one_left() && channel.has_loans()
 }
 
 /// Writes zeros over the cookie in what a program says first.

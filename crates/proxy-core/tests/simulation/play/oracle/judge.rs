@@ -135,9 +135,19 @@ impl Oracle {
             (Leg::Client, "direct-streamlocal@openssh.com") => {
                 socket_place(data, true).is_some_and(|path| self.granted.allows_socket(&path))
             }
-            (Leg::Target, AGENT) => data.is_empty() && self.lines.iter().any(|it| it.agent_is_lent),
+            (Leg::Target, AGENT) => {
+                data.is_empty()
+                    && self
+                        .lines
+                        .iter()
+                        .any(|it| it.agent_is_lent && it.has_loans())
+            }
             (Leg::Target, X11) => {
-                is_window(data) && self.lines.iter().any(|it| it.windows_left > 0)
+                is_window(data)
+                    && self
+                        .lines
+                        .iter()
+                        .any(|it| it.windows_left > 0 && it.has_loans())
             }
             (Leg::Target, "forwarded-tcpip") => tcp_place(data).is_some_and(|(_, wanted)| {
                 let mut held = self.listeners.iter();

@@ -16,9 +16,18 @@ pub(super) enum Fate {
     /// The other side answers.
     Passed {
         starts: bool,
-        lends: bool,
+        lends: Lends,
     },
     Refused,
+}
+
+/// What of the client's a program of the target may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lends {
+    Nothing,
+    Agent,
+    OneWindow,
+    Windows,
 }
 
 /// What runs on a channel.
@@ -92,6 +101,21 @@ const HEAD_BYTES: usize = 16 * 1024;
 const LINES_BEFORE: usize = 50;
 
 impl Line {
+    /// Its program may be there still, with what was lent to it.
+    pub(super) fn has_loans(&self) -> bool {
+        !self.closed.client && !self.closed.target
+    }
+
+    /// The target agreed to what was asked for.
+    pub(super) fn lend(&mut self, lends: Lends) {
+        match lends {
+            Lends::Nothing => {}
+            Lends::Agent => self.agent_is_lent = true,
+            Lends::OneWindow => self.windows_left = self.windows_left.saturating_add(1),
+            Lends::Windows => self.windows_left = usize::MAX,
+        }
+    }
+
     pub(super) fn new(number: u32, opener: Leg, id: u32, is_carried: bool) -> Self {
         let mut ids = PerLeg::default();
         ids[opener] = Some(id);

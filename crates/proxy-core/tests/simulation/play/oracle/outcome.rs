@@ -11,7 +11,7 @@ use super::super::noted::Noted;
 use super::super::wire::Packet;
 use super::inside::{Inside, Word, is_abandoned};
 use super::judge::tcp_place;
-use super::line::{Fate, Line, Program};
+use super::line::{Fate, Lends, Line, Program};
 use super::{Debt, Listener, Oracle, Verdict, Wish};
 
 /// One thing that came out.
@@ -337,11 +337,15 @@ impl Oracle {
     /// One for which only one was asked is the last (RFC 4254 section 6.3.1), unless any number may be shown. The channel whose only
     /// one it is.
     fn shows_window(&mut self) -> Option<u32> {
-        if self.lines.iter().any(|it| it.windows_left == usize::MAX) {
+        if self
+            .lines
+            .iter()
+            .any(|it| it.windows_left == usize::MAX && it.has_loans())
+        {
             return None;
         }
         let mut lines = self.lines.iter_mut();
-        let line = lines.find(|it| it.windows_left > 0);
+        let line = lines.find(|it| it.windows_left > 0 && it.has_loans());
         let line = line.expect("it was granted");
         line.windows_left -= 1;
         Some(line.number)
@@ -598,20 +602,19 @@ impl Line {
                 ..
             } => {
                 let starts = matches!(name.as_str(), "shell" | "exec" | "subsystem");
-                let lends = name == "auth-agent-req@openssh.com";
+                let is_single = data.first().is_some_and(|byte| *byte != 0);
+                let lends = match name.as_str() {
+                    "auth-agent-req@openssh.com" => Lends::Agent,
+                    "x11-req" if is_single => Lends::OneWindow,
+                    "x11-req" => Lends::Windows,
+                    _ => Lends::Nothing,
+                };
                 if starts && from == Leg::Client && !self.is_carried {
                     if passes {
                         self.program = Program::Started;
                     } else if self.program == Program::None {
                         self.program = Program::Refused;
                     }
-                }
-                if passes && name == "x11-req" {
-                    let is_single = data.first().is_some_and(|byte| *byte != 0);
-                    self.windows_left = match self.windows_left {
-                        left if is_single => left.saturating_add(1),
-                        _ => usize::MAX,
-                    };
                 }
                 if passes && name.starts_with("exit-") {
                     self.has_exited = true;
@@ -624,13 +627,15 @@ impl Line {
                     };
                     self.asked[from].push_back(fate);
                 } else if passes {
-                    self.agent_is_lent |= lends;
+                    self.lend(lends);
                 }
             }
             Packet::Success(_) | Packet::Failure(_) if passes => {
                 match self.asked[from.other()].pop_front() {
                     Some(Fate::Passed { starts, lends }) => {
-                        self.agent_is_lent |= lends && matches!(packet, Packet::Success(_));
+                        if matches!(packet, Packet::Success(_)) {
+                            self.lend(lends);
+                        }
                         if starts && matches!(packet, Packet::Failure(_)) {
                             self.program = Program::None;
                         }
