@@ -128,7 +128,30 @@ fn a_refused_client_that_does_not_go_is_left_in_time() {
 #[test]
 fn only_data_counts_as_activity() {
     type Say = fn(&mut World, Leg);
-    let idle_ways: [(&str, Say); 4] = [
+    let idle_ways: [(&str, Say); 10] = [
+        ("IGNORE", |world, leg| {
+            world.says_anything(leg, &[&[2][..], &p::string(b"idle")].concat());
+        }),
+        ("UNIMPLEMENTED", |world, leg| {
+            world.says_anything(leg, &[3, 0, 0, 0, 0]);
+        }),
+        ("DEBUG", |world, leg| {
+            let text = [p::string(b"idle"), p::string(b"")].concat();
+            world.says_anything(leg, &[&[4, 1][..], &text].concat());
+        }),
+        ("PING", |world, leg| {
+            world.says_anything(leg, &[&[192][..], &p::string(b"idle")].concat());
+        }),
+        ("unknown messages", |world, leg| {
+            world.says_anything(leg, &[220, 0])
+        }),
+        ("global requests", |world, leg| {
+            let packet = p::global_request("keepalive@openssh.com", true, b"");
+            match leg {
+                Leg::Client => world.person_sends(&packet),
+                Leg::Target => world.target_sends(&packet),
+            }
+        }),
         ("windows", |world, leg| {
             say(world, leg, &|to| p::window_adjust(to, 1))
         }),

@@ -242,6 +242,12 @@ impl<E: From<Common>> Core<E> {
         self.login_deadline = self.login_deadline.map(|at| at.saturating_add(by));
     }
 
+    pub(crate) fn wait_on_for_exchange(&mut self, now: Duration) {
+        if let Some(at) = self.exchange_deadline.as_mut().filter(|at| **at <= now) {
+            *at = now.saturating_add(self.rekey_grace);
+        }
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
     }

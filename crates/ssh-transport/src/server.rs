@@ -263,6 +263,15 @@ impl Server {
         self.settle(result)
     }
 
+    /// Sends any payload, which may be what no honest peer says: for tests of what becomes of it. Held as [`Self::send_packet`] holds.
+    ///
+    /// # Errors
+    /// As [`Self::send_packet`], but for what the payload is.
+    pub fn dangerous_send_any(&mut self, payload: &[u8], _now: Duration) -> Result<(), Error> {
+        let result = self.core.send_any(payload);
+        self.settle(result)
+    }
+
     /// Asks the peer to send `data` back, which comes as [`ServerEvent::Pong`]: a sign of life that no channel sees.
     ///
     /// # Errors
@@ -295,6 +304,11 @@ impl Server {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.core.is_closed()
+    }
+
+    /// Gives the peer its time for a key exchange once more if it is over: it has not taken yet what it needs to go on.
+    pub fn wait_on_for_exchange(&mut self, now: Duration) {
+        self.core.wait_on_for_exchange(now);
     }
 
     /// Whether a key exchange is under way: packets sent now wait for its end.

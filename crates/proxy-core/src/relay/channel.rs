@@ -27,7 +27,9 @@ pub(crate) enum Asked {
     /// To lend the client's agent to it.
     ForAgent,
     /// To lend it the client's display, for one connection or any number.
-    ForDisplay { single_connection: bool },
+    ForDisplay {
+        single_connection: bool,
+    },
     Other,
 }
 

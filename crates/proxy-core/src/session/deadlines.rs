@@ -65,6 +65,7 @@ impl Session {
         {
             recorder.handle_timeout();
         }
+        self.wait_on_for_who_does_not_read(now);
         if let Err(error) = self.client.handle_timeout(now.mono) {
             self.leg_failed(Leg::Client, &error, now);
         }
@@ -78,6 +79,18 @@ impl Session {
         self.own_timeout(now);
         self.recheck_timeout(now);
         self.advance(now);
+    }
+
+    /// A peer in a key exchange that has not taken the proxy's part of it is one that does not read.
+    fn wait_on_for_who_does_not_read(&mut self, now: Now) {
+        if self.io[Leg::Client].unwritten_bytes > 0 {
+            self.client.wait_on_for_exchange(now.mono);
+        }
+        if let Some(target) = &mut self.target
+            && self.io[Leg::Target].unwritten_bytes > 0
+        {
+            target.wait_on_for_exchange(now.mono);
+        }
     }
 
     fn own_timeout(&mut self, now: Now) {

@@ -66,6 +66,8 @@ pub struct Cost {
     /// What the log grew by.
     pub logged_bytes: u64,
     pub events: u64,
+    /// What the session said to peers that read it.
+    pub answered_bytes: u64,
     pub end: Option<EndReason>,
     /// The session read no more.
     pub is_held_up: bool,
@@ -131,6 +133,16 @@ impl Arena {
     /// The windows that peers were given since this was asked last: who, on which of its channels, bytes.
     pub fn granted(&mut self) -> Vec<(Leg, u32, u32)> {
         core::mem::take(&mut self.granted)
+    }
+
+    /// As [`Self::says`], also what is no packet of a channel.
+    pub fn says_anything(&mut self, leg: Leg, payload: &[u8]) {
+        let now = self.now.mono;
+        let _ = match leg {
+            Leg::Client => self.person.dangerous_send_any(payload, now),
+            Leg::Target => self.target.dangerous_send_any(payload, now),
+        };
+        self.collect(leg);
     }
 
     pub fn pings(&mut self, leg: Leg) {
@@ -233,6 +245,7 @@ impl Arena {
                 }
                 Output::Send(leg, bytes) if self.deaf[leg] => self.kept[leg].push(bytes),
                 Output::Send(leg, bytes) => {
+                    self.cost.answered_bytes += bytes.len() as u64;
                     self.heard[leg].extend_from_slice(&bytes);
                     self.meter.run(|| {
                         let len = bytes.len();

@@ -235,6 +235,76 @@ fn packets_that_say_nothing_pass_or_go_nowhere_and_leave_nothing() {
     }
 }
 
+/// What a transport may say at any time, and whether it is answered.
+fn idle_talk() -> [(&'static str, Vec<u8>, bool); 5] {
+    let text = p::string(&[b'x'; 2000]);
+    let debug = [&[4, 1][..], &text, &p::string(b"en")].concat();
+    [
+        ("IGNORE without end", [&[2][..], &text].concat(), false),
+        ("UNIMPLEMENTED without end", vec![3, 0, 0, 0, 7], false),
+        ("DEBUG without end", debug, false),
+        ("PONG without end", [&[193][..], &text].concat(), false),
+        ("unknown messages without end", vec![220, 1, 2], true),
+    ]
+}
+
+#[test]
+fn messages_that_say_nothing_are_taken_and_forgotten_whoever_sends_them_and_how_many() {
+    for (attack, message, is_answered) in idle_talk() {
+        let mut worst = Cost::default();
+        for leg in [Leg::Client, Leg::Target] {
+            let mut arena = Arena::granting("");
+            arena.run();
+            let before = (arena.passed, arena.cost.clone());
+            arena.flood_with(leg, 4 * MIB, |arena| arena.says_anything(leg, &message));
+            let cost = &arena.cost;
+            assert!(!arena.is_over() && !cost.is_held_up, "{attack}");
+            assert_eq!(arena.passed[leg.other()], before.0[leg.other()], "{attack}");
+            assert_eq!(cost.logged_bytes, before.1.logged_bytes, "{attack}");
+            assert_eq!(cost.events, before.1.events, "{attack}");
+            let answered = cost.answered_bytes - before.1.answered_bytes;
+            if is_answered {
+                // Each by one that is no longer.
+                assert!(answered <= cost.hostile_bytes, "{attack}: {answered}");
+            } else {
+                assert_eq!(answered, 0, "{attack}");
+            }
+            expect_alive(&mut arena);
+            let cost = arena.settle();
+            if cost.peak_bytes > worst.peak_bytes {
+                worst = cost;
+            }
+        }
+        expect_stated(attack, &worst);
+    }
+}
+
+#[test]
+fn unknown_messages_whose_answers_nobody_reads_end_the_session_or_hold_it_up() {
+    for leg in [Leg::Client, Leg::Target] {
+        let mut arena = Arena::granting("");
+        arena.deaf[leg] = true;
+        arena.flood_with(leg, FLOOD, |arena| arena.says_anything(leg, &[220, 1, 2]));
+        assert!(arena.cost.is_held_up, "{leg:?}");
+        expect_stated("unknown messages, no answer read", &arena.settle());
+    }
+}
+
+#[test]
+fn an_ext_info_too_many_ends_the_session_of_who_sends_it() {
+    for (leg, reason) in [
+        (Leg::Client, EndReason::ClientMisbehaved),
+        (Leg::Target, EndReason::TargetMisbehaved),
+    ] {
+        let mut arena = Arena::granting("");
+        arena.flood_with(leg, MIB, |arena| {
+            arena.says_anything(leg, &[7, 0, 0, 0, 0]);
+        });
+        assert_eq!(arena.cost.end, Some(reason));
+        assert!(arena.settle().peak_bytes < MIB);
+    }
+}
+
 #[test]
 fn pings_without_end_are_answered_as_long_as_somebody_reads() {
     let mut arena = Arena::granting("");

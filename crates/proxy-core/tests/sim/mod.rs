@@ -568,6 +568,17 @@ impl World {
         self.run();
     }
 
+    /// A message of any layer.
+    pub fn says_anything(&mut self, leg: Leg, payload: &[u8]) {
+        let now = self.now.mono;
+        let _ = match (leg, &mut self.target) {
+            (Leg::Client, _) => self.person.ssh.dangerous_send_any(payload, now),
+            (Leg::Target, Some(target)) => target.ssh.dangerous_send_any(payload, now),
+            (Leg::Target, None) => Ok(()),
+        };
+        self.run();
+    }
+
     /// Bytes that no SSH peer would send.
     pub fn garbage(&mut self, leg: Leg, bytes: &[u8]) {
         self.session.receive(leg, bytes, self.now);

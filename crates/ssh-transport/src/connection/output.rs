@@ -45,6 +45,14 @@ impl<E: From<Common>> Core<E> {
         {
             return Err(ApiMisuse::NotConnectionPacket.into());
         }
+        self.send_any(payload)
+    }
+
+    /// As [`Self::send_packet`], whatever it is and whenever.
+    pub(crate) fn send_any(&mut self, payload: &[u8]) -> Result<(), Error> {
+        if self.closed {
+            return Err(Error::Disconnected);
+        }
         if payload.len() > MAX_PAYLOAD_BYTES {
             return Err(ApiMisuse::PayloadTooLong { got: payload.len() }.into());
         }

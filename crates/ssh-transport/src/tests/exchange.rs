@@ -51,6 +51,32 @@ fn a_second_kexinit_within_an_exchange_ends_the_connection() {
 }
 
 #[test]
+fn who_does_not_finish_a_later_exchange_is_sent_away_in_time_and_who_does_not_begin_is_waited_for()
+{
+    let mut pair = Pair::ready();
+    pair.client.start_rekey(NOW);
+    pair.run_server().unwrap();
+    let deadline = NOW + REKEY_GRACE;
+    assert_eq!(pair.server.poll_timeout(), Some(deadline));
+    let almost = deadline - Duration::from_nanos(1);
+    pair.server.handle_timeout(almost).unwrap();
+    let late = Err(Error::TimedOut(Timer::KeyExchange));
+    assert_eq!(pair.server.handle_timeout(deadline), late);
+    assert!(pair.server.is_closed());
+
+    let mut pair = Pair::ready();
+    pair.server.start_rekey(NOW);
+    pair.run_client().unwrap();
+    assert_eq!(pair.client.poll_timeout(), Some(deadline));
+    // The client's part was not heard yet.
+    assert_eq!(pair.server.poll_timeout(), None);
+    pair.run().unwrap();
+    let next = Some(NOW + RekeyPolicy::default().max_age);
+    assert_eq!(pair.server.poll_timeout(), next);
+    assert_eq!(pair.client.poll_timeout(), next);
+}
+
+#[test]
 fn authentication_messages_between_kexinit_and_newkeys_end_the_connection() {
     for number in [5, 7, 50, 192] {
         let mut pair = Pair::ready();
