@@ -65,8 +65,6 @@
 //! refusal_events = 64
 //! auth_attempts = 20
 //! packets_before_auth = 512
-//! inner_sessions = 8                    # inside one connection, at all depths
-//! inner_depth = 8
 //!
 //! [timeouts]
 //! arrival = "10s"                       # for the PROXY protocol and CONNECT headers
