@@ -2,15 +2,17 @@
 //!
 //! Both ends keep to the windows that they were given, and see to it that the proxy does.
 
+mod logs;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_core::{
     AccessEvent, Ca, ConnectionInfo, Current, EventKind, Gateway, Input, Leg, Now, Output, PerLeg,
-    Session, SessionId,
+    Session, SessionId, SigningRequest,
 };
-use session_log::{Event, Reader, ReaderConfig, Record, SigningIdentity};
+use session_log::{Reader, SigningIdentity};
 use ssh_transport::{Client, ClientConfig};
 
 pub use super::jumps::*;
@@ -25,6 +27,15 @@ pub const JUMP: PerLeg<u32> = PerLeg {
 
 /// The channel that [`Tree::open_session`] opens, by its number at the client and at the target.
 const SHELL: [u32; 2] = [0, 7];
+
+/// What a remote authority does that it should not.
+#[derive(Debug, Clone, Copy)]
+pub enum Signer {
+    Refuses,
+    SaysNothing,
+    /// It signs with another key.
+    IsAnother,
+}
 
 /// One level.
 #[derive(Default)]
@@ -73,8 +84,14 @@ pub struct Tree {
     pub longest: usize,
     /// The page of that level's log from which on nothing can be written.
     pub log_fails: Option<(usize, usize)>,
+    /// The page of that level's log from which on no page gets an answer.
+    pub log_stalls: Option<(usize, usize)>,
     /// No page gets an answer.
     pub log_is_silent: bool,
+    /// What a remote authority says, and to which request not the right thing.
+    pub signer: Option<(usize, Signer)>,
+    /// How often it was asked.
+    pub asked_to_sign: usize,
     unanswered: Vec<(SessionId, Vec<u8>)>,
     /// Sessions whose disk says nothing any more.
     forgotten: BTreeSet<SessionId>,
@@ -145,7 +162,10 @@ impl Tree {
             target_max: None,
             longest: 32_768,
             log_fails: None,
+            log_stalls: None,
             log_is_silent: false,
+            signer: None,
+            asked_to_sign: 0,
             unanswered: Vec::new(),
             forgotten: BTreeSet::new(),
             numbers: JUMP,
@@ -411,9 +431,11 @@ impl Tree {
                     self.add_target(0);
                     self.session.handle(Input::TargetConnected, self.now);
                 }
-                Output::Log(id, page) if self.log_is_silent => {
+                Output::Log(id, page) if self.is_stalled(id) => {
+                    self.log_is_silent = true;
                     self.unanswered.push((id, page.to_vec()));
                 }
+                Output::SignCertificate(request) => self.sign(&request),
                 Output::Log(id, page) => self.write_log(id, &page),
                 Output::Send(leg, bytes) => {
                     assert!(self.unanswered.is_empty(), "a page is not written yet");
@@ -431,6 +453,23 @@ impl Tree {
             }
         }
         any
+    }
+
+    fn sign(&mut self, request: &SigningRequest) {
+        let fault = self.signer.filter(|(at, _)| *at == self.asked_to_sign);
+        self.asked_to_sign += 1;
+        let seed = match fault {
+            Some((_, Signer::SaysNothing)) => return,
+            Some((_, Signer::Refuses)) => {
+                let input = Input::SigningFailed(request.session);
+                return self.session.handle(input, self.now);
+            }
+            Some((_, Signer::IsAnother)) => [0x77; 32],
+            None => CA_SEED,
+        };
+        let signature = super::ed25519(seed).sign(&request.to_be_signed);
+        let input = Input::Signed(request.session, &signature);
+        self.session.handle(input, self.now);
     }
 
     pub fn reevaluate(&mut self) {
@@ -462,81 +501,10 @@ impl Tree {
         self.events.push(event);
     }
 
-    pub fn answer_log(&mut self) {
-        self.log_is_silent = false;
-        self.answer_pages();
-        self.run();
-    }
-
-    /// The disk has written what it was given so far.
-    pub fn answer_pages(&mut self) {
-        for (id, page) in std::mem::take(&mut self.unanswered) {
-            self.write_log(id, &page);
-        }
-    }
-
-    fn write_log(&mut self, id: SessionId, page: &[u8]) {
-        if self.forgotten.contains(&id) {
-            return;
-        }
-        let level = self.depths[&id];
-        let log = self.logs.entry(id).or_insert_with(|| Log {
-            reader: Reader::new(ReaderConfig {
-                identities: vec![recipient()],
-                ..ReaderConfig::default()
-            }),
-            records: Vec::new(),
-            recorded: PerLeg::default(),
-            bytes: Vec::new(),
-            last: Duration::ZERO,
-            pages: 0,
-        });
-        let fails = self
-            .log_fails
-            .is_some_and(|(at, page)| at == level && page <= log.pages);
-        log.pages += 1;
-        if fails {
-            return self.session.handle(Input::LogFailed(id), self.now);
-        }
-        log.bytes.extend_from_slice(page);
-        log.reader.push(page);
-        while let Some(event) = log.reader.poll() {
-            if let Event::Record(view) = event {
-                match view.record {
-                    Record::Input(data) => log.recorded.client.extend_from_slice(data),
-                    Record::Output(data) => log.recorded.target.extend_from_slice(data),
-                    _ => {}
-                }
-                log.last = Duration::from_micros(view.t_us);
-                log.records
-                    .push(format!("{} {:?}", view.channel, view.record));
-            }
-        }
-        self.session.handle(Input::LogWritten(id), self.now);
-    }
-
     /// The session that began last at this level.
     pub fn id_at(&self, level: usize) -> Option<SessionId> {
         let mut ids = self.ids.iter().rev();
         ids.find(|id| self.depths[id] == level).copied()
-    }
-
-    /// I2, at every single output and every level: what a peer has got is in the log that was written before.
-    fn check_recorded_before_released(&mut self) {
-        for level in 0..self.levels.len() {
-            let id = self.id_at(level);
-            let it = &mut self.levels[level];
-            for leg in [Leg::Client, Leg::Target] {
-                let got = &it.data[leg.other()];
-                let checked = std::mem::replace(&mut it.checked[leg], got.len());
-                let log = id.and_then(|id| self.logs.get(&id));
-                let recorded = log.map_or(&[][..], |log| &log.recorded[leg]);
-                assert!(
-                    recorded.get(checked..got.len()) == Some(&got[checked..]),
-                    "level {level}: data of the {leg:?} passed before it was recorded"
-                );
-            }
-        }
     }
 
     /// The ends have acted, and the session has got a part of it.
@@ -576,18 +544,6 @@ impl Tree {
             client: it.person.as_ref().map_or(0, |it| it.exchanges),
             target: it.target.as_ref().map_or(0, |it| it.exchanges),
         }
-    }
-
-    /// How many pages the log of a level has.
-    pub fn pages(&self, level: usize) -> usize {
-        let log = self.ids.get(level).and_then(|id| self.logs.get(id));
-        log.map_or(0, |log| log.pages)
-    }
-
-    /// The disk never tells of what it was given.
-    pub fn forget_unanswered(&mut self) {
-        let ids = self.unanswered.drain(..).map(|(id, _)| id);
-        self.forgotten.extend(ids);
     }
 
     /// Lets time pass, with every deadline on the way.

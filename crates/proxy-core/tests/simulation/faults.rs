@@ -2,9 +2,11 @@
 
 use proxy_core::Leg;
 
+use crate::nested::{self, Op as Inside};
 use crate::play::flows;
 use crate::play::session::{Answer, Fault, Law, Op, perform};
 use crate::play::shrink::failure;
+use crate::sim::tree::Signer;
 
 #[test]
 fn every_question_of_every_flow_may_be_answered_with_no_or_never() {
@@ -60,6 +62,89 @@ fn anything_may_come_between_any_two_steps_of_every_flow() {
                         );
                     }
                 }
+            }
+        }
+    }
+}
+
+/// People who jump twice, do something at each level, and leave from the inside out.
+fn jumping() -> Vec<Inside> {
+    let mut ops = vec![Inside::Jump(0), Inside::Jump(1)];
+    for level in 0..3 {
+        ops.push(Inside::Shell(level));
+        for leg in [Leg::Client, Leg::Target] {
+            ops.push(Inside::Data(level, leg, 20_000));
+        }
+    }
+    ops.extend([
+        Inside::Wait(1000),
+        Inside::Leave(1, Leg::Client),
+        Inside::Data(1, Leg::Target, 100),
+        Inside::Leave(0, Leg::Target),
+        Inside::Data(0, Leg::Client, 100),
+    ]);
+    ops
+}
+
+/// What fails with this in front, and time for what never comes.
+fn holds(fault: Inside) -> Option<String> {
+    let mut ops = jumping();
+    ops.insert(0, fault);
+    for at in (1..=ops.len()).rev() {
+        ops.insert(at, Inside::Wait(40_000));
+    }
+    failure(|| drop(nested::replay(&nested::Config::plain(), &ops)))
+}
+
+#[test]
+fn every_page_and_every_signature_of_sessions_inside_sessions_may_fail_or_never_come() {
+    let (pages, signatures) = nested::count(&jumping());
+    assert!(pages.iter().all(|count| *count > 5), "{pages:?}");
+    assert_eq!(signatures, 3);
+    let mut faults = Vec::new();
+    for (level, count) in pages.into_iter().enumerate() {
+        for page in 0..count {
+            faults.push(Inside::DiskFailsAt(level, page));
+            faults.push(Inside::DiskStallsAt(level, page));
+        }
+    }
+    for at in 0..signatures {
+        for signer in [Signer::Refuses, Signer::SaysNothing, Signer::IsAnother] {
+            faults.push(Inside::Signs(at, signer));
+        }
+    }
+    for fault in faults {
+        if let Some(words) = holds(fault.clone()) {
+            panic!("{fault:?}: {words}");
+        }
+    }
+}
+
+#[test]
+fn anything_may_come_between_any_two_steps_of_who_jumps() {
+    let events = [
+        Inside::Dismiss(0),
+        Inside::Dismiss(1),
+        Inside::Dismiss(2),
+        Inside::Shutdown,
+        Inside::Rules(0),
+        Inside::Rules(1),
+        Inside::Rules(2),
+        Inside::Silence,
+        Inside::DiskFails(1),
+        Inside::Close(Leg::Client),
+        Inside::Close(Leg::Target),
+        Inside::Leave(0, Leg::Client),
+        Inside::Stall(0, Leg::Target),
+    ];
+    let flow = jumping();
+    for at in 0..=flow.len() {
+        for event in &events {
+            let (before, after) = flow.split_at(at);
+            let ops = [before, std::slice::from_ref(event), after].concat();
+            let run = || drop(nested::replay(&nested::Config::plain(), &ops));
+            if let Some(words) = failure(run) {
+                panic!("{event:?} at {at}: {words}");
             }
         }
     }

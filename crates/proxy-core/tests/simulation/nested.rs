@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use proxy_core::{EventKind, Input, Leg, Operation, SessionId};
+use proxy_core::{Ca, EventKind, Input, Leg, Operation, SessionId};
 
 use crate::play::choices::Choices;
+use crate::sim::CA_SEED;
 use crate::sim::packets as p;
-use crate::sim::tree::{FORWARDS, JUMP, JUMPS, Level, Tree, patterned, policy};
+use crate::sim::tree::{FORWARDS, JUMP, JUMPS, Level, Signer, Tree, patterned, policy};
 
 /// What a run is made of besides its operations.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub struct Config {
     is_hostile: bool,
     /// What the grants say of the next target: that SSH may go there, or that anything may.
     is_jump: bool,
+    /// The authority is asked for each signature.
+    is_authority_remote: bool,
     /// The user is one that everybody may be.
     is_user_known: bool,
     /// The window and the longest packet of what the next level is inside of.
@@ -42,6 +45,11 @@ pub enum Op {
     Answer,
     /// No log of this level can be written any more.
     DiskFails(usize),
+    /// The same from this page on, or its disk says nothing from there on.
+    DiskFailsAt(usize, usize),
+    DiskStallsAt(usize, usize),
+    /// The authority does this in the place of its so-manieth signature.
+    Signs(usize, Signer),
     /// An operator ends the session.
     Dismiss(usize),
     Shutdown,
@@ -78,6 +86,17 @@ const DISK_TIME: Duration = Duration::from_secs(31);
 pub type Tally = std::collections::BTreeMap<String, usize>;
 
 impl Config {
+    /// In which all goes well.
+    pub const fn plain() -> Self {
+        Self {
+            is_hostile: false,
+            is_jump: true,
+            is_authority_remote: true,
+            is_user_known: true,
+            window: (2_097_152, 32_768),
+        }
+    }
+
     pub fn choose(choices: &mut Choices<'_>) -> Self {
         let window = if choices.chance(128) {
             (2_097_152, 32_768)
@@ -87,6 +106,7 @@ impl Config {
         Self {
             is_hostile: choices.chance(100),
             is_jump: choices.chance(180),
+            is_authority_remote: choices.chance(64),
             is_user_known: !choices.chance(16),
             window,
         }
@@ -175,6 +195,17 @@ pub fn explore(config: &Config, choices: &mut Choices<'_>, ops: &mut Vec<Op>, ta
     }
 }
 
+/// Plays a script in which all goes well; gives how many pages the log of each level has, and how often something was signed.
+pub fn count(ops: &[Op]) -> (Vec<usize>, usize) {
+    let mut world = World::new(&Config::plain());
+    for op in ops {
+        world.step(op);
+    }
+    world.finish();
+    let pages = (0..LEVELS).map(|level| world.tree.pages(level)).collect();
+    (pages, world.tree.asked_to_sign)
+}
+
 /// Plays these operations; gives all that came out.
 pub fn replay(config: &Config, ops: &[Op]) -> Vec<String> {
     let mut world = World::new(config);
@@ -201,7 +232,13 @@ struct Shell {
 
 impl World {
     fn new(config: &Config) -> Self {
-        let mut tree = Tree::new(&config.policy(LEVELS));
+        let mut tree = Tree::with(&config.policy(LEVELS), |gateway| {
+            if config.is_authority_remote {
+                let key = ssh_key::private::Ed25519Keypair::from_seed(&CA_SEED);
+                let key = sshcert::CaKey::from_private_key(key.into()).expect("it will do");
+                gateway.ca = Ca::Remote(key.public().clone());
+            }
+        });
         tree.window = config.window;
         tree.is_hostile = config.is_hostile;
         tree.run();
@@ -237,6 +274,15 @@ impl World {
                 self.is_broken = true;
                 self.tree.log_fails = Some((*level, 0));
             }
+            Op::DiskFailsAt(level, page) => {
+                self.is_broken = true;
+                self.tree.log_fails = Some((*level, *page));
+            }
+            Op::DiskStallsAt(level, page) => {
+                self.is_broken = true;
+                self.tree.log_stalls = Some((*level, *page));
+            }
+            Op::Signs(at, signer) => self.tree.signer = Some((*at, *signer)),
             Op::Dismiss(level) => self.dismiss(*level),
             Op::Shutdown => self.tree.session.handle(Input::Shutdown, self.tree.now),
             Op::Rules(levels) => self.change_rules(*levels),

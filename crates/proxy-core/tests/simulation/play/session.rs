@@ -3,6 +3,8 @@
 //! Bytes move when an operation says so, and so do pages of the log, signatures and time. What a peer decrypts is compared with
 //! what the log that was written by then says, as somebody with the key reads it.
 
+mod choose;
+mod driver;
 mod fault;
 mod setup;
 mod show;
@@ -13,8 +15,7 @@ use std::time::Duration;
 
 use proxy_core::limits::{MAX_BACKLOG_BYTES, MAX_OWN_BACKLOG_BYTES};
 use proxy_core::{
-    ConnectFailure, Current, EndReason, EventKind, Input, Leg, Now, Operation, Output, PerLeg,
-    Refusal, Session, SessionId,
+    Current, EndReason, EventKind, Input, Leg, Now, Output, PerLeg, Refusal, Session, SessionId,
 };
 use ssh_transport::RECEIVE_BUFFER_BYTES;
 
@@ -206,68 +207,6 @@ impl World {
         }
     }
 
-    fn choose(&self, choices: &mut Choices<'_>) -> Op {
-        let leg = if choices.chance(128) {
-            Leg::Client
-        } else {
-            Leg::Target
-        };
-        let end = match leg {
-            Leg::Client => Some(&self.person),
-            Leg::Target => self.host.as_ref(),
-        };
-        let amount = choices.pick(&[1, 7, 100, 4000, 300_000]).unwrap_or(1);
-        if !self.watch.has_begun() && choices.chance(245) {
-            return Self::choose_before_login(leg, amount, choices);
-        }
-        match choices.below(128) {
-            0..50 => match end.filter(|end| end.is_in) {
-                Some(end) => {
-                    let packet = generate::packet(&end.peer, self.config.mischief, choices);
-                    Op::Say(leg, packet)
-                }
-                None => Op::Run,
-            },
-            50..65 => Op::Bring(leg, amount),
-            65..80 => Op::Take(leg, amount),
-            80..95 => Op::Page(!choices.chance(4)),
-            95..97 => Op::Connect(!choices.chance(20)),
-            97..99 => Op::Sign(!choices.chance(20)),
-            99..101 => Op::Wait(choices.pick(&[1, 50, 1000, 6000, 40_000]).unwrap_or(1)),
-            101 if choices.chance(60) => {
-                Op::Wait(choices.pick(&[301_000, 301_000, 600_000]).unwrap_or(1))
-            }
-            102 if choices.chance(60) => Op::Rules(Law::choose(choices)),
-            103 if choices.chance(12) => Op::Shutdown,
-            109 if choices.chance(12) => Op::Dismiss,
-            104 if choices.chance(40) => Op::Close(leg),
-            105 | 106 => Op::Rekey(leg),
-            108 if choices.chance(60) => Op::Flood(leg),
-            107 if choices.chance(10 * self.config.mischief.min(2)) => {
-                let len = choices.below(40);
-                Op::Garbage(leg, choices.bytes(len))
-            }
-            _ => Op::Run,
-        }
-    }
-
-    fn choose_before_login(leg: Leg, amount: usize, choices: &mut Choices<'_>) -> Op {
-        match choices.below(64) {
-            0..10 => Op::Bring(leg, amount),
-            10..20 => Op::Take(leg, amount),
-            20..30 => Op::Move,
-            30..40 => Op::Page(!choices.chance(60)),
-            40..50 => Op::Connect(!choices.chance(10)),
-            50..58 => Op::Sign(!choices.chance(80)),
-            58 if choices.chance(128) => Op::Wait(choices.pick(&[1, 6000, 31_000]).unwrap_or(1)),
-            59 if choices.chance(40) => Op::Rules(Law::choose(choices)),
-            60 if choices.chance(20) => Op::Shutdown,
-            62 if choices.chance(20) => Op::Dismiss,
-            61 if choices.chance(40) => Op::Close(leg),
-            _ => Op::Move,
-        }
-    }
-
     pub fn step(&mut self, op: &Op) {
         match op {
             Op::Say(leg, packet) => self.say(*leg, packet),
@@ -404,78 +343,6 @@ impl World {
         true
     }
 
-    fn answer_page(&mut self, is_good: bool) -> bool {
-        let Some((id, page)) = self.page.take() else {
-            return false;
-        };
-        if is_good && !self.is_disk_broken {
-            self.watch.written(id, &page);
-            self.session.handle(Input::LogWritten(id), self.now);
-        } else {
-            self.is_disk_broken = true;
-            self.watch.failed(self.sent);
-            self.session.handle(Input::LogFailed(id), self.now);
-        }
-        self.perform();
-        true
-    }
-
-    fn answer_connect(&mut self, is_good: bool) -> bool {
-        if self.page.is_some() || !std::mem::take(&mut self.is_connecting) {
-            return false;
-        }
-        if is_good {
-            let mut host = End::host(self.config.target_lets_in, self.now.mono);
-            host.collect();
-            self.host = Some(host);
-            self.session.handle(Input::TargetConnected, self.now);
-        } else {
-            let failure = Input::TargetUnreachable(ConnectFailure::Refused);
-            self.session.handle(failure, self.now);
-        }
-        self.perform();
-        true
-    }
-
-    fn answer_signing(&mut self, is_good: bool) -> bool {
-        if self.page.is_some() {
-            return false;
-        }
-        let Some(request) = self.unsigned.take() else {
-            return false;
-        };
-        if is_good {
-            let signature = setup::sign(&request);
-            let input = Input::Signed(request.session, &signature);
-            self.session.handle(input, self.now);
-        } else {
-            let input = Input::SigningFailed(request.session);
-            self.session.handle(input, self.now);
-        }
-        self.perform();
-        true
-    }
-
-    fn change_rules(&mut self, law: Law) {
-        self.current.rules = setup::rules(&self.config, law);
-        self.wants_rules = false;
-        let is_within = self.watch.has_begun() && !self.watch.has_ended();
-        self.is_withdrawn = !law.allows_all();
-        self.must_end |= is_within && self.is_withdrawn;
-        self.watch.set_withdrawn(self.is_withdrawn);
-        let current = Box::new(self.current.clone());
-        self.session.handle(Input::Reevaluate(current), self.now);
-    }
-
-    /// Whoever runs the proxy may do so at any moment, and then it is on its way out.
-    fn dismiss(&mut self) {
-        let (who, reason) = ("ann@example.com".into(), "maintenance".into());
-        let operation = Operation::End { who, reason };
-        let input = Input::Operator(self.session.id(), operation);
-        self.session.handle(input, self.now);
-        self.is_dismissed = true;
-    }
-
     fn close(&mut self, leg: Leg) {
         if self.page.is_none() && (leg == Leg::Client || self.host.is_some()) {
             self.has_person_left |= leg == Leg::Client && !self.closed.client;
@@ -501,12 +368,6 @@ impl World {
         }
     }
 
-    /// The session does not wait for the disk any more.
-    fn page_given_up(&mut self) {
-        self.page = None;
-        self.watch.failed(self.sent);
-    }
-
     pub fn run(&mut self) {
         for round in 0.. {
             assert!(round < MAX_ROUNDS, "things move for ever");
@@ -522,33 +383,6 @@ impl World {
                 return;
             }
         }
-    }
-
-    /// Answers each question with yes, but for the one that the fault is about.
-    fn answer_as_planned(&mut self) -> bool {
-        let mut moved = false;
-        for question in Question::ALL {
-            let count = self.asked.get(&question).copied().unwrap_or(0);
-            let is_it = |fault: &Fault| fault.question == question && fault.at == count;
-            let answer = self
-                .fault
-                .filter(is_it)
-                .map_or(Answer::Yes, |fault| fault.answer);
-            if answer == Answer::Nothing {
-                continue;
-            }
-            let is_good = answer == Answer::Yes;
-            let has_answered = match question {
-                Question::Page => self.answer_page(is_good),
-                Question::Connect => self.answer_connect(is_good),
-                Question::Sign => self.answer_signing(is_good),
-            };
-            if has_answered {
-                *self.asked.entry(question).or_default() += 1;
-            }
-            moved |= has_answered;
-        }
-        moved
     }
 
     fn move_bytes(&mut self) -> bool {
