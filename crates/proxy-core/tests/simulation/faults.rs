@@ -4,7 +4,7 @@ use proxy_core::Leg;
 
 use crate::nested::{self, Op as Inside};
 use crate::play::flows;
-use crate::play::session::{Answer, Fault, Law, Op, perform};
+use crate::play::session::{Answer, Fault, Law, Op, Question, perform};
 use crate::play::shrink::failure;
 use crate::sim::tree::Signer;
 
@@ -15,7 +15,11 @@ fn every_question_of_every_flow_may_be_answered_with_no_or_never() {
         let asked = perform(&flow.config, &flow.ops, None);
         for (question, count) in asked {
             for at in 0..count {
-                for answer in [Answer::No, Answer::Nothing] {
+                for answer in [Answer::No, Answer::Nothing, Answer::Wrong] {
+                    let has_wrong = matches!(question, Question::Sign | Question::Approve);
+                    if answer == Answer::Wrong && !has_wrong {
+                        continue;
+                    }
                     let fault = Fault {
                         question,
                         at,
@@ -40,6 +44,7 @@ fn anything_may_come_between_any_two_steps_of_every_flow() {
         Op::Close(Leg::Target),
         Op::Shutdown,
         Op::Dismiss,
+        Op::Watch,
         Op::Rules(Law::Nothing),
         Op::Rules(Law::Same),
         Op::Rekey(Leg::Client),
@@ -90,7 +95,7 @@ fn jumping() -> Vec<Inside> {
 fn holds(fault: Inside) -> Option<String> {
     let mut ops = jumping();
     ops.insert(0, fault);
-    for at in (1..=ops.len()).rev() {
+    for at in [ops.len(), 3, 2, 1] {
         ops.insert(at, Inside::Wait(40_000));
     }
     failure(|| drop(nested::replay(&nested::Config::plain(), &ops)))

@@ -115,6 +115,26 @@ pub fn all() -> Vec<Flow> {
             &[login(), session(), exec("id"), vec![Op::Dismiss, Op::Run]],
         ),
         flow(
+            "approved",
+            &Config {
+                needs_approval: true,
+                ..remote.clone()
+            },
+            &[login(), session(), exec("id"), ends(0), goodbye()],
+        ),
+        flow(
+            "watched",
+            &plain,
+            &[
+                login(),
+                session(),
+                vec![Op::Watch, Op::Run],
+                shell(),
+                ends(0),
+                goodbye(),
+            ],
+        ),
+        flow(
             "unknown-person",
             &Config {
                 is_known: false,

@@ -43,7 +43,11 @@ pub enum Op {
     /// The target is connected to, or cannot be.
     Connect(bool),
     /// The authority signs, or does not.
-    Sign(bool),
+    Sign(Answer),
+    /// Somebody says whether the person may come in.
+    Approve(Answer),
+    /// An operator watches.
+    Watch,
     /// So many milliseconds pass.
     Wait(u64),
     Rules(Law),
@@ -139,6 +143,9 @@ pub struct World {
     page: Option<(SessionId, Vec<u8>)>,
     is_connecting: bool,
     unsigned: Option<proxy_core::SigningRequest>,
+    /// Another person is asked whether this one may come in.
+    is_asked: bool,
+    watchers: u64,
     wants_rules: bool,
     /// In the sockets towards the peers, and how much was ever put there.
     sockets: PerLeg<Vec<u8>>,
@@ -165,7 +172,10 @@ pub struct World {
 impl World {
     pub fn new(config: &Config) -> Self {
         let (session, current, now) = setup::session(config);
-        let watch = Watch::new(session.id(), &GRANTS[config.grant % GRANTS.len()]);
+        let mut watch = Watch::new(session.id(), &GRANTS[config.grant % GRANTS.len()]);
+        if config.needs_approval {
+            watch.needs_approval();
+        }
         let mut person = End::person(config.user(), now.mono);
         person.collect();
         Self {
@@ -179,6 +189,8 @@ impl World {
             page: None,
             is_connecting: false,
             unsigned: None,
+            is_asked: false,
+            watchers: 0,
             wants_rules: false,
             sockets: PerLeg::default(),
             sent: PerLeg::default(),
@@ -214,7 +226,9 @@ impl World {
             Op::Take(leg, len) => drop(self.take(*leg, *len)),
             Op::Page(is_good) => drop(self.answer_page(*is_good)),
             Op::Connect(is_good) => drop(self.answer_connect(*is_good)),
-            Op::Sign(is_good) => drop(self.answer_signing(*is_good)),
+            Op::Sign(answer) => drop(self.answer_signing(*answer)),
+            Op::Approve(answer) => drop(self.answer_approval(*answer)),
+            Op::Watch => self.begin_to_watch(),
             Op::Wait(millis) => self.pass(Duration::from_millis(*millis)),
             Op::Rules(law) => self.change_rules(*law),
             Op::Shutdown => self.session.handle(Input::Shutdown, self.now),
@@ -415,19 +429,24 @@ impl World {
                 Output::ConnectTarget => {
                     self.watch.connects();
                     self.is_connecting = true;
+                    self.closed.target = false;
                 }
                 // One that the session has given up already.
                 Output::Log(_, _) if !self.session.awaits_log() => self.watch.failed(self.sent),
                 Output::Log(id, page) => self.page = Some((id, page.to_vec())),
                 Output::SignCertificate(request) => self.unsigned = Some(request),
-                Output::AskApproval(_) => unreachable!("no policy here asks for approval"),
+                Output::AskApproval(_) => self.is_asked = true,
                 Output::Reevaluate => self.wants_rules = true,
                 Output::Send(leg, bytes) => {
                     assert!(!self.closed[leg], "bytes behind the close of the {leg:?}");
                     self.sockets[leg].extend_from_slice(&bytes);
                     self.sent[leg] += bytes.len();
                 }
-                Output::Watched(..) | Output::WatchOver(..) => panic!("nobody watches"),
+                Output::Watched(watch, channel, seen) => {
+                    assert!(watch.0 < self.watchers, "nobody watches");
+                    self.watch.seen(watch, channel, &seen);
+                }
+                Output::WatchOver(watch, _) => self.watch.stops(watch),
                 Output::Close(leg) => self.closed[leg] = true,
             }
         }

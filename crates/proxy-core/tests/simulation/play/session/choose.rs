@@ -4,7 +4,7 @@ use proxy_core::Leg;
 
 use super::super::choices::Choices;
 use super::super::generate;
-use super::{Law, Op, World};
+use super::{Answer, Law, Op, World};
 
 impl World {
     pub(super) fn choose(&self, choices: &mut Choices<'_>) -> Op {
@@ -33,7 +33,9 @@ impl World {
             65..80 => Op::Take(leg, amount),
             80..95 => Op::Page(!choices.chance(4)),
             95..97 => Op::Connect(!choices.chance(20)),
-            97..99 => Op::Sign(!choices.chance(20)),
+            97..99 => Op::Sign(Answer::choose(choices)),
+            110 if choices.chance(60) => Op::Watch,
+            111 if choices.chance(60) => Op::Approve(Answer::choose(choices)),
             99..101 => Op::Wait(choices.pick(&[1, 50, 1000, 6000, 40_000]).unwrap_or(1)),
             101 if choices.chance(60) => {
                 Op::Wait(choices.pick(&[301_000, 301_000, 600_000]).unwrap_or(1))
@@ -59,13 +61,25 @@ impl World {
             20..30 => Op::Move,
             30..40 => Op::Page(!choices.chance(60)),
             40..50 => Op::Connect(!choices.chance(10)),
-            50..58 => Op::Sign(!choices.chance(80)),
+            50..55 => Op::Sign(Answer::choose(choices)),
+            55..57 => Op::Approve(Answer::choose(choices)),
+            57 => Op::Watch,
             58 if choices.chance(128) => Op::Wait(choices.pick(&[1, 6000, 31_000]).unwrap_or(1)),
             59 if choices.chance(40) => Op::Rules(Law::choose(choices)),
             60 if choices.chance(20) => Op::Shutdown,
             62 if choices.chance(20) => Op::Dismiss,
             61 if choices.chance(40) => Op::Close(leg),
             _ => Op::Move,
+        }
+    }
+}
+
+impl Answer {
+    fn choose(choices: &mut Choices<'_>) -> Self {
+        match choices.below(16) {
+            0 => Self::No,
+            1 => Self::Wrong,
+            _ => Self::Yes,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the driver says: of pages, connections and signatures, of rules, and what operators want.
 
-use proxy_core::{ConnectFailure, Input, Operation};
+use proxy_core::{Approval, ConnectFailure, Input, Operation, Verdict, WatchId};
 
 use super::super::ends::End;
 use super::{Answer, Fault, Law, Question, World, setup};
@@ -30,6 +30,8 @@ impl World {
             let mut host = End::host(self.config.target_lets_in, self.now.mono);
             host.collect();
             self.host = Some(host);
+            self.sockets.target.clear();
+            self.sent.target = 0;
             self.session.handle(Input::TargetConnected, self.now);
         } else {
             let failure = Input::TargetUnreachable(ConnectFailure::Refused);
@@ -39,15 +41,15 @@ impl World {
         true
     }
 
-    pub(super) fn answer_signing(&mut self, is_good: bool) -> bool {
+    pub(super) fn answer_signing(&mut self, answer: Answer) -> bool {
         if self.page.is_some() {
             return false;
         }
         let Some(request) = self.unsigned.take() else {
             return false;
         };
-        if is_good {
-            let signature = setup::sign(&request);
+        if answer != Answer::No {
+            let signature = setup::sign(&request, answer == Answer::Yes);
             let input = Input::Signed(request.session, &signature);
             self.session.handle(input, self.now);
         } else {
@@ -67,6 +69,44 @@ impl World {
         self.watch.set_withdrawn(self.is_withdrawn);
         let current = Box::new(self.current.clone());
         self.session.handle(Input::Reevaluate(current), self.now);
+    }
+
+    pub(super) fn answer_approval(&mut self, answer: Answer) -> bool {
+        // Who asks cannot say yes.
+        let by = if answer == Answer::Wrong {
+            "ada@example.com"
+        } else {
+            "ann@example.com"
+        };
+        let verdict = if answer == Answer::No {
+            Verdict::Refuse
+        } else {
+            Verdict::Approve
+        };
+        let was_asked = self.is_asked;
+        self.is_asked &= answer == Answer::Wrong;
+        if was_asked && answer == Answer::Yes {
+            self.watch.approves();
+        }
+        let approval = Approval {
+            session: self.session.id(),
+            by: by.into(),
+            verdict,
+            note: String::new(),
+        };
+        // To what nobody asked as well.
+        self.session.handle(Input::Approval(approval), self.now);
+        self.perform();
+        was_asked && answer != Answer::Wrong
+    }
+
+    /// Somebody watches from now on.
+    pub(super) fn begin_to_watch(&mut self) {
+        let (watch, who) = (WatchId(self.watchers), "ann@example.com".into());
+        self.watchers += 1;
+        let operation = Operation::Watch { watch, who };
+        let input = Input::Operator(self.session.id(), operation);
+        self.session.handle(input, self.now);
     }
 
     /// Whoever runs the proxy may do so at any moment, and then it is on its way out.
@@ -101,7 +141,8 @@ impl World {
             let has_answered = match question {
                 Question::Page => self.answer_page(is_good),
                 Question::Connect => self.answer_connect(is_good),
-                Question::Sign => self.answer_signing(is_good),
+                Question::Sign => self.answer_signing(answer),
+                Question::Approve => self.answer_approval(answer),
             };
             if has_answered {
                 *self.asked.entry(question).or_default() += 1;

@@ -7,6 +7,8 @@ pub enum Question {
     Page,
     Connect,
     Sign,
+    /// Another person, whether somebody may come in.
+    Approve,
 }
 
 /// What it says.
@@ -14,6 +16,8 @@ pub enum Question {
 pub enum Answer {
     Yes,
     No,
+    /// Something that is no answer: a signature of somebody else, an approval of who asks.
+    Wrong,
     /// Never anything.
     Nothing,
 }
@@ -27,5 +31,5 @@ pub struct Fault {
 }
 
 impl Question {
-    pub const ALL: [Self; 3] = [Self::Page, Self::Connect, Self::Sign];
+    pub const ALL: [Self; 4] = [Self::Page, Self::Connect, Self::Sign, Self::Approve];
 }

@@ -27,6 +27,8 @@ pub struct Config {
     pub target_lets_in: bool,
     /// The authority is asked for each signature.
     pub is_authority_remote: bool,
+    /// Another person is asked whether they may come in.
+    pub needs_approval: bool,
     /// The session may last ten minutes, be silent for five, and is asked about every two.
     pub is_short: bool,
     /// Keys are exchanged again after so many bytes.
@@ -76,6 +78,7 @@ impl Default for Config {
             is_user_known: true,
             target_lets_in: true,
             is_authority_remote: false,
+            needs_approval: false,
             is_short: false,
             rekey_bytes: 1 << 30,
         }
@@ -91,6 +94,7 @@ impl Config {
             is_user_known: !choices.chance(8),
             target_lets_in: !choices.chance(8),
             is_authority_remote: choices.chance(64),
+            needs_approval: choices.chance(32),
             is_short: choices.chance(64),
             rekey_bytes: choices.pick(&[1 << 30, 1 << 30, 20_000]).unwrap_or(1 << 30),
         }
@@ -105,6 +109,9 @@ impl Config {
         if self.is_short {
             text.push_str("max_session = \"10m\"\nidle_timeout = \"5m\"\nreevaluate = \"2m\"\n");
         }
+        if self.needs_approval {
+            text.push_str("step_up = [\"approval\"]\napprovers = [\"ann@example.com\"]\n");
+        }
         text.replace("{ everyone = true }", "{ email = \"ada@example.com\" }")
     }
 }
@@ -116,10 +123,11 @@ pub fn rules(config: &Config, law: Law) -> Arc<Rules> {
     let all = RULES.get_or_init(|| {
         let mut all = Vec::new();
         for grant in 0..GRANTS.len() {
-            for is_short in [false, true] {
+            for choice in 0..4 {
                 let config = Config {
                     grant,
-                    is_short,
+                    is_short: choice & 1 == 1,
+                    needs_approval: choice & 2 == 2,
                     ..Config::default()
                 };
                 all.extend(LAWS.map(|law| Arc::new(make_rules(&config, law))));
@@ -128,7 +136,8 @@ pub fn rules(config: &Config, law: Law) -> Arc<Rules> {
         all
     });
     let law = LAWS.iter().position(|it| *it == law).unwrap_or(0);
-    let at = (config.grant % GRANTS.len() * 2 + usize::from(config.is_short)) * LAWS.len() + law;
+    let choice = usize::from(config.is_short) + 2 * usize::from(config.needs_approval);
+    let at = (config.grant % GRANTS.len() * 4 + choice) * LAWS.len() + law;
     Arc::clone(&all[at])
 }
 
@@ -155,9 +164,10 @@ fn ca() -> ssh_key::PrivateKey {
     ssh_key::private::Ed25519Keypair::from_seed(&CA_SEED).into()
 }
 
-/// What the authority says.
-pub fn sign(request: &SigningRequest) -> Vec<u8> {
-    Ed25519Key::from_seed(CA_SEED.into()).sign(&request.to_be_signed)
+/// What the authority says, or somebody else in its place.
+pub fn sign(request: &SigningRequest, is_authority: bool) -> Vec<u8> {
+    let seed = if is_authority { CA_SEED } else { [0x77; 32] };
+    Ed25519Key::from_seed(seed.into()).sign(&request.to_be_signed)
 }
 
 pub fn session(config: &Config) -> (Session, Current, Now) {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use proxy_core::{AccessEvent, EventKind, Leg, Now, PerLeg, SessionId};
+use proxy_core::{AccessEvent, EventKind, Leg, Now, PerLeg, Seen, SessionId, WatchId};
 use session_log::{Event, Reader, ReaderConfig};
 
 use super::super::generate::AGENT;
@@ -29,6 +29,11 @@ pub struct Watch {
     notices: VecDeque<String>,
     /// Bytes that were sent when the log failed.
     failed_at: Option<PerLeg<usize>>,
+    /// What programs said, by their channels, as the written log has it.
+    said: BTreeMap<u32, Vec<u8>>,
+    watchings: BTreeMap<WatchId, Watching>,
+    needs_approval: bool,
+    is_approved: bool,
     is_allowed: bool,
     is_withdrawn: bool,
     denials: usize,
@@ -38,6 +43,13 @@ pub struct Watch {
     outcome: Option<(bool, String)>,
     told_person: String,
     journal: Option<Vec<String>>,
+}
+
+/// One operator's watching: how much of what each program said was shown or had come before, until it is over.
+#[derive(Debug, Default)]
+struct Watching {
+    shown: Option<BTreeMap<u32, usize>>,
+    is_over: bool,
 }
 
 /// Which kind of data.
@@ -60,6 +72,10 @@ impl Watch {
             refused: PerLeg::default(),
             notices: VecDeque::new(),
             failed_at: None,
+            said: BTreeMap::new(),
+            watchings: BTreeMap::new(),
+            needs_approval: false,
+            is_approved: false,
             is_allowed: false,
             is_withdrawn: false,
             denials: 0,
@@ -142,6 +158,10 @@ impl Watch {
                     is_stderr,
                     bytes,
                 } => {
+                    if from == Leg::Target && !is_stderr {
+                        let said = self.said.entry(view.channel).or_default();
+                        said.extend_from_slice(&bytes);
+                    }
                     let stream = if is_stderr {
                         Stream::Stderr
                     } else {
@@ -286,6 +306,47 @@ impl Watch {
         assert!(until - from <= 240 && from <= now.unix.as_secs(), "I4");
     }
 
+    /// Nobody comes in before somebody else said so.
+    pub fn needs_approval(&mut self) {
+        self.needs_approval = true;
+    }
+
+    pub fn approves(&mut self) {
+        self.is_approved = true;
+    }
+
+    /// What an operator is shown stands in the written log, whole and in its order, from where the watching began.
+    pub fn seen(&mut self, watch: WatchId, channel: u32, seen: &Seen) {
+        assert!(self.failed_at.is_none(), "I3: watched, and not recorded");
+        let watching = self.watchings.entry(watch).or_default();
+        assert!(!watching.is_over, "something after the end");
+        match seen {
+            Seen::Began => {
+                let said = self.said.iter();
+                watching.shown = Some(said.map(|(on, said)| (*on, said.len())).collect());
+            }
+            Seen::Output(bytes) => {
+                let shown = watching.shown.as_mut().expect("it began");
+                let shown = shown.entry(channel).or_default();
+                let said = self
+                    .said
+                    .get(&channel)
+                    .map_or(&[][..], |said| &said[*shown..]);
+                assert!(
+                    said.starts_with(bytes),
+                    "I2: what is watched is not written"
+                );
+                *shown += bytes.len();
+            }
+            _ => assert!(watching.shown.is_some(), "something before it began"),
+        }
+    }
+
+    pub fn stops(&mut self, watch: WatchId) {
+        let watching = self.watchings.entry(watch).or_default();
+        assert!(!std::mem::replace(&mut watching.is_over, true), "two ends");
+    }
+
     /// I1: only where the policy has not said no.
     pub fn connects(&mut self) {
         self.write(|| "connect to the target".into());
@@ -307,6 +368,10 @@ impl Watch {
             EventKind::AccessAllowed { .. } => self.is_allowed = true,
             EventKind::SessionStart { .. } => {
                 assert!(self.is_allowed, "I1: a start without a permission");
+                assert!(
+                    self.is_approved || !self.needs_approval,
+                    "I1: nobody approved"
+                );
                 assert!(!self.is_withdrawn, "A17: a start under older rules");
                 self.starts += 1;
             }
