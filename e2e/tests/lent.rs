@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use e2e::client::Client;
-use e2e::foreign::{dbclient, plink};
+use e2e::foreign::{self, dbclient, plink};
 use e2e::house::{House, Plan, by_both_ways_with, through_the_proxy_with};
 use e2e::live::Live;
 use e2e::need;
@@ -407,4 +407,44 @@ fn the_log_has_the_digests_of_what_a_connection_carried_and_not_the_bytes() {
 /// A digest of a record, in hexadecimal.
 fn digest(record: &Record, field: &str) -> String {
     hex(&record.bytes(field))
+}
+
+#[test]
+fn where_the_target_shows_no_windows_and_lends_no_agent_the_person_is_told_as_ever() {
+    need!(
+        "ssh",
+        "sshd",
+        "ssh-agent",
+        "ssh-add",
+        "xauth",
+        "plink",
+        "puttygen"
+    );
+    let plan = |plan: &mut Plan| {
+        plan.sshd.lines.push("X11Forwarding no".to_owned());
+        plan.sshd.lines.push("AllowAgentForwarding no".to_owned());
+        foreign::plan(plan);
+        granting("permit = [\"shell\", \"exec\", \"agent_forwarding\", \"x11_forwarding\"]")(plan);
+    };
+    by_both_ways_with(plan, |house| {
+        let agent = Agent::with(house, &["person"]);
+        let ssh = agent.ssh(house).arg("-Y").env("DISPLAY", "127.0.0.1:77");
+        let ended = ssh.run("echo \"display<$DISPLAY> agent<$SSH_AUTH_SOCK>\"");
+        let told = "X11 forwarding request failed";
+        assert!(ended.err().contains(told), "{ended:?}");
+        assert_eq!(ended.expect_code(0).out(), "display<> agent<>\n");
+        // PuTTY's wants to know of the agent, too.
+        let ended = agent.lent_by(plink(house)).arg("-v").run("echo in");
+        let told = "Agent forwarding refused";
+        assert!(ended.err().contains(told), "{ended:?}");
+        assert_eq!(ended.expect_code(0).out(), "in\n");
+
+        let Some(proxy) = &house.proxy else { return };
+        let end = proxy.wait_for("session.end");
+        let records = proxy.records_of(end.session());
+        let answers = records.iter().filter(|it| it.kind() == "reply");
+        let answers: Vec<_> = answers.map(|it| it.json()["ok"].as_bool()).collect();
+        assert!(answers.contains(&Some(false)), "{answers:?}");
+        assert!(proxy.events_named("channel.forward").is_empty());
+    });
 }
