@@ -1,6 +1,6 @@
 //! How many may come, how fast, and how long they may take: what the others notice of it, and what it costs.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::thread;
 use std::time::Duration;
@@ -28,15 +28,33 @@ fn dial(port: u16) -> TcpStream {
     stream
 }
 
-/// What the proxy says until it closes.
-fn heard(mut stream: TcpStream) -> String {
+/// What the proxy says until it closes, as text.
+fn heard(stream: TcpStream) -> String {
+    String::from_utf8_lossy(&heard_bytes(stream)).into_owned()
+}
+
+fn heard_bytes(mut stream: TcpStream) -> Vec<u8> {
     let mut said = Vec::new();
     match stream.read_to_end(&mut said) {
         Ok(_) => {}
         Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
         Err(error) => panic!("not closed: {error}"),
     }
-    String::from_utf8_lossy(&said).into_owned()
+    said
+}
+
+/// The packets in clear behind an identification line (RFC 4253 sections 4.2 and 6): the payload of each.
+fn payloads(said: &[u8]) -> Vec<&[u8]> {
+    let line = said.iter().position(|it| *it == b'\n');
+    let mut rest = &said[line.expect("an identification line") + 1..];
+    let mut payloads = Vec::new();
+    while let Some((len, packet)) = rest.split_first_chunk::<4>() {
+        let (packet, more) = packet.split_at(u32::from_be_bytes(*len) as usize);
+        payloads.push(&packet[1..packet.len() - usize::from(packet[0])]);
+        rest = more;
+    }
+    assert!(rest.is_empty(), "a part of a packet");
+    payloads
 }
 
 /// Whether the proxy has begun to serve this connection.
@@ -97,6 +115,46 @@ fn who_comes_too_fast_reads_so_in_ssh_and_plink_and_the_operator_is_told() {
         assert!((1..=2).contains(&refused), "{told:?}");
         assert_eq!(house.sshd.connections(), connections);
     });
+}
+
+#[test]
+fn a_source_that_is_refused_reads_why_in_clear_and_no_packet_of_a_key_exchange() {
+    need!("ssh", "sshd");
+    const DISCONNECT: u8 = 1;
+    const TOO_MANY_CONNECTIONS: [u8; 4] = 12_u32.to_be_bytes();
+    const KEXINIT: u8 = 20;
+    for (limit, words) in [
+        ("connections = 1", "too many connections are open from"),
+        ("unauthenticated = 1", "have not logged in"),
+        ("per_minute = 1", "makes new connections too fast"),
+    ] {
+        let plan = |plan: &mut Plan| plan.proxy.limits.push(format!("source = {{ {limit} }}"));
+        through_the_proxy_with(plan, |house| {
+            let speaks = || {
+                let mut stream = dial(house.proxy().port);
+                let line = stream.write_all(b"SSH-2.0-client\r\n");
+                line.expect("a taken line");
+                stream
+            };
+            let served = speaks();
+            assert!(is_served(&served));
+            let said = heard_bytes(speaks());
+            let [payload] = payloads(&said)[..] else {
+                panic!("{limit}: {said:?}");
+            };
+            assert_eq!(payload[0], DISCONNECT, "{limit}");
+            assert_eq!(payload[1..5], TOO_MANY_CONNECTIONS, "{limit}");
+            let text = String::from_utf8_lossy(payload);
+            assert!(text.contains(words), "{limit}: {text}");
+            // Who is served gets one, in the same shape.
+            let mut served = BufReader::new(served);
+            served.skip_until(b'\n').expect("a line");
+            let mut packet = [0; 6];
+            served.read_exact(&mut packet).expect("a packet");
+            assert_eq!(packet[5], KEXINIT, "{limit}");
+            assert_eq!(house.sshd.connections(), 1, "{limit}");
+        });
+    }
 }
 
 #[test]
