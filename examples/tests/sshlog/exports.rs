@@ -121,6 +121,77 @@ fn ocsf_events_have_what_their_classes_require_at_any_time() {
     assert_eq!(events[2]["file"]["name"], "data.tar");
 }
 
+#[test]
+fn ocsf_events_tie_a_session_inside_to_the_one_around_it_from_both_sides() {
+    let outer = "0a".repeat(16);
+    let inner = "0b".repeat(16);
+    let innermost = "0c".repeat(16);
+    let meta = |session, target_hostname| {
+        Record::SessionMeta(SessionMeta {
+            session,
+            target_hostname,
+            ..SessionMeta::default()
+        })
+    };
+    let began = |session, host| Record::InnerSession {
+        session,
+        host,
+        port: 22,
+    };
+    let parent = |session, channel| Record::ParentSession { session, channel };
+    let events = |records: &[(u64, u32, Record<'_>)]| -> Vec<Json> {
+        let lab = Lab::new();
+        lab.put("log", records);
+        let text = lab.export("ocsf");
+        let lines = text.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let of_outer = events(&[
+        (0, 0, meta(&outer, "bastion")),
+        (1, 1, Record::Shell),
+        (2, 3, began(&inner, "db-1")),
+    ]);
+    // It has opened, its shell began, and the session inside.
+    assert_eq!(of_outer.len(), 3, "{of_outer:?}");
+    assert_eq!(of_outer[0]["metadata"]["correlation_uid"], Json::Null);
+    let tie = &of_outer[2];
+    assert_eq!(
+        (&tie["class_uid"], &tie["activity_id"]),
+        (&4007.into(), &1.into())
+    );
+    assert_eq!(tie["metadata"]["correlation_uid"], *inner);
+    assert_eq!(tie["unmapped"]["inner_session"], *inner);
+    assert_eq!(tie["unmapped"]["inner_channel"], 3);
+    assert_eq!(tie["dst_endpoint"]["hostname"], "db-1");
+    assert_eq!(tie["actor"]["session"]["uid"], *outer);
+
+    let of_inner = events(&[
+        (0, 0, meta(&inner, "db-1")),
+        (0, 0, parent(&outer, 3)),
+        (1, 1, Record::Exec { command: b"psql" }),
+        (2, 2, began(&innermost, "db-2")),
+        (3, 0, Record::End { reason: "done" }),
+    ]);
+    assert_eq!(of_inner.len(), 4, "{of_inner:?}");
+    for event in &of_inner {
+        assert_eq!(event["unmapped"]["parent_session"], *outer, "{event}");
+        assert_eq!(event["unmapped"]["parent_channel"], 3, "{event}");
+        assert_eq!(event["actor"]["session"]["uid"], *inner, "{event}");
+        assert_eq!(event["metadata"]["version"], "1.3.0", "{event}");
+    }
+    let ties = of_inner.iter().map(|it| &it["metadata"]["correlation_uid"]);
+    let ties: Vec<_> = ties.map(|it| it.as_str().unwrap()).collect();
+    assert_eq!(ties, [&outer, &outer, &innermost, &outer]);
+    assert_eq!(of_inner[2]["unmapped"]["inner_session"], *innermost);
+
+    // A log that was cut off right behind its beginning says that it opened all the same.
+    let cut = events(&[(0, 0, meta(&inner, "db-1")), (0, 0, parent(&outer, 3))]);
+    assert_eq!(cut.len(), 1);
+    assert_eq!(cut[0]["metadata"]["correlation_uid"], *outer);
+}
+
 /// A program of asciinema 3, which reads version 3 of the format.
 fn asciinema_3() -> Option<std::path::PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -1,4 +1,7 @@
 //! OCSF events (<https://schema.ocsf.io/>): SSH Activity 4007, Process Activity 1007, Network File Activity 6006.
+//!
+//! Every event of a session inside another has the outer one as `metadata.correlation_uid` and in `unmapped`; the outer session has an event
+//! for each that began inside it, with that one's.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -24,6 +27,10 @@ pub(super) struct Ocsf {
     target: Json,
     /// The host that the processes run on.
     device: Json,
+    /// When the session opened, as long as no event says so: where it is inside another stands behind.
+    opening: Option<u64>,
+    /// The session that this one is inside of, and the channel there.
+    parent: Option<(String, u32)>,
     /// The command of each channel that has one, for the event of its end.
     commands: BTreeMap<u32, String>,
 }
@@ -35,6 +42,10 @@ const UNKNOWN_DEVICE: u32 = 0;
 /// `file.type_id` of a regular file.
 const REGULAR_FILE: u32 = 1;
 
+fn metadata() -> Json {
+    json!({"version": SCHEMA, "product": {"name": "portreeve", "vendor_name": "portreeve"}})
+}
+
 impl Ocsf {
     pub(super) fn new(file: NewFile) -> Ocsf {
         Ocsf {
@@ -45,6 +56,8 @@ impl Ocsf {
             source: json!({}),
             target: json!({}),
             device: json!({"type_id": UNKNOWN_DEVICE}),
+            opening: None,
+            parent: None,
             commands: BTreeMap::new(),
         }
     }
@@ -64,11 +77,18 @@ impl Ocsf {
             "type_uid": class * 100 + activity,
             "severity_id": 1,
             "time": anchor_ms.saturating_add(t_us.saturating_sub(anchor_us) / 1_000),
-            "metadata": {"version": SCHEMA, "product": {"name": "portreeve", "vendor_name": "portreeve"}},
+            "metadata": metadata(),
             "actor": {"user": self.user, "session": self.session},
         });
         if let (Some(event), Json::Object(more)) = (event.as_object_mut(), more) {
             event.extend(more);
+        }
+        if let Some((session, channel)) = &self.parent {
+            link(
+                &mut event,
+                session,
+                json!({"parent_session": session, "parent_channel": channel}),
+            );
         }
         writeln!(self.file, "{}", escape_json(&event.to_string()))?;
         Ok(())
@@ -87,6 +107,14 @@ impl Ocsf {
             all.extend(more);
         }
         self.event(t_us, class, activity, all)
+    }
+
+    /// Says that the session has opened, if nothing has yet.
+    fn open(&mut self) -> Result<(), SshlogError> {
+        match self.opening.take() {
+            Some(t_us) => self.network(t_us, 4007, 1, json!({"protocol_ver": "2.0"})),
+            None => Ok(()),
+        }
     }
 
     /// A process on the target: class 1007. `part` tells those of a channel apart, since their numbers are not known.
@@ -117,8 +145,26 @@ impl Ocsf {
     }
 }
 
+/// Ties an event to another session. What both sides of a tie say stands beside each other.
+fn link(event: &mut Json, session: &str, unmapped: Json) {
+    if let Some(metadata) = event["metadata"].as_object_mut() {
+        metadata.entry("correlation_uid").or_insert(session.into());
+    }
+    match (event["unmapped"].as_object_mut(), unmapped) {
+        (Some(there), Json::Object(more)) => there.extend(more),
+        (_, unmapped) => event["unmapped"] = unmapped,
+    }
+}
+
 impl Sink for Ocsf {
     fn take(&mut self, view: &RecordView<'_>) -> Result<(), SshlogError> {
+        let belongs_to_opening = matches!(
+            view.record,
+            Record::ClockAnchor { .. } | Record::ParentSession { .. }
+        );
+        if !belongs_to_opening {
+            self.open()?;
+        }
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         match &view.record {
             Record::ClockAnchor { unix_ms } => {
@@ -132,7 +178,26 @@ impl Sink for Ocsf {
                 self.source = json!({"ip": meta.client_addr});
                 self.target = json!({"hostname": meta.target_hostname, "ip": meta.target_addr, "port": meta.target_port});
                 self.device = json!({"type_id": UNKNOWN_DEVICE, "hostname": meta.target_hostname, "ip": meta.target_addr});
-                self.network(view.t_us, 4007, 1, json!({"protocol_ver": "2.0"}))
+                self.opening = Some(view.t_us);
+                Ok(())
+            }
+            Record::ParentSession { session, channel } => {
+                self.parent = Some(((*session).to_owned(), *channel));
+                Ok(())
+            }
+            Record::InnerSession {
+                session,
+                host,
+                port,
+            } => {
+                let mut more = json!({
+                    "message": "a session inside this one",
+                    "dst_endpoint": {"hostname": host, "port": port},
+                    "metadata": metadata(),
+                });
+                let unmapped = json!({"inner_session": session, "inner_channel": view.channel});
+                link(&mut more, session, unmapped);
+                self.network(view.t_us, 4007, 1, more)
             }
             Record::End { reason } => {
                 self.network(view.t_us, 4007, 2, json!({"status_detail": reason}))
@@ -172,6 +237,7 @@ impl Sink for Ocsf {
     }
 
     fn finish(&mut self) -> Result<(), SshlogError> {
+        self.open()?;
         self.file.keep()
     }
 }
