@@ -188,3 +188,41 @@ fn operators_are_users_of_the_machine_and_their_socket_is_the_owners() {
     let admin = folder.load(&text).map_err(|e| e.to_string()).ok().unwrap();
     assert_eq!(admin.admin.unwrap().mode, 0o660);
 }
+
+/// The lines of the documentation of `config.rs` that show these tables.
+fn documented(tables: &[&str]) -> String {
+    let lines = include_str!("../../src/config.rs").lines();
+    let mut is_wanted = false;
+    let lines = lines
+        .filter_map(|line| line.strip_prefix("//!"))
+        .map(str::trim_start)
+        .filter(|line| {
+            if let Some(table) = line.strip_prefix('[') {
+                is_wanted = tables.iter().any(|it| table.starts_with(it));
+            }
+            is_wanted && !line.starts_with("drain")
+        });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_documented_limits_and_times_are_the_defaults_each_once_and_all() {
+    let Some(folder) = Folder::new() else { return };
+    let shown = documented(&["limits]", "limits.", "timeouts]"]);
+    let text = format!("{GOOD}\n{shown}\n");
+    let config = folder.load(&text).unwrap_or_else(|error| panic!("{error}"));
+    let plain = folder.load(GOOD).map_err(|e| e.to_string()).ok().unwrap();
+    assert_eq!(config.admission, plain.admission);
+    assert_eq!(config.session_limits, proxy_core::Limits::default());
+    assert_eq!(config.timeouts, proxy_core::Timeouts::default());
+    assert_eq!(config.arrival_timeout, plain.arrival_timeout);
+    assert_eq!(config.shutdown_timeout, plain.shutdown_timeout);
+    let mut limits = proxy_core::Limits::default();
+    let mut timeouts = proxy_core::Timeouts::default();
+    let names = limits.settings().map(|(name, ..)| name).into_iter();
+    let times = timeouts.settings().map(|(name, _)| name).into_iter();
+    // Nobody is asked to sign here.
+    for name in names.chain(times).filter(|name| *name != "signing") {
+        assert!(shown.contains(&format!("\n{name} = ")), "{name}");
+    }
+}
