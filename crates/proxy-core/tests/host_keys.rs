@@ -11,7 +11,7 @@ mod sim;
 use std::time::Duration;
 
 use hostkey_derive::{AccountSecret, Algorithm, Pin, Pins, derive};
-use proxy_core::{ChannelEvent, EventKind};
+use proxy_core::{ChannelEvent, EndReason, EventKind, Leg};
 use sim::packets as p;
 use sim::{Setup, World, ed25519};
 use ssh_transport::hostkeys;
@@ -191,6 +191,47 @@ fn proofs_are_bound_to_the_first_exchange_on_both_legs_after_a_rekey() {
     let answer = world.person_got();
     let blobs: Vec<&[u8]> = told.iter().map(Vec::as_slice).collect();
     hostkeys::verify_proofs(&answer[0], &world.person.session_id, &blobs).unwrap();
+}
+
+#[test]
+fn another_host_key_on_rekey_ends_the_session_and_nothing_passes_after() {
+    let mut world = World::logged_in(Setup::default());
+    world.person_sends(&p::open("session", 0, 1 << 20, &[]));
+    world.target_sends(&p::confirm(0, 7));
+    world.person_sends(&p::request(7, "shell", false, b""));
+    world.target_got();
+    world.person_got();
+    let target = world.target.as_mut().unwrap();
+    target.rekey_with(OTHER, world.now.mono);
+    world.run();
+    world.person_sends(&p::data(7, b"after"));
+    world.target_sends(&p::data(0, b"after"));
+    let ends = world.events().into_iter().filter_map(|it| match it {
+        EventKind::SessionEnd {
+            reason,
+            log_complete,
+            ..
+        } => Some((*reason, *log_complete)),
+        _ => None,
+    });
+    let ends: Vec<_> = ends.collect();
+    assert_eq!(ends, [(EndReason::HostKeyChanged, true)]);
+    let end = "0 End { reason: \"host_key_changed: the target showed another host key\" }";
+    assert_eq!(world.records.last().map(String::as_str), Some(end));
+    assert_eq!(world.target_got(), Vec::<Vec<u8>>::new());
+    assert_eq!(world.person_got(), Vec::<Vec<u8>>::new());
+    let goodbye = world.person.goodbye.as_deref().unwrap();
+    assert!(goodbye.contains("another host key"), "{goodbye}");
+    assert!(world.closed.contains(&Leg::Client) && world.closed.contains(&Leg::Target));
+}
+
+#[test]
+fn a_rekey_with_the_same_host_key_is_no_change() {
+    let mut world = World::logged_in(Setup::default());
+    let target = world.target.as_mut().unwrap();
+    target.rekey_with(SHOWN, world.now.mono);
+    world.run();
+    goes_on(&mut world);
 }
 
 #[test]

@@ -76,10 +76,7 @@ impl Server {
         if !self.host_keys.is_empty() {
             return Err(ApiMisuse::AlreadyStarted.into());
         }
-        let are_readable = host_keys
-            .iter()
-            .all(|key| VerifyingKey::parse(key.algorithm, &key.public_key).is_ok());
-        if host_keys.is_empty() || !are_readable {
+        if host_keys.is_empty() || !are_readable(host_keys) {
             return Err(ApiMisuse::BadHostKeys.into());
         }
         self.host_keys = host_keys.to_vec();
@@ -88,6 +85,21 @@ impl Server {
             .set_host_keys(host_keys.iter().map(|key| key.algorithm).collect());
         let started = self.core.start_first_exchange();
         self.settle(started)
+    }
+
+    /// Shows other host keys from the next exchange on (RFC 4253 section 9: "host keys can also change"), each of the algorithm that
+    /// it takes the place of. Most clients go away when they see one.
+    ///
+    /// # Errors
+    /// [`ApiMisuse::BadHostKeys`] when these are not of the algorithms of [`Self::start`], in its order.
+    pub fn change_host_keys(&mut self, host_keys: &[HostKey]) -> Result<(), ApiMisuse> {
+        let algorithms = self.host_keys.iter().map(|key| key.algorithm);
+        let are_same = algorithms.eq(host_keys.iter().map(|key| key.algorithm));
+        if !are_same || !are_readable(host_keys) {
+            return Err(ApiMisuse::BadHostKeys);
+        }
+        self.host_keys = host_keys.to_vec();
+        Ok(())
     }
 
     /// Takes the identification line or at most one packet from the front of `input`, decrypting in place. Call it
@@ -338,4 +350,10 @@ impl Server {
         let result = self.core.start_rekey();
         let _ = self.settle(result);
     }
+}
+
+fn are_readable(host_keys: &[HostKey]) -> bool {
+    host_keys
+        .iter()
+        .all(|key| VerifyingKey::parse(key.algorithm, &key.public_key).is_ok())
 }

@@ -191,6 +191,17 @@ impl TargetHost {
         }
     }
 
+    /// It shows another key in the exchange that it begins now.
+    pub fn rekey_with(&mut self, seed: [u8; 32], now: Duration) {
+        self.key = ed25519(seed);
+        let key = HostKey {
+            algorithm: HostKeyAlgorithm::Ed25519,
+            public_key: self.key.public_key_blob(),
+        };
+        self.ssh.change_host_keys(&[key]).unwrap();
+        self.ssh.start_rekey(now);
+    }
+
     pub(super) fn act(&mut self, now: Duration) -> bool {
         let mut any = false;
         while let Some((packet, consumed)) =

@@ -8,17 +8,38 @@ use crate::wire::Put as _;
 fn another_host_key_on_rekey_is_told() {
     let mut pair = Pair::ready();
     pair.key = key(8);
-    pair.server.host_keys = Vec::from([host_key(&pair.key)]);
+    let changed = [host_key(&pair.key)];
+    pair.server.change_host_keys(&changed).unwrap();
     pair.server.start_rekey(NOW);
     pair.run().unwrap();
     assert_eq!(pair.host_keys_changed, [false, true]);
 }
 
 #[test]
+fn host_keys_change_only_into_readable_ones_of_the_same_algorithms() {
+    let mut pair = Pair::ready();
+    let other = host_key(&key(8));
+    let mut of_other_kind = other.clone();
+    of_other_kind.algorithm = HostKeyAlgorithm::RsaSha512;
+    let mut unreadable = other.clone();
+    unreadable.public_key.truncate(20);
+    for bad in [
+        &[][..],
+        &[of_other_kind],
+        &[unreadable],
+        &[other.clone(), other],
+    ] {
+        let changed = pair.server.change_host_keys(bad);
+        assert_eq!(changed, Err(ApiMisuse::BadHostKeys));
+    }
+}
+
+#[test]
 fn another_host_key_on_rekey_that_is_refused_ends_the_connection() {
     let mut pair = Pair::ready();
     pair.key = key(8);
-    pair.server.host_keys = Vec::from([host_key(&pair.key)]);
+    let changed = [host_key(&pair.key)];
+    pair.server.change_host_keys(&changed).unwrap();
     pair.server.start_rekey(NOW);
     pair.server.send_packet(&[97, 0, 0, 0, 0], NOW).unwrap();
     pair.run_client().unwrap();
