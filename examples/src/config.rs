@@ -63,6 +63,7 @@
 //! inner_sessions = 8                    # sessions inside it, as those of `ssh -J`, at once and at all depths
 //! inner_depth = 8                       # how deep inside each other
 //! refusal_events = 64
+//! channel_events = 4096                 # about channels, but for refusals
 //! auth_attempts = 20
 //! packets_before_auth = 512
 //!

@@ -305,6 +305,12 @@ pub enum ChannelEvent {
         /// How many were told.
         told: u32,
     },
+    /// What else happens on channels is no longer told one by one either, but for refusals; the log has it all.
+    #[serde(rename = "channel.events_muted")]
+    EventsMuted {
+        /// How many were told.
+        told: u32,
+    },
     /// The client asked for proof of host keys that were told to it, as one does for those that are new to it, and was given it.
     /// Whether it keeps them is its own business.
     #[serde(rename = "host_keys.proven")]

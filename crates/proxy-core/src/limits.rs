@@ -36,6 +36,9 @@ pub const MAX_AGENT_QUESTIONS: usize = 64;
 pub const MAX_INNER_BACKLOG_BYTES: usize = 256 * 1024;
 /// Refusals told as events one by one; the log has them all.
 pub const MAX_REFUSAL_EVENTS: usize = 64;
+/// Events about channels told one by one, but for refusals; the log has them all. A thousand commands or connections, some 1.4 MiB
+/// of events: enough for long work over one connection, and too little to push what others did out of where events are kept.
+pub const MAX_CHANNEL_EVENTS: usize = 4096;
 
 /// The ceilings of a session. [`crate::Gateway::limits`] has them for all.
 ///
@@ -66,6 +69,8 @@ pub struct Limits {
     pub agent_questions: usize,
     /// [`MAX_REFUSAL_EVENTS`].
     pub refusal_events: usize,
+    /// [`MAX_CHANNEL_EVENTS`].
+    pub channel_events: usize,
     /// [`ssh_transport::Limits::max_auth_attempts`] of a client: 20.
     pub auth_attempts: usize,
     /// [`ssh_transport::Limits::max_packets_before_auth`], of either peer: 512.
@@ -102,6 +107,7 @@ impl Default for Limits {
             agent_bytes: MAX_AGENT_BYTES,
             agent_questions: MAX_AGENT_QUESTIONS,
             refusal_events: MAX_REFUSAL_EVENTS,
+            channel_events: MAX_CHANNEL_EVENTS,
             auth_attempts: transport.max_auth_attempts as usize,
             packets_before_auth: transport.max_packets_before_auth as usize,
         }
@@ -110,7 +116,7 @@ impl Default for Limits {
 
 impl Limits {
     /// Every setting by its name, with the values that work: for who reads them from a file.
-    pub fn settings(&mut self) -> [(&'static str, &mut usize, RangeInclusive<usize>); 14] {
+    pub fn settings(&mut self) -> [(&'static str, &mut usize, RangeInclusive<usize>); 15] {
         const KIB: usize = 1024;
         [
             // Less than a few packets would make every peer wait for every packet.
@@ -136,6 +142,7 @@ impl Limits {
             ),
             ("agent_questions", &mut self.agent_questions, 1..=4096),
             ("refusal_events", &mut self.refusal_events, 0..=65_536),
+            ("channel_events", &mut self.channel_events, 0..=1 << 20),
             // `none` is one.
             ("auth_attempts", &mut self.auth_attempts, 1..=1000),
             // A login of OpenSSH with an agent takes up to 50.

@@ -114,6 +114,7 @@ pub struct Session {
     held: VecDeque<Held>,
     outputs: VecDeque<Output>,
     refusal_events: usize,
+    channel_events: usize,
     watching: Watching,
 }
 
@@ -151,6 +152,19 @@ enum Held {
 }
 
 impl Held {
+    const fn is_for_target(&self) -> bool {
+        matches!(
+            self,
+            Self::Packet {
+                from: Leg::Client,
+                ..
+            } | Self::Own {
+                to: Leg::Target,
+                ..
+            }
+        )
+    }
+
     /// How much of it is the relay's own, for this leg.
     fn bytes_for(&self, leg: Leg) -> usize {
         match self {
@@ -244,6 +258,7 @@ impl Session {
             held: VecDeque::new(),
             outputs: VecDeque::new(),
             refusal_events: 0,
+            channel_events: 0,
             watching: Watching::default(),
         };
         match refused {

@@ -133,6 +133,33 @@ fn a_session_inside_ends_alone_whoever_closes_and_the_channel_with_it() {
 }
 
 #[test]
+fn another_host_key_on_rekey_ends_the_session_of_that_target_and_those_inside_it() {
+    for changed in [0, 1] {
+        let mut tree = Tree::jumped(&policy(JUMPS), 2);
+        tree.open_session(0);
+        tree.open_session(1);
+        let target = tree.levels[changed].target.as_mut().unwrap();
+        target.rekey_with([99; 32], tree.now.mono);
+        tree.run();
+        tree.send_data(1, Leg::Client, b"after", 5);
+        tree.send_data(1, Leg::Target, b"after", 5);
+        tree.run();
+        let wanted = [
+            [Some(EndReason::HostKeyChanged), Some(EndReason::OuterEnded)],
+            [None, Some(EndReason::HostKeyChanged)],
+        ];
+        for level in [0, 1] {
+            assert_eq!(end_of(&tree.kinds(level)), wanted[changed][level]);
+            assert!(tree.levels[level].data.client.is_empty());
+            assert!(tree.levels[level].data.target.is_empty());
+        }
+        let log = tree.records(changed).join("\n");
+        assert!(log.contains("host_key_changed"), "{log}");
+        tree.finish();
+    }
+}
+
+#[test]
 fn a_session_ends_those_inside_it_first_their_last_pages_included() {
     type End = fn(&mut Tree);
     let ways: [(End, EndReason); 4] = [
@@ -501,6 +528,31 @@ fn a_session_that_is_revoked_ends_alone_when_it_is_inside_another() {
     tree.run();
     assert_eq!(tree.levels[0].data.target, b"goes on");
     tree.finish();
+}
+
+#[test]
+fn a_command_that_waits_for_the_log_at_any_level_reaches_no_target_once_access_is_lost() {
+    for (level, revoked) in [(0, 0), (1, 0), (1, 1)] {
+        let mut tree = Tree::jumped(&policy(JUMPS), 2);
+        tree.open_session(level);
+        tree.log_is_silent = true;
+        tree.send_data(level, Leg::Client, b"rm", 2);
+        tree.run();
+        let revocations = format!(
+            "[[revocation]]\nsession = \"{}\"\nreason = \"test\"\n",
+            tree.ids[revoked]
+        );
+        tree.current.rules = sim::rules("next", &policy(JUMPS), &revocations);
+        tree.reevaluate();
+        tree.run();
+        tree.answer_log();
+        assert_eq!(tree.levels[level].data.target, b"");
+        let log = tree.records(level).join("\n");
+        assert!(log.contains("Input"), "{log}");
+        let said = "packets recorded and not passed to the target, as access was lost: 1";
+        assert!(log.contains(said), "{log}");
+        tree.finish();
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::ops::Range;
 
 use session_log::Record;
@@ -127,6 +128,8 @@ impl Session {
             user: self.user.as_ref(),
             refusal_events: &mut self.refusal_events,
             max_refusal_events: self.limits.refusal_events,
+            channel_events: &mut self.channel_events,
+            max_channel_events: self.limits.channel_events,
             identity: self.identity.as_mut(),
             from,
             at: at.clone(),
@@ -155,6 +158,8 @@ pub(super) struct Batch<'a> {
     user: Option<&'a Arc<str>>,
     refusal_events: &'a mut usize,
     max_refusal_events: usize,
+    channel_events: &'a mut usize,
+    max_channel_events: usize,
     identity: Option<&'a mut Identity>,
     from: Leg,
     at: Range<usize>,
@@ -202,18 +207,21 @@ impl Outlet for Batch<'_> {
     }
 
     fn event(&mut self, event: ChannelEvent) {
-        if let ChannelEvent::Refused { .. } = event {
-            let told = *self.refusal_events;
-            self.count_refusal();
-            if told >= self.max_refusal_events {
-                if told == self.max_refusal_events {
-                    let told = u32::try_from(told).unwrap_or(u32::MAX);
-                    self.tell(ChannelEvent::RefusalsMuted { told });
-                }
-                return;
-            }
+        let is_refusal = matches!(event, ChannelEvent::Refused { .. });
+        let (count, limit) = if is_refusal {
+            (&mut *self.refusal_events, self.max_refusal_events)
+        } else {
+            (&mut *self.channel_events, self.max_channel_events)
+        };
+        let before = *count;
+        *count = before.saturating_add(1);
+        let told = u32::try_from(before).unwrap_or(u32::MAX);
+        match before.cmp(&limit) {
+            Ordering::Less => self.tell(event),
+            Ordering::Equal if is_refusal => self.tell(ChannelEvent::RefusalsMuted { told }),
+            Ordering::Equal => self.tell(ChannelEvent::EventsMuted { told }),
+            Ordering::Greater => {}
         }
-        self.tell(event);
     }
 
     fn host_keys(&mut self) -> Option<&mut dyn HostKeys> {

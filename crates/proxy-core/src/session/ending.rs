@@ -114,6 +114,9 @@ impl Session {
         if !matches!(self.stage, Stage::End(_)) {
             return;
         }
+        if reason.is_loss_of_access() {
+            self.withhold_from_target();
+        }
         self.end_inner(reason, now);
         if let Some((relaying, mut outlet, _)) = self.split(Leg::Target, &(0..0), now) {
             if reason.is_loss_of_access()
@@ -147,6 +150,25 @@ impl Session {
                 }
             }
             other => self.stage = other,
+        }
+    }
+
+    /// Whoever lost access reaches no target any more, of this session or of one inside it: what waits for the log stays here, and the
+    /// log says so.
+    fn withhold_from_target(&mut self) {
+        let before = self.held.len();
+        self.held.retain(|held| !held.is_for_target());
+        let withheld = before.saturating_sub(self.held.len());
+        if withheld > 0
+            && let Some(recorder) = &mut self.recorder
+        {
+            let text = format!(
+                "packets recorded and not passed to the target, as access was lost: {withheld}"
+            );
+            recorder.record(0, &Record::Annotation { text: &text });
+        }
+        for session in self.inner.sessions_mut() {
+            session.withhold_from_target();
         }
     }
 

@@ -376,13 +376,16 @@ impl Session {
     /// Returns how many bytes are done with.
     fn deliver_to(&mut self, leg: Leg, channel: u32, outbound: &mut Outbound) -> usize {
         let mut done = 0;
+        // Access to the target is lost.
+        let is_withheld = leg == Leg::Target
+            && matches!(&self.stage, Stage::LogClosed(ending) if ending.is_hurried);
         let held = self.held.iter().map(|held| held.bytes_for(leg));
         let queued = held.sum::<usize>().saturating_add(self.backlog_bytes(leg));
         let mut budget = self.limits.backlog_bytes.saturating_sub(queued);
         let Some(relay) = self.relay() else {
             return 0;
         };
-        if !relay.takes_data(channel, leg) {
+        if !relay.takes_data(channel, leg) || is_withheld {
             // Nobody will ever read it.
             return outbound.queue.drain(..).map(|bytes| bytes.len()).sum();
         }

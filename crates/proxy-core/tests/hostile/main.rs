@@ -15,7 +15,7 @@ mod sim;
 mod arena;
 
 use arena::{Arena, Cost};
-use proxy_core::{EndReason, Leg};
+use proxy_core::{ChannelEvent, EndReason, EventKind, Leg};
 use sim::packets as p;
 use sim::tree::{DEEPEST, JUMPS, Tree, all_jumps, policy};
 
@@ -511,6 +511,44 @@ fn a_smaller_setting_bites_sooner() {
     });
     assert_eq!(replies.cost.end, Some(EndReason::ClientMisbehaved));
     assert_eq!(replies.passed.target, 8);
+}
+
+#[test]
+fn channels_that_come_and_go_without_end_make_no_more_events_than_the_limit() {
+    let limits = proxy_core::Limits {
+        channel_events: 10,
+        ..proxy_core::Limits::default()
+    };
+    let mut world = sim::World::logged_in(sim::Setup {
+        limits,
+        ..sim::Setup::default()
+    });
+    for _ in 0..100 {
+        world.person_sends(&p::open("session", 1, 1000, &[]));
+        world.target_sends(&p::confirm(1, 8));
+        world.person_sends(&p::request(8, "exec", false, &p::string(b"id")));
+        world.target_sends(&p::close(1));
+        world.person_sends(&p::close(8));
+    }
+    world.person_sends(&p::open("x11", 9, 1000, b""));
+    world.peer_closes(Leg::Client);
+    let events = world.events();
+    let begins = |it: &&EventKind| matches!(it, EventKind::SessionStart { .. });
+    let from = events.iter().position(begins).unwrap();
+    let (muted, others): (Vec<_>, Vec<_>) = events[from + 1..].iter().partition(|it| {
+        matches!(
+            it,
+            EventKind::Channel(ChannelEvent::EventsMuted { told: 10 })
+        )
+    });
+    assert_eq!(muted.len(), 1, "{events:?}");
+    // Ten of channels that passed, and what is told whatever a session did.
+    assert_eq!(others.len(), 12, "{events:?}");
+    let refused = |it: &EventKind| matches!(it, EventKind::Channel(ChannelEvent::Refused { .. }));
+    assert!(refused(others[10]));
+    assert!(matches!(others[11], EventKind::SessionEnd { .. }));
+    let executed = |it: &&String| it.contains("Exec {");
+    assert_eq!(world.records.iter().filter(executed).count(), 100);
 }
 
 #[test]
