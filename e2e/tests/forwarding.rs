@@ -214,6 +214,27 @@ fn a_remote_forwarding_gets_the_port_that_the_target_chose() {
 }
 
 #[test]
+fn connections_come_back_from_whatever_address_a_remote_forwarding_names() {
+    need!("ssh", "sshd");
+    let here = echo();
+    let lines = "remote_forward = [{ host = \"localhost\", port = \"any\" }, \
+                 { ip = \"0.0.0.0/0\", port = \"any\" }, { ip = \"::/0\", port = \"any\" }]";
+    through_the_proxy_with(granting(lines), |house| {
+        for address in ["localhost", "127.0.0.1", "0.0.0.0", "*", ""] {
+            let forward = format!("{address}:0:127.0.0.1:{here}");
+            let ssh = house.ssh().args(&["-N", "-R", &forward]).live("");
+            ssh.hear(&format!("for remote forward to 127.0.0.1:{here}"));
+            let said = ssh.heard();
+            let chosen = said
+                .split("Allocated port ")
+                .nth(1)
+                .and_then(|rest| rest.split(' ').next());
+            expect_tcp_echo(chosen.expect("a port").parse().expect("a number"));
+        }
+    });
+}
+
+#[test]
 fn sockets_are_carried_in_both_directions() {
     need!("ssh", "sshd");
     for (option, kind) in [

@@ -31,6 +31,7 @@ mod x11;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -130,7 +131,6 @@ pub trait Outlet {
 }
 
 /// The connection layer of one session, after both logins.
-#[derive(Debug)]
 pub struct Relay {
     permissions: Arc<Permissions>,
     constraints: Arc<Constraints>,
@@ -142,6 +142,16 @@ pub struct Relay {
     agents: Shares,
     limits: Limits,
     last_command: Option<LastCommand>,
+}
+
+/// Nothing of what passes.
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay")
+            .field("channels", &self.channels.len())
+            .field("bytes_from", &self.bytes_from)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Relay {
@@ -250,7 +260,8 @@ impl Relay {
                 recipient,
                 reason,
                 text,
-            } => self.open_failed(from, recipient, reason, text, out),
+                language,
+            } => self.open_failed(from, recipient, (reason, text, language), out),
             Message::WindowAdjust { recipient, bytes } => {
                 // A window given for a channel that just closed here crosses the close on the wire.
                 let channel = self.channels.addressed(from, recipient)?;

@@ -240,6 +240,68 @@ fn whatever_else_a_target_asks_fails_and_no_agent_hears_of_it() {
     }
 }
 
+/// Whether both sides see the end of the one connection.
+fn ends_it(out: &[Out]) -> bool {
+    out.contains(&Out::Send(Leg::Client, p::eof(AT_CLIENT)))
+        && out.contains(&Out::Send(Leg::Target, p::eof(AT_TARGET)))
+}
+
+#[test]
+fn an_agent_is_taken_back_when_the_channel_that_lent_it_is_closed_by_either_side() {
+    for (closes, id) in [(Leg::Client, 7), (Leg::Target, 0)] {
+        let mut bench = lent();
+        let out = bench.ok(closes, &p::close(id));
+        assert!(out.contains(&Out::Pass(closes.other(), p::close(id))));
+        assert!(records(&out).contains("the channel is closed on which the agent was lent"));
+        assert!(ends_it(&out), "{out:?}");
+        // The other side may keep its own close for ever.
+        assert_eq!(target_says(&mut bench, &sign(b"key")), []);
+        let out = bench.ok(Leg::Target, &p::open(KIND, 9, AGENT_WINDOW_BYTES, b""));
+        assert!(is_refusal(&out), "{out:?}");
+        assert!(matches!(&out[1], Out::Send(Leg::Target, no) if no[0] == 92));
+    }
+}
+
+#[test]
+fn an_agent_lent_on_two_channels_is_taken_back_with_the_second() {
+    let mut bench = lent();
+    bench.ok(Leg::Client, &p::open("session", 1, 100_000, &[]));
+    bench.ok(Leg::Target, &p::confirm(1, 8));
+    let without_reply = p::request(8, "auth-agent-req@openssh.com", false, b"");
+    bench.ok(Leg::Client, &without_reply);
+    bench.ok(Leg::Client, &p::close(7));
+    assert_eq!(
+        data_to(Leg::Client, &target_says(&mut bench, &list())),
+        list()
+    );
+    let out = bench.ok(Leg::Client, &p::close(8));
+    assert!(ends_it(&out), "{out:?}");
+}
+
+#[test]
+fn a_connection_that_the_client_opens_after_it_took_the_agent_back_is_cut_at_once() {
+    let mut bench = lending(GRANTED);
+    bench.ok(
+        Leg::Target,
+        &p::open(KIND, AT_TARGET, AGENT_WINDOW_BYTES, b""),
+    );
+    bench.ok(Leg::Client, &p::close(7));
+    let confirmed = p::confirm_sized(AT_TARGET, AT_CLIENT, (2_097_152, 32_768));
+    let out = bench.ok(Leg::Client, &confirmed);
+    assert!(ends_it(&out), "{out:?}");
+    assert_eq!(target_says(&mut bench, &sign(b"key")), []);
+}
+
+#[test]
+fn an_end_that_waits_behind_a_question_is_told_when_the_agent_is_taken_back() {
+    let mut bench = lent_with(0, 32_768);
+    target_says(&mut bench, &list());
+    let out = bench.ok(Leg::Target, &p::eof(AT_CLIENT));
+    assert!(!out.iter().any(|it| matches!(it, Out::Send(..))), "{out:?}");
+    let out = bench.ok(Leg::Client, &p::close(7));
+    assert!(ends_it(&out), "{out:?}");
+}
+
 #[test]
 fn who_does_not_talk_as_agents_do_is_cut_off_and_the_session_goes_on() {
     for (from, said) in [
@@ -252,8 +314,7 @@ fn who_does_not_talk_as_agents_do_is_cut_off_and_the_session_goes_on() {
         let mut bench = lent();
         let out = bench.ok(from, &data_from(from, &said));
         assert!(is_refusal(&out), "{out:?}");
-        assert!(out.contains(&Out::Send(Leg::Client, p::eof(AT_CLIENT))));
-        assert!(out.contains(&Out::Send(Leg::Target, p::eof(AT_TARGET))));
+        assert!(ends_it(&out), "{out:?}");
         let told = bench.events.len();
         for _ in 0..10 {
             assert_eq!(target_says(&mut bench, &list()), []);

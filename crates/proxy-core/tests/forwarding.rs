@@ -15,7 +15,7 @@ mod p;
 
 use bench::{Bench, Out, is_refusal, records};
 use proxy_core::limits::MAX_LISTENERS;
-use proxy_core::{ChannelEvent, Leg, RelayError};
+use proxy_core::{ChannelEvent, Leg};
 
 const LOCAL: &str =
     "local_forward = [{ host = \"db-1\", port = 5432 }, { ip = \"10.0.0.0/8\", port = \"any\" }]";
@@ -313,20 +313,109 @@ fn a_listener_that_the_target_refused_lets_nobody_in() {
 }
 
 #[test]
-fn an_answer_with_the_wrong_data_ends_the_session_and_does_not_pass() {
+fn an_answer_with_the_wrong_data_is_a_failure_to_the_client_and_nothing_listens() {
     for (port, answer) in [
         (0, p::request_success()),
         (0, [chosen(1), vec![0]].concat()),
-        (8080, chosen(8080)),
+        (8080, chosen(8081)),
+        (8080, [chosen(8080), vec![0]].concat()),
+        (8080, [p::request_success(), vec![31, 144]].concat()),
         (0, chosen(0)),
         (0, chosen(65_536)),
         (0, chosen(u32::MAX)),
     ] {
         let mut bench = Bench::new(REMOTE);
         bench.ok(Leg::Client, &listen("localhost", port, true));
-        let (result, out) = bench.hand(Leg::Target, &answer);
-        assert_eq!(result, Err(RelayError::Malformed));
-        assert!(!out.iter().any(|out| matches!(out, Out::Pass(..))));
+        let out = bench.ok(Leg::Target, &answer);
+        assert!(is_refusal(&out), "{out:?}");
+        assert_eq!(out[1..], [Out::Send(Leg::Client, p::request_failure())]);
+        for port in [1, 8080, 8081] {
+            let arrival = p::open_tcp("forwarded-tcpip", 3, "localhost", port);
+            assert!(is_refusal(&bench.ok(Leg::Target, &arrival)), "{port}");
+        }
+        let told = |it: &ChannelEvent| matches!(it, ChannelEvent::Listening { .. });
+        assert!(!bench.events.iter().any(told));
+    }
+}
+
+#[test]
+fn a_server_that_repeats_the_port_it_was_asked_for_is_understood() {
+    let mut bench = Bench::new(REMOTE);
+    let cancel = p::global_request(
+        "cancel-tcpip-forward",
+        true,
+        &p::host_port("localhost", 8080),
+    );
+    let begin = listen("localhost", 8080, true);
+    for (request, id, listens) in [(begin, 3, true), (cancel, 4, false)] {
+        bench.ok(Leg::Client, &request);
+        let out = bench.ok(Leg::Target, &chosen(8080));
+        assert_eq!(out.last(), Some(&Out::Pass(Leg::Client, chosen(8080))));
+        let arrival = p::open_tcp("forwarded-tcpip", id, "localhost", 8080);
+        let out = bench.ok(Leg::Target, &arrival);
+        assert_eq!(!is_refusal(&out), listens);
+    }
+}
+
+#[test]
+fn a_connection_comes_to_the_address_that_was_asked_for_and_the_log_says_which() {
+    let anywhere = "remote_forward = [{ ip = \"0.0.0.0/0\", port = 80 }, { ip = \"::/0\", port = 80 }, \
+                    { host = \"localhost\", port = 80 }, { host = \"web-1\", port = 80 }]";
+    let all: &[&str] = &[
+        "localhost",
+        "127.0.0.1",
+        "::1",
+        "192.0.2.1",
+        "2001:db8::1",
+        "web-1",
+        "db-1",
+        "",
+    ];
+    for (asked, fitting) in [
+        ("localhost", &["localhost", "127.0.0.1", "::1"][..]),
+        ("127.0.0.1", &["localhost", "127.0.0.1"]),
+        ("::1", &["localhost", "::1"]),
+        ("192.0.2.1", &["192.0.2.1"]),
+        ("", all),
+        ("0.0.0.0", all),
+        ("::", all),
+        // The target knows its addresses best.
+        (
+            "web-1",
+            &["127.0.0.1", "::1", "192.0.2.1", "2001:db8::1", "web-1"],
+        ),
+    ] {
+        for named in all {
+            let mut bench = Bench::new(anywhere);
+            bench.ok(Leg::Client, &listen(asked, 80, true));
+            bench.ok(Leg::Target, &p::request_success());
+            let out = bench.ok(Leg::Target, &p::open_tcp("forwarded-tcpip", 3, named, 80));
+            assert_eq!(
+                !is_refusal(&out),
+                fitting.contains(named),
+                "{asked:?} {named:?}"
+            );
+            let matched = format!("it came to the listener that was asked for at `{asked}`");
+            let is_said = fitting.contains(named) && *named != asked;
+            assert_eq!(records(&out).contains(&matched), is_said, "{out:?}");
+            let other = p::open_tcp("forwarded-tcpip", 4, asked, 81);
+            assert!(is_refusal(&bench.ok(Leg::Target, &other)));
+        }
+    }
+    // Other ways to write an address, and the one that was asked for before the one that holds for all.
+    let mut bench = Bench::new(anywhere);
+    for asked in ["", "2001:db8::1"] {
+        bench.ok(Leg::Client, &listen(asked, 80, true));
+        bench.ok(Leg::Target, &p::request_success());
+    }
+    for (named, is_said) in [("2001:db8::1", false), ("192.0.2.1", true)] {
+        let open = p::open_tcp("forwarded-tcpip", 5 + u32::from(is_said), named, 80);
+        let out = bench.ok(Leg::Target, &open);
+        assert_eq!(
+            records(&out).contains("it came to the listener"),
+            is_said,
+            "{out:?}"
+        );
     }
 }
 

@@ -7,6 +7,9 @@
     reason = "tests"
 )]
 
+#[path = "sim/bench.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+mod bench;
 mod sim;
 
 use std::fmt::Debug;
@@ -397,6 +400,36 @@ fn i10_what_can_be_printed_of_a_key_is_not_the_secret() {
         assert!(!text.to_lowercase().contains(&hex[..16]), "{text}");
         assert!(!text.contains(decimal.trim_matches(['[', ']'])), "{text}");
     }
+}
+
+#[test]
+fn i10_a_relay_prints_nothing_of_what_passes() {
+    let secret = b"typed by the person";
+    let mut bench = bench::Bench::with_channel("permit = [\"exec\", \"agent_forwarding\"]");
+    let lend = p::request(7, "auth-agent-req@openssh.com", false, b"");
+    bench.ok(Leg::Client, &lend);
+    let exec = p::request(7, "exec", true, &p::string(secret));
+    bench.ok(Leg::Client, &exec);
+    bench.ok(Leg::Client, &p::data(7, secret));
+    // A question to the agent waits for its window, and the beginning of another for the rest.
+    bench.ok(
+        Leg::Target,
+        &p::open("auth-agent@openssh.com", 3, 100_000, b""),
+    );
+    bench.ok(Leg::Client, &p::confirm_sized(3, 5, (0, 32_768)));
+    let body = [&[13][..], &p::string(secret), &p::string(secret), &[0; 4]].concat();
+    let question = p::string(&body);
+    bench.ok(Leg::Target, &p::data(5, &question));
+    bench.ok(Leg::Target, &p::data(5, &question[..50]));
+    assert_eq!(
+        bench.relay.last_command().map(|it| &it.text[..]),
+        Some(&secret[..])
+    );
+    let text = format!("{:?}", bench.relay);
+    assert!(text.contains("channels: 2"), "{text}");
+    let numbers = format!("{:?}", &secret[..4]);
+    assert!(!text.contains("typed"), "{text}");
+    assert!(!text.contains(numbers.trim_matches(['[', ']'])), "{text}");
 }
 
 #[derive(Debug, Clone)]

@@ -15,7 +15,7 @@ mod p;
 
 use std::time::Duration;
 
-use bench::{Bench, Out, is_refusal};
+use bench::{Bench, Out, is_refusal, records};
 use proptest::prelude::*;
 use proxy_core::{Leg, RelayError};
 
@@ -386,6 +386,7 @@ fn nothing_hides_behind_the_known_fields_of_a_message() {
             Leg::Client,
             p::global_request("no-more-sessions@openssh.com", false, &tail),
         ),
+        (Leg::Client, p::open("session", 1, 9999, &tail)),
         (
             Leg::Client,
             p::request(7, "keepalive@openssh.com", true, &tail),
@@ -412,6 +413,26 @@ fn nothing_hides_behind_the_known_fields_of_a_message() {
     ] {
         assert!(bench.hand(Leg::Target, &packet).0.is_err());
     }
+}
+
+#[test]
+fn the_language_of_a_failure_to_open_is_recorded_or_plain() {
+    for (language, is_recorded) in [("", false), ("en", false), ("x-more", true)] {
+        let mut bench = Bench::new("");
+        bench.ok(Leg::Client, &p::open("session", 0, 9999, &[]));
+        let mut failure = p::open_failure(0, 1, "no");
+        failure.truncate(failure.len() - 6);
+        failure.extend(p::string(language.as_bytes()));
+        let out = bench.ok(Leg::Target, &failure);
+        assert_eq!(records(&out).contains("x-more"), is_recorded, "{out:?}");
+        assert_eq!(out.last(), Some(&Out::Pass(Leg::Client, failure)));
+    }
+    let mut bench = Bench::new("");
+    bench.ok(Leg::Client, &p::open("session", 0, 9999, &[]));
+    let mut unprintable = p::open_failure(0, 1, "no");
+    unprintable.truncate(unprintable.len() - 6);
+    unprintable.extend(p::string(&[0xAA; 100]));
+    assert!(bench.hand(Leg::Target, &unprintable).0.is_err());
 }
 
 #[test]

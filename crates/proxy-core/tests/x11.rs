@@ -158,6 +158,25 @@ fn a_display_that_was_used_up_is_not_lent_again_when_its_window_closes() {
 }
 
 #[test]
+fn no_window_opens_once_either_side_has_closed_what_asked_for_it_and_those_open_stay() {
+    for single_connection in [true, false] {
+        for (closes, id) in [(Leg::Client, 7), (Leg::Target, 0)] {
+            let mut bench = Bench::with_channel(GRANTED);
+            lend(&mut bench, single_connection);
+            lend(&mut bench, single_connection);
+            bench.ok(Leg::Target, &p::open_x11(3));
+            bench.ok(Leg::Client, &p::confirm(3, 5));
+            // The other side may keep its own close for ever.
+            bench.ok(closes, &p::close(id));
+            assert!(is_refusal(&bench.ok(Leg::Target, &p::open_x11(4))));
+            let said = p::data(5, &hello());
+            let out = bench.ok(Leg::Target, &said);
+            assert_eq!(out.last(), Some(&Out::Pass(Leg::Client, said)));
+        }
+    }
+}
+
+#[test]
 fn the_cookie_goes_on_and_stands_in_no_record_and_no_event() {
     let mut bench = Bench::with_channel(GRANTED);
     let asked = ask(true);

@@ -11,6 +11,8 @@ mod waiting;
 
 use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::vec::Vec;
+
 use session_log::Record;
 
 use self::dialogue::{Dialogue, Step};
@@ -43,6 +45,7 @@ pub(super) enum Breach {
     NothingAsked,
     NoAnswer,
     ShortPackets,
+    NoLongerLent,
 }
 
 impl Breach {
@@ -54,6 +57,7 @@ impl Breach {
             Self::NothingAsked => "the agent answers what nobody asked",
             Self::NoAnswer => "what the agent says is no answer to what was asked",
             Self::ShortPackets => "it takes no packets of a usual length",
+            Self::NoLongerLent => "the channel is closed on which the agent was lent",
         }
     }
 }
@@ -68,7 +72,7 @@ pub(crate) struct Agent {
     /// Bytes of each leg that are not granted again yet.
     unreturned_from: PerLeg<usize>,
     /// The end goes to each leg behind what waits for it.
-    end_is_due: PerLeg<bool>,
+    pub(super) end_is_due: PerLeg<bool>,
     /// It went: nothing follows but a close.
     has_ended: PerLeg<bool>,
     /// The close goes to each leg behind all that.
@@ -96,7 +100,7 @@ impl Agent {
     }
 
     /// The same request for a channel with the window that the client is to know of.
-    pub(super) fn open_packet(&self, packet: &[u8], kind: &str) -> alloc::vec::Vec<u8> {
+    pub(super) fn open_packet(&self, packet: &[u8], kind: &str) -> Vec<u8> {
         own::with_window(packet, kind, self.windows.window_for(Leg::Client))
     }
 
@@ -105,7 +109,7 @@ impl Agent {
         &mut self,
         (recipient, sender): (u32, u32),
         (window, max_packet): (u32, u32),
-    ) -> alloc::vec::Vec<u8> {
+    ) -> Vec<u8> {
         self.windows.confirmed(Leg::Client, window, max_packet);
         let window = self.windows.window_for(Leg::Target);
         own::open_confirmation(recipient, sender, window, max_packet)
@@ -184,6 +188,30 @@ impl Agent {
 }
 
 impl Relay {
+    /// Whether programs of the target may use the client's agent.
+    pub(super) fn agent_is_lent(&self) -> bool {
+        self.channels.values().any(Channel::has_agent)
+    }
+
+    /// A channel on which the agent was lent is closed: if it was the last, the connections to the agent end with it. A channel that a
+    /// side has closed ends by itself.
+    pub(super) fn take_agent_back(&mut self, out: &mut impl Outlet) {
+        if self.agent_is_lent() {
+            return;
+        }
+        let mut cut = Vec::new();
+        for channel in self.channels.values_mut() {
+            let is_confirmed = channel.ids[Leg::Client].is_some();
+            if is_confirmed && channel.is_open() && channel.agent_mut().is_some() {
+                cut_off((channel, Leg::Target), Breach::NoLongerLent, out);
+                cut.push(channel.number);
+            }
+        }
+        for number in cut {
+            self.share(number, out);
+        }
+    }
+
     /// The client agrees to a connection to its agent; false where it is none.
     pub(super) fn agent_confirmed(
         &mut self,
@@ -192,6 +220,7 @@ impl Relay {
         windows: (u32, u32),
         out: &mut impl Outlet,
     ) -> bool {
+        let is_lent = self.agent_is_lent();
         let Some(channel) = self.channels.numbered(number) else {
             return false;
         };
@@ -200,7 +229,9 @@ impl Relay {
         };
         let packet = agent.confirmed(ids, windows);
         out.send(Leg::Target, packet);
-        if windows.1 < MIN_PACKET_BYTES {
+        if !is_lent {
+            cut_off((channel, Leg::Target), Breach::NoLongerLent, out);
+        } else if windows.1 < MIN_PACKET_BYTES {
             cut_off((channel, Leg::Client), Breach::ShortPackets, out);
         }
         self.share(number, out);

@@ -153,13 +153,13 @@ impl Channel {
         }
     }
 
-    /// What is lent, for as long as its program may be there: not beyond the word of either side that the channel is closed.
-    pub(crate) const fn has_loans(&self) -> bool {
+    /// Neither side has closed it. Nothing is lent beyond the word of either that it is.
+    pub(crate) const fn is_open(&self) -> bool {
         !self.closed_by.client && !self.closed_by.target
     }
 
     pub(crate) const fn has_agent(&self) -> bool {
-        self.agent_is_lent && self.has_loans()
+        self.agent_is_lent && self.is_open()
     }
 
     /// The connection to the client's agent that it is.

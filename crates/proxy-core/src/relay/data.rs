@@ -12,7 +12,7 @@ use super::refusal::{flush_refusals, write_refusal};
 use super::tally::Tally;
 use super::wire::{self, own};
 use super::{EOF_HOLD, Outlet, Relay, RelayError};
-use crate::{ChannelEvent, Leg};
+use crate::{ChannelEvent, Leg, PerLeg};
 
 /// Which of a channel's streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,6 +148,7 @@ impl Relay {
             channel.words_until = None;
         }
         flush_refusals(channel, from.other(), out);
+        let lent_agent = channel.agent_is_lent;
         channel.closed_by[from] = true;
         out.record(number, &Record::Close { from: from.side() });
         if channel.has_session() {
@@ -175,6 +176,9 @@ impl Relay {
             tell_close(channel, out);
         }
         self.share(number, out);
+        if lent_agent {
+            self.take_agent_back(out);
+        }
         Ok(())
     }
 }
@@ -251,16 +255,20 @@ pub(super) fn cut(
     (what, why): (&str, &'static str),
     out: &mut impl Outlet,
 ) {
+    // An end that waits behind what is said goes no other way any more.
+    let mut end_is_due = PerLeg::<bool>::default();
     if let Some(carried) = &mut channel.carried {
         carried.is_cut = true;
         if let Some(agent) = carried.agent.take() {
+            end_is_due = agent.end_is_due;
             agent.end(channel.number, out);
         }
     }
     write_refusal(channel.number, from, what, why, out);
     for leg in [Leg::Client, Leg::Target] {
-        let has_ended = core::mem::replace(&mut channel.eof_from[leg.other()], true)
-            || channel.closed_by[leg.other()];
+        let was_told =
+            core::mem::replace(&mut channel.eof_from[leg.other()], true) && !end_is_due[leg];
+        let has_ended = was_told || channel.closed_by[leg.other()];
         if !has_ended && let Some(id) = channel.ids[leg] {
             out.send(leg, own::to_channel(wire::CHANNEL_EOF, id));
         }

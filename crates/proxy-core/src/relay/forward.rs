@@ -118,8 +118,7 @@ pub(super) fn allows(
             covers(&constraints.local_forward, host, port) || covers(&constraints.jump, host, port)
         }
         (Leg::Client, DIRECT_SOCKET) => constraints.stream_local.cover(host),
-        // RFC 4254 section 7.2: where the client listens by the number of the port; the address is as the target sees it.
-        (Leg::Target, FORWARDED_TCP) => listeners.has_port(port),
+        (Leg::Target, FORWARDED_TCP) => listeners.reached_at(host, port).is_some(),
         (Leg::Target, FORWARDED_SOCKET) => listeners.has_socket(host),
         _ => false,
     }

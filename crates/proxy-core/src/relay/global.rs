@@ -283,8 +283,11 @@ impl Relay {
                 }
             }
             Some(Answer::AboutListener(act, listener)) => {
-                self.listener_answered((act, listener), ok, data, out)?;
-                pass_reply(from, ok, out);
+                if self.listener_answered((act, listener), ok, data, out) {
+                    pass_reply(from, ok, out);
+                } else {
+                    out.send(asker, refusal());
+                }
             }
             // No other request that passes has an answer with data.
             _ if !data.is_empty() => return Err(RelayError::Malformed),

@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use policy::Constraints;
 use session_log::Record;
@@ -34,15 +35,57 @@ impl From<&ListenRequest<'_>> for Listener {
     }
 }
 
+impl Listener {
+    /// Whether that is what a target says when it agrees (RFC 4254 section 7.1): the port that it chose. Where it had nothing to choose,
+    /// Apache MINA and Go's servers say the port all the same, which clients ignore.
+    fn is_answered_with(&self, act: Act, data: &[u8]) -> bool {
+        let said = port_in(data);
+        match self {
+            Self::Tcp { port: 0, .. } if act == Act::Begin => said.is_some(),
+            Self::Tcp { port, .. } => data.is_empty() || said == Some(*port),
+            Self::Socket(_) => data.is_empty(),
+        }
+    }
+
+    /// Whether a connection to this address and port may have come to it. Servers say the address as it was asked for, or
+    /// their own for it (RFC 4254 section 7.2).
+    fn is_reached_at(&self, named: &str, named_port: u32) -> bool {
+        let Self::Tcp { host, port } = self else {
+            return false;
+        };
+        let address = |host: &str| host.parse::<IpAddr>().ok().map(|it| it.to_canonical());
+        let is_same = match (address(host), address(named)) {
+            (Some(asked), Some(named)) => asked.is_unspecified() || asked == named,
+            (Some(asked), None) => {
+                asked.is_unspecified() || (asked.is_loopback() && is_localhost(named))
+            }
+            // What a name stands for, the target knows best; that of the loopback interface is known here too.
+            (None, Some(named)) => !is_localhost(host) || named.is_loopback(),
+            (None, None) => matches!(host.as_str(), "" | "*") || host.eq_ignore_ascii_case(named),
+        };
+        *port == named_port && is_same
+    }
+}
+
+fn is_localhost(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+}
+
 /// Where the target listens for the client.
 #[derive(Debug, Default)]
 pub(super) struct Listeners(Vec<Listener>);
 
 impl Listeners {
-    pub(super) fn has_port(&self, wanted: u32) -> bool {
-        self.0
-            .iter()
-            .any(|it| matches!(it, Listener::Tcp { port, .. } if *port == wanted))
+    /// The address that the client asked the target to listen at, of a connection that came to this one.
+    pub(super) fn reached_at(&self, named: &str, port: u32) -> Option<&str> {
+        let fitting = || {
+            self.0.iter().filter_map(|it| match it {
+                Listener::Tcp { host, .. } if it.is_reached_at(named, port) => Some(host.as_str()),
+                _ => None,
+            })
+        };
+        let same = fitting().find(|asked| *asked == named);
+        same.or_else(|| fitting().next())
     }
 
     pub(super) fn has_socket(&self, wanted: &str) -> bool {
@@ -136,37 +179,42 @@ impl Relay {
         }
     }
 
-    /// The target's word about a listener; with `ok` and a port of its choice, `data` is that port.
+    /// The target's word about a listener; with `ok` and a port of its choice, `data` is that port. False where it is no word that
+    /// may pass: nothing listens then.
     pub(super) fn listener_answered(
         &mut self,
         (act, mut listener): (Act, Listener),
         ok: bool,
         data: &[u8],
         out: &mut impl Outlet,
-    ) -> Result<(), RelayError> {
-        if let Listener::Tcp { port, .. } = &mut listener
-            && *port == 0
-            && ok
-            && act == Act::Begin
+    ) -> bool {
+        if !ok {
+            return true;
+        }
+        if !listener.is_answered_with(act, data) {
+            let why = "it says another port than was asked for";
+            write_refusal(0, Leg::Target, "answer about a listener", why, out);
+            return false;
+        }
+        if let Listener::Tcp { port: port @ 0, .. } = &mut listener
+            && let Some(chosen) = port_in(data)
         {
-            let bytes = data.try_into().map_err(|_| RelayError::Malformed)?;
-            *port = u32::from_be_bytes(bytes);
-            if u16::try_from(*port).map_or(true, |port| port == 0) {
-                return Err(RelayError::Malformed);
-            }
+            *port = chosen;
             let text = format!("the target listens at port {port}");
             out.record(0, &Record::Annotation { text: &text });
-        } else if !data.is_empty() {
-            return Err(RelayError::Malformed);
         }
-        if ok {
-            if act == Act::Begin {
-                out.event(listening(&listener));
-            }
-            self.listeners.change(act, listener);
+        if act == Act::Begin {
+            out.event(listening(&listener));
         }
-        Ok(())
+        self.listeners.change(act, listener);
+        true
     }
+}
+
+/// The port that is all of these bytes.
+fn port_in(data: &[u8]) -> Option<u32> {
+    let port = u32::from_be_bytes(data.try_into().ok()?);
+    u16::try_from(port).is_ok_and(|it| it > 0).then_some(port)
 }
 
 fn listening(listener: &Listener) -> ChannelEvent {

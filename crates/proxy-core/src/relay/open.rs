@@ -6,7 +6,6 @@ use alloc::string::String;
 use session_log::Record;
 
 use super::agent::Agent;
-use super::channel::Channel;
 use super::describe::unread;
 use super::forward::{Carried, allows};
 use super::inner::{Inside, NOWHERE, NoSession, pass_on, record_session};
@@ -47,7 +46,9 @@ impl Relay {
             return Err(RelayError::ChannelReused { id: sender });
         }
         let connection = Connection::parse(kind, data);
-        if let Err((reason, why)) = self.judge_open((from, kind), max_packet, connection.as_ref()) {
+        if let Err((reason, why)) =
+            self.judge_open((from, kind, data), max_packet, connection.as_ref())
+        {
             match &connection {
                 Some(it) => {
                     let what = format!("channel {kind} to {} {}", it.host, it.port);
@@ -120,6 +121,13 @@ impl Relay {
         }
         let only_display_of = (kind == X11).then(|| self.use_display()).flatten();
         tell_of_connection(number, from, kind, connection, out);
+        if (from, kind) == (Leg::Target, FORWARDED_TCP)
+            && let Some(asked) = self.listeners.reached_at(connection.host, connection.port)
+            && asked != connection.host
+        {
+            let text = format!("it came to the listener that was asked for at `{asked}`");
+            out.record(number, &Record::Annotation { text: &text });
+        }
         if let Some(Ok(name)) = session {
             record_session(number, &name, (connection.host, connection.port), out);
         }
@@ -149,12 +157,13 @@ impl Relay {
     /// Whether a channel may be opened; if not, the reason of RFC 4254 section 5.1 and its text.
     fn judge_open(
         &self,
-        (from, kind): (Leg, &str),
+        (from, kind, data): (Leg, &str, &[u8]),
         max_packet: u32,
         connection: Option<&Connection<'_>>,
     ) -> Result<(), (u32, &'static str)> {
         let why = match (from, kind) {
-            (Leg::Client, SESSION) => None,
+            // RFC 4254 section 6.1.
+            (Leg::Client, SESSION) => (!data.is_empty()).then_some("it has no room for data"),
             (Leg::Target, SESSION) => Some("a target opens no sessions"),
             (_, DIRECT_TCP | DIRECT_SOCKET | FORWARDED_TCP | FORWARDED_SOCKET) => {
                 let allowed = connection.is_some_and(|connection| {
@@ -167,10 +176,8 @@ impl Relay {
             (Leg::Target, X11) => {
                 (!self.has_display()).then_some("no program may show anything at the client")
             }
-            (Leg::Target, AGENT | AGENT_BY_IETF) => {
-                let is_lent = self.channels.values().any(Channel::has_agent);
-                (!is_lent || connection.is_none()).then_some("the client's agent is not lent")
-            }
+            (Leg::Target, AGENT | AGENT_BY_IETF) => (!self.agent_is_lent() || connection.is_none())
+                .then_some("the client's agent is not lent"),
             _ => Some("not a known channel type"),
         };
         if let Some(why) = why {
@@ -263,8 +270,7 @@ impl Relay {
         &mut self,
         from: Leg,
         recipient: u32,
-        reason: u32,
-        text: &str,
+        (reason, text, language): (u32, &str, &str),
         out: &mut impl Outlet,
     ) -> Result<(), RelayError> {
         let channel = self.channels.refuse(from, recipient)?;
@@ -275,6 +281,10 @@ impl Relay {
             text,
         };
         out.record(channel.number, &record);
+        if !matches!(language, "" | "en") {
+            let text = format!("the language of this answer is given as {language}");
+            out.record(channel.number, &Record::Annotation { text: &text });
+        }
         out.pass();
         if let Some(number) = channel.only_display_of {
             self.return_display(number);

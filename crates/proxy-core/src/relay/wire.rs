@@ -56,6 +56,7 @@ pub(crate) enum Message<'a> {
         recipient: u32,
         reason: u32,
         text: &'a str,
+        language: &'a str,
     },
     WindowAdjust {
         recipient: u32,
@@ -134,13 +135,15 @@ impl<'a> Message<'a> {
             CHANNEL_OPEN_FAILURE => {
                 let (recipient, reason, text) = (r.u32()?, r.u32()?, r.utf8()?);
                 // Some servers leave the language tag out.
-                if !r.rest.is_empty() {
-                    r.text()?;
+                let language = if r.rest.is_empty() { "" } else { r.text()? };
+                if r.has_unprintable {
+                    return Err(RelayError::Malformed);
                 }
                 Self::OpenFailure {
                     recipient,
                     reason,
                     text,
+                    language,
                 }
             }
             CHANNEL_WINDOW_ADJUST => {

@@ -52,7 +52,7 @@ impl Relay {
         if self
             .channels
             .values()
-            .any(|it| it.displays == Displays::Any && it.has_loans())
+            .any(|it| it.displays == Displays::Any && it.is_open())
         {
             return None;
         }
@@ -75,7 +75,7 @@ impl Relay {
 }
 
 const fn shows_one_more(channel: &Channel) -> bool {
-    channel.displays.is_one_left() && channel.has_loans()
+    channel.displays.is_one_left() && channel.is_open()
 }
 
 /// Writes zeros over the cookie in what a program says first.

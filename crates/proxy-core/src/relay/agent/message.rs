@@ -2,6 +2,7 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
 
 use sha2::{Digest as _, Sha256};
 use ssh_key::{Certificate, Fingerprint, HashAlg};
@@ -109,8 +110,16 @@ fn fingerprint(key: &[u8]) -> String {
 }
 
 /// Puts the messages of one side together.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Assembly(Vec<u8>);
+
+impl fmt::Debug for Assembly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Assembly")
+            .field("bytes", &self.0.len())
+            .finish()
+    }
+}
 
 impl Assembly {
     /// Takes from the front of `data` what belongs to the message at hand; gives the message, its length in front, once it is

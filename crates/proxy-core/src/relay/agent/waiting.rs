@@ -1,12 +1,21 @@
 //! What waits for the window of one side.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 /// Bytes in the order in which they are to go. Nothing stays set aside for what has gone.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Waiting {
     bytes: Vec<u8>,
     sent: usize,
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting")
+            .field("bytes", &self.bytes().len())
+            .finish()
+    }
 }
 
 impl Waiting {

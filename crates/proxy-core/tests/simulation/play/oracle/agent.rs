@@ -217,6 +217,39 @@ impl Oracle {
         }
     }
 
+    /// Whether a program of the target may use the client's agent: only beside the channel on which it was lent.
+    pub(super) fn lends_agent(&self) -> bool {
+        let mut lines = self.lines.iter();
+        lines.any(|it| it.agent_is_lent && it.has_loans())
+    }
+
+    /// Once it is lent no more, what is open to it ends, and so does what opens later.
+    pub(super) fn agent_is_taken_back(&mut self, packet: &Packet, outs: &[Out]) {
+        let may_end = matches!(packet, Packet::Close(_) | Packet::Confirm { .. });
+        if !may_end || self.lends_agent() {
+            return;
+        }
+        for line in &mut self.lines {
+            let goes_on = line.is_agent && !line.is_cut && line.is_open();
+            if !goes_on || !line.has_loans() {
+                continue;
+            }
+            let refused = Out::Record(line.number, Noted::Refused(Leg::Target));
+            assert!(outs.contains(&refused), "{line:?} outlives what lent it");
+            for leg in [Leg::Client, Leg::Target] {
+                let is_due = !line.ended[leg.other()] || line.talk.end_is_due[leg];
+                let ends = line.ids[leg].map(|id| Out::Send(leg, Packet::Eof(id)));
+                let is_told = ends.is_some_and(|end| outs.contains(&end));
+                assert_eq!(is_told, is_due, "the {leg:?} of {line:?}");
+            }
+            line.is_cut = true;
+            line.ended = PerLeg {
+                client: true,
+                target: true,
+            };
+        }
+    }
+
     /// Nobody who talks to an agent waits for ever, while all hold little enough.
     pub(super) fn agents_go_on(&self) {
         let agents = || self.lines.iter().filter(|it| it.is_agent && !it.is_cut);
@@ -259,7 +292,8 @@ impl Line {
                     expected.is_cut = true;
                     for leg in [Leg::Client, Leg::Target] {
                         let other = leg.other();
-                        expected.sent[leg].end = !self.ended[other] && !self.closed[other];
+                        let is_due = !self.ended[other] || talk.end_is_due[leg];
+                        expected.sent[leg].end = is_due && !self.closed[other];
                     }
                     return expected;
                 }

@@ -6,7 +6,7 @@ use super::super::generate::{AGENT, X11};
 use super::super::grants::Granted;
 use super::super::wire::{Fields, Packet};
 use super::inside::{Inside, is_unwanted};
-use super::line::{Fate, Program};
+use super::line::{Fate, Line, Program};
 use super::{Debt, Listener, MAX_LISTENERS, MAX_WAITING, Oracle, Verdict, Wish};
 
 const NAME_BYTES: std::ops::RangeInclusive<usize> = 1..=64;
@@ -86,17 +86,13 @@ impl Oracle {
             None if data.is_empty() => return Verdict::Refuse,
             None => return Verdict::Break,
         };
-        let chooses = matches!(wish, Some(Wish::Begin(Listener::Tcp(_, 0)))) && ok;
-        let is_right = if chooses {
-            let port = data.try_into().map(u32::from_be_bytes);
-            port.is_ok_and(|port| (1..=65_535).contains(&port))
-        } else {
-            data.is_empty()
-        };
-        if is_right {
-            Verdict::Pass
-        } else {
-            Verdict::Break
+        match wish {
+            Some(Wish::Begin(_) | Wish::End(_)) if wish.is_some_and(|it| !it.takes(ok, data)) => {
+                Verdict::Refuse
+            }
+            Some(Wish::Begin(_) | Wish::End(_)) => Verdict::Pass,
+            _ if data.is_empty() => Verdict::Pass,
+            _ => Verdict::Break,
         }
     }
 
@@ -128,30 +124,18 @@ impl Oracle {
 
     fn may_open(&self, from: Leg, kind: &str, data: &[u8]) -> bool {
         let is_granted = match (from, kind) {
-            (Leg::Client, "session") => true,
+            (Leg::Client, "session") => data.is_empty(),
             (Leg::Client, "direct-tcpip") => tcp_place(data).is_some_and(|(host, port)| {
                 self.granted.allows_local(&host, port) || self.granted.allows_jump(&host, port)
             }),
             (Leg::Client, "direct-streamlocal@openssh.com") => {
                 socket_place(data, true).is_some_and(|path| self.granted.allows_socket(&path))
             }
-            (Leg::Target, AGENT) => {
-                data.is_empty()
-                    && self
-                        .lines
-                        .iter()
-                        .any(|it| it.agent_is_lent && it.has_loans())
-            }
-            (Leg::Target, X11) => {
-                is_window(data)
-                    && self
-                        .lines
-                        .iter()
-                        .any(|it| it.windows_left > 0 && it.has_loans())
-            }
-            (Leg::Target, "forwarded-tcpip") => tcp_place(data).is_some_and(|(_, wanted)| {
+            (Leg::Target, AGENT) => data.is_empty() && self.lends_agent(),
+            (Leg::Target, X11) => is_window(data) && self.lines.iter().any(Line::may_show),
+            (Leg::Target, "forwarded-tcpip") => tcp_place(data).is_some_and(|(host, wanted)| {
                 let mut held = self.listeners.iter();
-                held.any(|it| matches!(it, Listener::Tcp(_, port) if *port == wanted))
+                held.any(|it| matches!(it, Listener::Tcp(asked, port) if *port == wanted && may_be(asked, &host)))
             }),
             (Leg::Target, "forwarded-streamlocal@openssh.com") => socket_place(data, false)
                 .is_some_and(|path| self.listeners.contains(&Listener::Socket(path))),
@@ -258,7 +242,7 @@ impl Oracle {
         }
     }
 
-    fn judge_request(&self, from: Leg, line: &super::Line, name: &str, data: &[u8]) -> Verdict {
+    fn judge_request(&self, from: Leg, line: &Line, name: &str, data: &[u8]) -> Verdict {
         let is_of_all = matches!(name, "eow@openssh.com" | "keepalive@openssh.com");
         let Some(fields) = fields_of(name, data) else {
             return if is_known(name) {
@@ -314,6 +298,33 @@ impl Listener {
         };
         r.0.is_empty()
             .then_some((!name.starts_with("cancel"), listener))
+    }
+}
+
+impl Wish {
+    /// Whether a target that agrees to it says so in these words: with the port where it chose one, and where it did not, with it or
+    /// without.
+    pub(super) fn takes(&self, ok: bool, data: &[u8]) -> bool {
+        let port = data.try_into().map_or(0, u32::from_be_bytes);
+        match self {
+            Self::Begin(Listener::Tcp(_, 0)) if ok => (1..=65_535).contains(&port),
+            Self::Begin(Listener::Tcp(_, asked)) | Self::End(Listener::Tcp(_, asked)) if ok => {
+                data.is_empty() || (port == *asked && port > 0)
+            }
+            _ => data.is_empty(),
+        }
+    }
+}
+
+/// Whether a connection to the address `named` may have come where the client asked for `asked`: only names and the addresses of one
+/// machine are in play here.
+fn may_be(asked: &str, named: &str) -> bool {
+    let is_address = |host: &str| host.parse::<std::net::IpAddr>().is_ok();
+    let here = ["localhost", "127.0.0.1", "::1"];
+    match asked {
+        "" => true,
+        "localhost" => here.contains(&named),
+        _ => asked == named || (is_address(named) && !is_address(asked)),
     }
 }
 

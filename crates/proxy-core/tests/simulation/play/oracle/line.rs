@@ -153,6 +153,11 @@ impl Line {
         self.ids.client.is_some() && self.ids.target.is_some()
     }
 
+    /// Its program may show another window.
+    pub(super) fn may_show(&self) -> bool {
+        self.windows_left > 0 && self.has_loans()
+    }
+
     /// Both sides have closed it, and so has the session inside.
     pub(super) const fn is_over(&self) -> bool {
         let goes_on = matches!(self.inside, Inside::Session)

@@ -122,6 +122,7 @@ impl Oracle {
         }
         if verdict == Verdict::Pass {
             self.is_over_at_once((from, packet), outs);
+            self.agent_is_taken_back(packet, outs);
         }
         self.is_told(packet, verdict, outs);
         self.is_summed_up(outs);
@@ -337,15 +338,12 @@ impl Oracle {
     /// One for which only one was asked is the last (RFC 4254 section 6.3.1), unless any number may be shown. The channel whose only
     /// one it is.
     fn shows_window(&mut self) -> Option<u32> {
-        if self
-            .lines
-            .iter()
-            .any(|it| it.windows_left == usize::MAX && it.has_loans())
-        {
+        let any_number = |it: &Line| it.may_show() && it.windows_left == usize::MAX;
+        if self.lines.iter().any(any_number) {
             return None;
         }
         let mut lines = self.lines.iter_mut();
-        let line = lines.find(|it| it.windows_left > 0 && it.has_loans());
+        let line = lines.find(|it| it.may_show());
         let line = line.expect("it was granted");
         line.windows_left -= 1;
         Some(line.number)
@@ -388,6 +386,11 @@ impl Oracle {
             return;
         }
         let wish = self.wishes[from.other()].pop_front();
+        if wish.as_ref().is_some_and(|it| !it.takes(ok, data)) {
+            // The proxy says so.
+            self.wishes[from.other()].push_front(Wish::Refused);
+            return;
+        }
         match wish {
             Some(Wish::Refused) | None => panic!("an answer to what was refused"),
             Some(Wish::Begin(Listener::Tcp(host, 0))) if ok => {
