@@ -284,15 +284,18 @@ impl Session {
     /// True while this session, or one inside it, has neither begun nor been refused: what happens next may let somebody in.
     #[must_use]
     pub fn is_admitting(&self) -> bool {
-        let own = !matches!(
+        self.is_admitting_itself() || self.inner.sessions().any(Self::is_admitting)
+    }
+
+    fn is_admitting_itself(&self) -> bool {
+        !matches!(
             self.stage,
             Stage::ClientIdentification { refused: Some(_) }
                 | Stage::End(_)
                 | Stage::Farewell { .. }
                 | Stage::LogClosed(_)
                 | Stage::Over
-        );
-        own || self.inner.sessions().any(Self::is_admitting)
+        )
     }
 
     /// True while a page of this session's log, or of one inside it, holds everything up: it was given out, and neither answered nor

@@ -29,8 +29,8 @@ pub struct Timeouts {
     pub connect: Duration,
     /// [`TARGET_LOGIN`].
     pub target_login: Duration,
-    /// [`KEY_EXCHANGE`]. A peer that was asked and does not begin its part is one that does not read, and has no such time: a person
-    /// may have stopped their `ssh`.
+    /// [`KEY_EXCHANGE`]. A peer that was asked and does not begin its part, or has not taken the proxy's part when the time is over, is one
+    /// that does not read, and is waited for: a person may have stopped their `ssh`.
     pub key_exchange: Duration,
     /// [`LOG`].
     pub log: Duration,

@@ -269,6 +269,31 @@ fn a_session_inside_that_stands_still_for_hours_holds_up_nobody_around_it() {
     }
 }
 
+#[test]
+fn a_peer_inside_may_take_hours_for_new_keys_while_nothing_comes_through_to_it() {
+    for stuck in LEGS {
+        let mut crowd = Crowd::new("", 2);
+        crowd.tree.stuck = Some(stuck);
+        let now = crowd.tree.now.mono;
+        let inside = &mut crowd.tree.levels[1];
+        match stuck {
+            Leg::Client => inside.person.as_mut().unwrap().ssh.start_rekey(now),
+            Leg::Target => inside.target.as_mut().unwrap().ssh.start_rekey(now),
+        }
+        crowd.tree.run();
+        assert!(crowd.tree.unwritten.len() > 500, "no answer is on its way");
+        for _ in 0..HOURS {
+            crowd.hour(|_| {});
+        }
+        assert_eq!((crowd.end(0), crowd.end(1)), (None, None));
+        crowd.tree.unstick();
+        crowd.press(1, stuck.other());
+        crowd.pass(MINUTE);
+        crowd.is_all_there();
+        crowd.tree.finish();
+    }
+}
+
 /// What a session holds, all of which it gives back.
 fn held_bytes(world: World) -> i64 {
     let session = world.session;

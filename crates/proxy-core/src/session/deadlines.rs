@@ -54,6 +54,7 @@ impl Session {
             // What waited for the answer, deadlines included, waits no longer.
             self.recorder_failed(now);
         }
+        self.wait_on_for_who_does_not_read(now);
         self.inner_timeout(now);
         if self.awaits_log() {
             self.recheck_timeout(now);
@@ -65,7 +66,6 @@ impl Session {
         {
             recorder.handle_timeout();
         }
-        self.wait_on_for_who_does_not_read(now);
         if let Err(error) = self.client.handle_timeout(now.mono) {
             self.leg_failed(Leg::Client, &error, now);
         }
@@ -83,13 +83,22 @@ impl Session {
 
     /// A peer in a key exchange that has not taken the proxy's part of it is one that does not read.
     fn wait_on_for_who_does_not_read(&mut self, now: Now) {
-        if self.io[Leg::Client].unwritten_bytes > 0 {
-            self.client.wait_on_for_exchange(now.mono);
+        for leg in [Leg::Client, Leg::Target] {
+            if self.io[leg].unwritten_bytes > 0 {
+                self.wait_on_for_exchange(leg, now);
+            }
         }
-        if let Some(target) = &mut self.target
-            && self.io[Leg::Target].unwritten_bytes > 0
-        {
-            target.wait_on_for_exchange(now.mono);
+    }
+
+    /// Whoever is inside hears nothing before this leg's peer takes it.
+    fn wait_on_for_exchange(&mut self, leg: Leg, now: Now) {
+        match (leg, &mut self.target) {
+            (Leg::Client, _) => self.client.wait_on_for_exchange(now.mono),
+            (Leg::Target, Some(target)) => target.wait_on_for_exchange(now.mono),
+            (Leg::Target, None) => {}
+        }
+        for session in self.inner.sessions_mut() {
+            session.wait_on_for_exchange(leg, now);
         }
     }
 

@@ -280,7 +280,7 @@ fn messages_that_say_nothing_are_taken_and_forgotten_whoever_sends_them_and_how_
 }
 
 #[test]
-fn unknown_messages_whose_answers_nobody_reads_end_the_session_or_hold_it_up() {
+fn unknown_messages_whose_answers_nobody_reads_hold_the_session_up() {
     for leg in [Leg::Client, Leg::Target] {
         let mut arena = Arena::granting("");
         arena.deaf[leg] = true;

@@ -198,7 +198,8 @@ impl InnerSessions for Batch<'_> {
 
     fn received(&mut self, channel: u32, from: Leg, bytes: &[u8]) {
         let inner = self.nursery.inners.open.get_mut(&channel);
-        self.is_for_admitted = !inner.as_ref().is_some_and(|it| it.session.is_admitting());
+        let is_admitting = |it: &&mut Inner| it.session.is_admitting_itself();
+        self.is_for_admitted = !inner.as_ref().is_some_and(is_admitting);
         if let Some(inner) = inner {
             inner.received(from, bytes);
         }
