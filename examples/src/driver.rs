@@ -476,7 +476,10 @@ impl Driver<'_> {
             Output::Event(event) => {
                 self.note(&event);
                 self.asking.hear(&event);
-                self.deps.events.write(&event);
+                match event.kind {
+                    EventKind::Channel(_) => self.deps.events.write_frequent(&event),
+                    _ => self.deps.events.write(&event),
+                }
             }
             Output::AskApproval(request) => {
                 let session = request.subject.session;

@@ -1,5 +1,6 @@
 //! Where session logs are kept: a folder with one file a session.
 
+mod inline;
 mod logs;
 mod pages;
 mod settled;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::inline::Inline;
 use self::settled::Settled;
 
 /// The ending of log files.
@@ -34,6 +36,7 @@ pub enum Sync {
 pub struct LogStore {
     directory: PathBuf,
     sync: Sync,
+    inline: Inline,
 }
 
 /// A folder that cannot keep logs.
@@ -50,7 +53,11 @@ impl LogStore {
     /// # Errors
     /// When it does not.
     pub fn open(directory: PathBuf, sync: Sync) -> Result<Self, LogStoreError> {
-        let store = Self { directory, sync };
+        let store = Self {
+            directory,
+            sync,
+            inline: Inline::default(),
+        };
         probe(&store.directory).map_err(|error| LogStoreError {
             directory: store.directory.clone(),
             error,

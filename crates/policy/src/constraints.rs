@@ -1,5 +1,7 @@
 //! What a grant allows beyond channels, and what it asks for in return (rules N1 to N9 of SPEC.md).
 
+mod pattern;
+
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -252,38 +254,9 @@ impl CommandRules {
     fn allow(&self, command: &[u8]) -> bool {
         let covered = |patterns: &[Box<str>]| {
             let mut patterns = patterns.iter();
-            patterns.any(|pattern| fits(pattern.as_bytes(), command))
+            patterns.any(|it| pattern::covers(it.as_bytes(), &b'*', command))
         };
         !covered(&self.deny) && self.allow.as_deref().is_none_or(covered)
-    }
-}
-
-/// Whether `pattern` covers the whole of `text`; every `*` stands for any bytes. It takes time in proportion to the product of both lengths.
-fn fits(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut pattern, mut text) = (pattern, text);
-    // Where to go on if what follows the last star does not fit: one byte further.
-    let mut retry: Option<(&[u8], &[u8])> = None;
-    loop {
-        match (pattern.split_first(), text.split_first()) {
-            (Some((b'*', rest)), _) => {
-                pattern = rest;
-                retry = Some((pattern, text));
-            }
-            (Some((one, rest)), Some((other, left))) if one == other => {
-                (pattern, text) = (rest, left);
-            }
-            (None, None) => return true,
-            _ => {
-                let Some((after_star, from)) = retry else {
-                    return false;
-                };
-                let Some((_, from)) = from.split_first() else {
-                    return false;
-                };
-                (pattern, text) = (after_star, from);
-                retry = Some((after_star, from));
-            }
-        }
     }
 }
 

@@ -44,17 +44,21 @@ impl Pages {
             .is_some_and(|aside| !aside.is_finished())
     }
 
-    /// Writes a page here and now, where the disk has been quick so far: a thread costs about four times what such a write does.
-    /// Otherwise as [`write_aside`](Self::write_aside).
+    /// Writes a page here and now, where the disk has been quick so far and no other session does the same: to have a thread write it
+    /// takes several times as long. Otherwise as [`write_aside`](Self::write_aside).
     pub fn write(&mut self, page: Bytes) -> Option<io::Result<()>> {
-        match &mut self.file {
+        let written = match &mut self.file {
             Some(file) if file.is_quick() => {
-                let written = file.append(&page);
-                self.let_go();
-                Some(written)
+                let inline = self.store.inline.begin();
+                inline.map(|writing| writing.run(|| file.append(&page)))
             }
-            _ => self.write_aside(page),
+            _ => None,
+        };
+        if written.is_some() {
+            self.let_go();
+            return written;
         }
+        self.write_aside(page)
     }
 
     /// Gives up memory that the log need not take any more. Nobody waits for it.
@@ -99,22 +103,21 @@ impl Pages {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::OpenOptions;
+    use std::fs::{File, OpenOptions};
+    use std::sync::mpsc;
     use std::time::Duration;
 
     use super::super::{Disk, Sync};
     use super::*;
 
-    #[tokio::test]
-    async fn a_slow_disk_does_not_stop_other_tasks() {
-        let folder = tempfile::tempdir().unwrap();
-        let pipe = folder.path().join("pipe");
+    /// A log on a disk that takes nothing until somebody reads from the pipe that is given with it.
+    fn stuck(store: &Arc<LogStore>, name: &str, disk: Disk) -> (Pages, File) {
+        let pipe = store.directory.join(name);
         let made = std::process::Command::new("mkfifo").arg(&pipe).status();
         assert!(made.unwrap().success());
         let mut options = OpenOptions::new();
-        let mut reader = options.read(true).write(true).open(&pipe).unwrap();
-        let store = LogStore::open(folder.path().to_owned(), Sync::Write).unwrap();
-        let mut pages = Pages::new(&Arc::new(store), "0123".to_owned());
+        let reader = options.read(true).write(true).open(&pipe).unwrap();
+        let mut pages = Pages::new(store, name.to_owned());
         pages.file = Some(LogFile {
             file: Some(Arc::new(
                 OpenOptions::new().append(true).open(&pipe).unwrap(),
@@ -122,25 +125,86 @@ mod tests {
             written_bytes: 0,
             settled_bytes: 0,
             sync: Sync::Write,
-            disk: Disk::Slow,
+            disk,
         });
-        // More than a pipe holds: the write waits until somebody reads.
-        let size = 4 << 20;
-        assert!(pages.write(vec![1; size].into()).is_none());
+        (pages, reader)
+    }
+
+    /// More than a pipe holds.
+    const SIZE: usize = 4 << 20;
+    const SOON: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_slow_disk_does_not_stop_other_tasks() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = LogStore::open(folder.path().to_owned(), Sync::Write).unwrap();
+        let (mut pages, mut reader) = stuck(&Arc::new(store), "0123", Disk::Slow);
+        assert!(pages.write(vec![1; SIZE].into()).is_none());
         assert!(pages.is_writing());
         assert!(matches!(
             pages.write(Bytes::from_static(b"more")),
             Some(Err(_))
         ));
         let reading = tokio::task::spawn_blocking(move || {
-            io::Read::read_exact(&mut reader, &mut vec![0; size]).unwrap();
+            io::Read::read_exact(&mut reader, &mut vec![0; SIZE]).unwrap();
         });
         let both = async { (pages.written().await, reading.await.unwrap()) };
-        let (written, ()) = tokio::time::timeout(Duration::from_secs(60), both)
-            .await
-            .unwrap();
+        let (written, ()) = tokio::time::timeout(SOON, both).await.unwrap();
         written.unwrap();
         assert!(!pages.is_writing());
+    }
+
+    #[test]
+    fn a_disk_that_stops_all_of_a_sudden_stops_one_session_and_nothing_else() {
+        for threads in 1..=3 {
+            let folder = tempfile::tempdir().unwrap();
+            let store = LogStore::open(folder.path().to_owned(), Sync::Write).unwrap();
+            let store = Arc::new(store);
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(threads)
+                .enable_all()
+                .build()
+                .unwrap();
+            let sessions = threads + 2;
+            let (logs, readers): (Vec<_>, Vec<_>) = (0..sessions)
+                .map(|log| stuck(&store, &log.to_string(), Disk::Quick))
+                .unzip();
+            let (tell, told) = mpsc::channel();
+            let writing = logs.into_iter().map(|mut pages| {
+                let tell = tell.clone();
+                runtime.spawn(async move {
+                    let aside = pages.write(vec![1; SIZE].into()).is_none();
+                    // What a session does with a log that does not answer.
+                    let deadline = Duration::from_millis(1);
+                    if aside
+                        && tokio::time::timeout(deadline, pages.written())
+                            .await
+                            .is_err()
+                    {
+                        tell.send(()).unwrap();
+                    }
+                    (aside, pages)
+                })
+            });
+            let writing: Vec<_> = writing.collect();
+            for _ in 1..sessions {
+                told.recv_timeout(SOON).unwrap();
+            }
+            assert!(told.try_recv().is_err());
+            for mut reader in readers {
+                std::thread::spawn(move || io::copy(&mut reader, &mut io::sink()));
+            }
+            let mut inline = 0;
+            for session in writing {
+                let (aside, mut pages) = runtime.block_on(session).unwrap();
+                if aside {
+                    runtime.block_on(pages.written()).unwrap();
+                } else {
+                    inline += 1;
+                }
+            }
+            assert_eq!(inline, 1);
+        }
     }
 
     #[tokio::test]
