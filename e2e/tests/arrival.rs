@@ -9,6 +9,7 @@ use std::time::Duration;
 use e2e::client::Door;
 use e2e::house::{House, Plan, through_the_proxy, through_the_proxy_with};
 use e2e::need;
+use e2e::process::{PATIENCE, wait_until};
 use e2e::proxy::{ADA_TOKEN, Listener, MALLORY_TOKEN, ProxyPlan, TARGET};
 use e2e::sshd::{Sshd, SshdPlan};
 use e2e::tools;
@@ -456,6 +457,56 @@ fn headers_of_a_balancer_that_are_missing_old_twice_or_from_elsewhere_are_refuse
                     .into_iter()
                     .all(|event| event.text("reason") == "client_protocol")
             );
+        },
+    );
+}
+
+#[test]
+fn a_header_of_a_balancer_behind_the_identification_ends_the_connection_and_changes_no_address() {
+    need!("ssh", "sshd");
+    through_the_proxy_with(
+        |plan| {
+            let behind = Listener::plain("ada").behind("127.0.0.0/8");
+            plan.proxy.listeners.push(behind);
+        },
+        |house| {
+            let [plain, behind] = house.proxy().ports[..] else {
+                panic!("two listeners")
+            };
+            let header = proxy_header();
+            let old = b"PROXY TCP4 203.0.113.7 127.0.0.1 4711 22\r\n".to_vec();
+            let mut of_the_balancer = header.clone();
+            // From 198.51.100.9.
+            of_the_balancer[16..20].copy_from_slice(&[198, 51, 100, 9]);
+            for (port, first) in [(plain, &[][..]), (behind, &of_the_balancer[..])] {
+                for late in [&header, &old] {
+                    let mut stream = open(port);
+                    let line = b"SSH-2.0-OpenSSH_9.2\r\n";
+                    let all = [first, line, late].concat();
+                    stream.write_all(&all).expect("an open connection");
+                    let mut answer = Vec::new();
+                    // Closed, or reset because more was sent than read; a login would wait for the client instead.
+                    if let Err(error) = stream.read_to_end(&mut answer) {
+                        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");
+                    }
+                }
+            }
+            let denied = || house.proxy().events_named("access.denied");
+            wait_until("four refusals", PATIENCE, || denied().len() == 4);
+            let from = |network: &str| {
+                let denied = denied();
+                let from = denied
+                    .iter()
+                    .filter(|event| event.text("client_addr").starts_with(network));
+                from.count()
+            };
+            assert_eq!((from("127.0.0.1"), from("198.51.100.9")), (2, 2));
+            assert!(
+                denied()
+                    .iter()
+                    .all(|event| event.text("reason") == "client_protocol")
+            );
+            assert!(house.proxy().events_named("session.start").is_empty());
         },
     );
 }
