@@ -9,7 +9,7 @@ use proxy_core::{Ca, ConnectionInfo, Gateway};
 use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 
 use super::admin::Admin;
@@ -200,10 +200,16 @@ impl Server {
             }
             let (stopper, admin_file) = (self.stopper.clone(), Arc::clone(&admin_file));
             // A successor that finds this address free must find the operators' socket free, too.
-            let closing = async move {
-                stopper.draining().await;
-                if let Some(file) = &*admin_file {
-                    file.step_aside();
+            let closing = async move { stopper.draining().await };
+            let leaving = async move {
+                // It may wait for another proxy, which the threads of sessions must not.
+                let aside = spawn_blocking(move || {
+                    if let Some(file) = &*admin_file {
+                        file.step_aside();
+                    }
+                });
+                if let Err(error) = aside.await {
+                    tracing::error!(%error, "the admin socket stays where it is");
                 }
             };
             accepting.spawn(accept(
@@ -211,6 +217,7 @@ impl Server {
                 Arc::new(listener),
                 self.shared.clone(),
                 closing,
+                leaving,
                 ended.clone(),
             ));
         }
@@ -330,12 +337,13 @@ enum Told {
     },
 }
 
-/// Accepts until told to stop; gives the connections that are still open.
+/// Accepts until told to stop, and listens for as long as leaving takes; gives the connections that are still open.
 async fn accept(
     socket: TcpListener,
     listener: Arc<Listener>,
     shared: Arc<Shared>,
     closing: impl Future<Output = ()>,
+    leaving: impl Future<Output = ()>,
     end: watch::Receiver<bool>,
 ) -> JoinSet<()> {
     let mut open = JoinSet::new();
@@ -343,7 +351,10 @@ async fn accept(
     loop {
         let (stream, peer) = tokio::select! {
             biased;
-            () = &mut closing => return open,
+            () = &mut closing => {
+                leaving.await;
+                return open;
+            }
             Some(ended) = open.join_next() => {
                 report(ended);
                 continue;

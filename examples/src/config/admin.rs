@@ -8,9 +8,9 @@ use super::listeners::position;
 use super::parts::writable_folder;
 use super::reader::{Reader, Table, quoted};
 
-/// The longest path of the socket, in bytes: what `sun_path` holds on Linux with the zero byte at its end, and before it a dot and
-/// the number of a process, which is added while the proxy drains.
-const MAX_SOCKET_PATH_BYTES: usize = 107 - 8;
+/// The longest path of the socket, in bytes: what `sun_path` holds on Linux with the zero byte at its end, and before it a dot, the number
+/// of a process, a dot and a digit, which are added while the proxy drains.
+const MAX_SOCKET_PATH_BYTES: usize = 107 - 10;
 
 /// Who may open the socket where nothing else is said: its owner.
 const DEFAULT_MODE: u32 = 0o600;

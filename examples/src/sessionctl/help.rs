@@ -35,8 +35,8 @@ A line for each session that the policy lets you `list`, the oldest first, and a
             what was known when it began. Besides, whether it is watched, and for one inside another (`ssh -J`), the other's id
   LAST      the last command or subsystem; only of sessions that you may `show`
 
-A proxy that drains has left its socket to its successor and is asked at PATH.PID, with the number of its process: each lists its own
-sessions. `list` there shows what is still to end.";
+A proxy that drains has left its socket to its successor and is asked at PATH.PID, with the number of its process, or at PATH.PID.2 and
+so on where another with that number drains: each lists its own sessions. `list` there shows what is still to end.";
 
 pub(super) const SHOW: &str = "\
 One fact a line: who, with which device, from where, as which user, where to, since when, how much has passed, what runs.";
@@ -62,5 +62,6 @@ The person reads the id when they begin to wait, and `approvals` lists it. An an
 what they want, and they still wait. Nobody answers for themselves.";
 
 pub(super) const DRAIN: &str = "\
-Closes the listeners and leaves the socket to a successor: from then on this proxy is asked at PATH.PID, with the number of its process.
+Closes the listeners and leaves the socket to a successor: from then on this proxy is asked at PATH.PID, with the number of its process,
+or at PATH.PID.2 and so on where another with that number drains.
 Sessions go on for as long as was said, and are then ended with a message. It takes the right to `end` sessions of every target.";
