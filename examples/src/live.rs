@@ -173,6 +173,11 @@ impl Way {
 }
 
 impl Asked {
+    /// Whether it was told: it is done now, later, or not needed any more.
+    pub fn is_told(&self) -> bool {
+        !matches!(self.0, Err(Outcome::Untold))
+    }
+
     /// What has become of it by then.
     pub async fn outcome(self, deadline: Instant) -> Outcome {
         match self.0 {
@@ -258,14 +263,14 @@ impl Drop for Desk {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::time::Duration;
 
     use proxy_core::{PerLeg, Progress, Subject};
 
     use super::*;
 
-    fn overview(number: u8, connected: u64) -> Overview {
+    pub(crate) fn overview(number: u8, connected: u64) -> Overview {
         let name = format!("web-{number}");
         Overview {
             subject: Arc::new(Subject {
@@ -297,11 +302,11 @@ mod tests {
         }
     }
 
-    fn in_secs(secs: u64) -> Instant {
+    pub(crate) fn in_secs(secs: u64) -> Instant {
         Instant::now() + Duration::from_secs(secs)
     }
 
-    fn end() -> Operation {
+    pub(crate) fn end() -> Operation {
         Operation::End {
             who: "nia".into(),
             reason: "x".into(),
@@ -312,7 +317,7 @@ mod tests {
     const INSIDE: u8 = 0xff;
 
     /// A task that answers, with one session more inside its own.
-    fn answering(mut desk: Desk) {
+    pub(crate) fn answering(mut desk: Desk) {
         tokio::spawn(async move {
             loop {
                 match desk.asked().await {
@@ -378,7 +383,9 @@ mod tests {
             .map(|_| entry.way.operate(session, end()))
             .collect();
         let last = asked.pop().expect("one too many");
+        assert!(!last.is_told());
         assert_eq!(last.outcome(in_secs(60)).await, Outcome::Untold);
+        assert!(asked.iter().all(Asked::is_told));
         let first = asked.swap_remove(0);
         assert_eq!(first.outcome(Instant::now()).await, Outcome::Late);
         stuck.close();

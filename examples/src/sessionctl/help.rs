@@ -51,7 +51,8 @@ Examples:
 
 The person reads the reason, not who gave it; the log and the event have both. With a session those inside it end. Prints a line for each
 session; one that does not answer, since its disk does not, is told and ends once it does. Where the policy lets you end only some of
-those that are meant, these end, and the exit status is 1.";
+those that are meant, these end, and the exit status is 1. It is, too, where some cannot be told, whom the message names, and where
+connections that are not ended do not answer: sessions inside them are not looked at.";
 
 pub(super) const APPROVALS: &str = "\
 Two or three lines for each person who waits and whom the policy lets you answer: the id for `approve` and `refuse`, who wants to be whom

@@ -51,11 +51,7 @@ impl Admin {
 
     async fn list(&self, operator: &Operator<'_>, client: &mut Client) -> io::Result<()> {
         let all = self.all(operator, OperatorAction::List).await;
-        // With no session in sight it is the targets that tell whether they might see any.
-        let targets = self.targets.iter();
-        let mut rules = targets.filter_map(|it| self.rule(operator, OperatorAction::List, it));
-        let rule = all.iter().find_map(|(_, rule)| rule.clone());
-        let Some(rule) = rule.or_else(|| rules.next()) else {
+        let Some(rule) = self.any_rule(operator, OperatorAction::List, &all) else {
             self.tell(operator, "operator.list", None, None, None);
             return client.say(&refused(operator, OperatorAction::List)).await;
         };
@@ -132,6 +128,20 @@ impl Admin {
             .collect()
     }
 
+    /// What lets them do this about any session, of these or of those that there might be on some target.
+    pub(super) fn any_rule(
+        &self,
+        operator: &Operator<'_>,
+        action: OperatorAction,
+        all: &[Found],
+    ) -> Option<Arc<str>> {
+        let found = all.iter().find_map(|(_, rule)| rule.clone());
+        found.or_else(|| {
+            let mut targets = self.targets.iter();
+            targets.find_map(|it| self.rule(operator, action, it))
+        })
+    }
+
     /// The one session whose id begins so, if this is allowed about it; told either way.
     pub(super) async fn one(
         &self,
@@ -140,27 +150,54 @@ impl Admin {
         id: &str,
         reason: Option<&str>,
     ) -> Result<Entry, Reply> {
-        let all = self.all(operator, action).await.into_iter();
-        let mut found = all.filter(|(entry, _)| {
-            !id.is_empty() && entry.overview.session().to_string().starts_with(id)
-        });
+        let (entry, rule) = self.found(operator, action, id, reason).await?;
+        let event = format!("operator.{action}");
+        let session = Some(entry.overview.session());
+        self.tell(operator, &event, Some(&rule), session, reason);
+        Ok(entry)
+    }
+
+    /// The one session whose id begins so, and what allows this about it; told only if there is none, or this is not allowed.
+    pub(super) async fn found(
+        &self,
+        operator: &Operator<'_>,
+        action: OperatorAction,
+        id: &str,
+        reason: Option<&str>,
+    ) -> Result<(Entry, Arc<str>), Reply> {
+        let all = self.all(operator, action).await;
         let event = format!("operator.{action}");
         let failed = |why| {
             self.tell(operator, &event, None, None, reason);
-            Reply::Failed { why }
+            // Who may see nothing is not told what there is.
+            let may_see = [action, OperatorAction::List]
+                .iter()
+                .any(|it| self.any_rule(operator, *it, &[]).is_some());
+            match may_see {
+                true => Reply::Failed { why },
+                false => refused(operator, action),
+            }
         };
+        let stuck = all.iter().filter(|(entry, _)| !entry.answers).count();
+        let mut found = all.into_iter().filter(|(entry, _)| {
+            !id.is_empty() && entry.overview.session().to_string().starts_with(id)
+        });
         let Some((entry, rule)) = found.next() else {
-            return Err(failed("no session has an id that begins so".to_owned()));
+            let none = "no session has an id that begins so".to_owned();
+            let why = [Some(none), unseen(stuck)].into_iter().flatten();
+            return Err(failed(why.collect::<Vec<_>>().join("; ")));
         };
         if found.next().is_some() {
             let why = "several sessions have ids that begin so; write more of it".to_owned();
             return Err(failed(why));
         }
-        let session = Some(entry.overview.session());
-        self.tell(operator, &event, rule.as_deref(), session, reason);
         match rule {
-            Some(_) => Ok(entry),
-            None => Err(refused(operator, action)),
+            Some(rule) => Ok((entry, rule)),
+            None => {
+                let session = Some(entry.overview.session());
+                self.tell(operator, &event, None, session, reason);
+                Err(refused(operator, action))
+            }
         }
     }
 }
@@ -168,6 +205,13 @@ impl Admin {
 /// When sessions that are asked now must have answered.
 pub(super) fn answers_are_due() -> Instant {
     Instant::now() + ANSWER_TIME
+}
+
+/// What is said where so many connections do not answer: only their own sessions are known.
+pub(super) fn unseen(stuck: usize) -> Option<String> {
+    (stuck > 0).then(|| {
+        format!("{stuck} connections do not answer; sessions inside them were not looked at")
+    })
 }
 
 pub(super) fn done(count: usize, refused: usize) -> Reply {
