@@ -13,6 +13,7 @@ use e2e::process::{PATIENCE, wait_until};
 use e2e::proxy::ProxyPlan;
 use e2e::records::Record;
 use e2e::room::free_port;
+use e2e::shared::Shared;
 use e2e::sshd::{Sshd, SshdPlan};
 
 const ANYWHERE_HERE: &str = "local_forward = [{ ip = \"127.0.0.0/8\", port = \"any\" }]";
@@ -231,6 +232,44 @@ fn connections_come_back_from_whatever_address_a_remote_forwarding_names() {
                 .and_then(|rest| rest.split(' ').next());
             expect_tcp_echo(chosen.expect("a port").parse().expect("a number"));
         }
+    });
+}
+
+#[test]
+fn a_remote_forwarding_that_is_cancelled_is_recorded_and_takes_no_more_connections() {
+    need!("ssh", "sshd");
+    let here = echo();
+    let lines = "remote_forward = [{ host = \"localhost\", port = \"any\" }]";
+    by_both_ways_with(granting(lines), |house| {
+        let shared = Shared::start(house);
+        let control = |what: &str, forward: &str| {
+            let client = shared.client.clone();
+            client.args(&["-O", what, "-R", forward]).run("")
+        };
+        // Somebody else may take a free port in between.
+        let listening = (0..5).find_map(|_| {
+            let there = free_port();
+            let forward = format!("{there}:127.0.0.1:{here}");
+            let asked = control("forward", &forward);
+            (asked.code == Some(0)).then_some((there, forward))
+        });
+        let (there, forward) = listening.expect("a port");
+        expect_tcp_echo(there);
+        control("cancel", &forward).expect_code(0);
+        let connect = || TcpStream::connect((Ipv4Addr::LOCALHOST, there));
+        wait_until("nobody listens", PATIENCE, || connect().is_err());
+        shared.client.run("echo still here").expect_code(0);
+        drop(shared);
+        let Some(proxy) = &house.proxy else { return };
+        let records = proxy.records_of(proxy.wait_for("session.end").session());
+        let asked = records.iter().filter(|it| it.kind() == "forward_request");
+        let asked: Vec<_> = asked
+            .filter(|it| it.number("port") == u64::from(there))
+            .collect();
+        let names: Vec<_> = asked.iter().map(|it| it.text("type")).collect();
+        assert_eq!(names, ["tcpip-forward", "cancel-tcpip-forward"]);
+        let opened = records.iter().filter(|it| it.kind() == "forward_open");
+        assert_eq!(opened.count(), 1);
     });
 }
 

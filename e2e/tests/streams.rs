@@ -204,6 +204,25 @@ fn a_target_that_rekeys_every_megabyte_loses_nothing() {
 }
 
 #[test]
+fn peers_that_want_new_keys_for_every_kilobyte_lose_nothing() {
+    need!("ssh", "sshd");
+    by_both_ways_with(
+        |plan| plan.sshd.lines.push("RekeyLimit 1K".to_owned()),
+        |house| {
+            let sent = noise(MIB);
+            let ssh = || house.ssh().option("RekeyLimit=1K");
+            let echoed = ssh().arg("-v").feed("cat", &sent).expect_code(0);
+            assert!(echoed.stdout == sent, "{}", echoed.stdout.len());
+            let rekeys = echoed.err().matches("SSH2_MSG_NEWKEYS received").count();
+            assert!(rekeys > 30, "only {rekeys} key exchanges");
+            // A line at a time, as a terminal shows them.
+            let lines = ssh().run("for n in $(seq 3000); do echo line $n of a long text; done");
+            assert_eq!(lines.expect_code(0).out().lines().count(), 3000);
+        },
+    );
+}
+
+#[test]
 fn both_sides_rekeying_under_load_over_several_channels_lose_nothing() {
     need!("ssh", "sshd");
     by_both_ways_with(

@@ -10,18 +10,20 @@ use tokio::sync::{mpsc, oneshot};
 /// people answer at the same moment.
 const MAX_ANSWERS: usize = 8;
 
-/// Questions of one identity that are open at once: whoever approves reads them all, and nobody needs more logins than these to
+/// Questions of one identity that are open at once where nothing else is said: whoever approves reads them all, and nobody needs more logins than these to
 /// wait for at a time.
-const MAX_QUESTIONS: usize = 4;
+pub const MAX_QUESTIONS: usize = 4;
 
 /// So many questions of one identity are open that nobody was asked one more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{MAX_QUESTIONS} questions of this identity are open already")]
-pub(crate) struct TooMany;
+#[error("{0} questions of this identity are open already")]
+pub(crate) struct TooMany(usize);
 
 /// The questions of all sessions that are open now.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Approvals {
+    /// Of one identity.
+    most: usize,
     open: Mutex<BTreeMap<SessionId, Open>>,
 }
 
@@ -50,6 +52,14 @@ pub enum Answered {
 }
 
 impl Approvals {
+    /// With so many questions of one identity at once.
+    pub fn new(most: usize) -> Self {
+        Self {
+            most,
+            open: Mutex::default(),
+        }
+    }
+
     /// Everything that waits for an answer, by session.
     pub fn open(&self) -> Vec<ApprovalRequest> {
         let open = self.lock();
@@ -106,15 +116,15 @@ impl Asking {
         }
     }
 
-    /// Refused where [`MAX_QUESTIONS`] of the same identity are open.
+    /// Refused where as many of the same identity are open as may be.
     pub(crate) fn ask(&mut self, request: ApprovalRequest) -> Result<(), TooMany> {
         let session = request.subject.session;
         let answers = self.sender.clone();
         let mut open = self.approvals.lock();
         let asker = &request.subject.identity;
         let of_asker = |open: &&Open| open.request.subject.identity.eq_ignore_ascii_case(asker);
-        if open.values().filter(of_asker).count() >= MAX_QUESTIONS {
-            return Err(TooMany);
+        if open.values().filter(of_asker).count() >= self.approvals.most {
+            return Err(TooMany(self.approvals.most));
         }
         open.insert(session, Open { request, answers });
         self.open.push(session);
@@ -207,7 +217,7 @@ mod tests {
 
     #[test]
     fn one_person_cannot_fill_the_list_however_many_connections_ask() {
-        let approvals = Arc::new(Approvals::default());
+        let approvals = Arc::new(Approvals::new(MAX_QUESTIONS));
         let mut connections = Vec::new();
         for number in 0..70 {
             let mut asking = Asking::new(&approvals);
@@ -224,7 +234,7 @@ mod tests {
         assert_eq!(connections[50].ask(request(101, "ada@example.com")), Ok(()));
         assert_eq!(
             connections[50].ask(request(102, "ada@example.com")),
-            Err(TooMany)
+            Err(TooMany(MAX_QUESTIONS))
         );
     }
 }

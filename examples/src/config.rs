@@ -49,6 +49,7 @@
 //! [limits.identity]                     # of each identity, wherever it comes from
 //! connections = 256
 //! per_minute = 600
+//! open_questions = 4                    # to those who approve, without an answer yet
 //!
 //! [limits.session]                      # of each session, see the README of proxy-core
 //! backlog_bytes = 1048576               # that wait for one side before the other is not read
@@ -66,6 +67,10 @@
 //! channel_events = 4096                 # about channels, but for refusals
 //! auth_attempts = 20
 //! packets_before_auth = 512
+//! peer_exchanges = 32                   # key exchanges that either side may begin in a row after its login
+//! inner_window_bytes = 2097152          # that either side of a session inside may send before they are taken
+//! agent_window_bytes = 32768            # the same of a connection to the client's agent
+//! watchers = 4
 //!
 //! [timeouts]
 //! arrival = "10s"                       # for the PROXY protocol and CONNECT headers
@@ -82,6 +87,9 @@
 //! [admin]                               # left out: nobody looks at running sessions
 //! socket = "admin.sock"                 # where `sessionctl` asks; what it may is in the policy, as `[[operator]]`
 //! mode = 0o600                          # the default: the user of this program alone can connect; 0o660 lets its group
+//! max_clients = 32                      # operators at once, those who watch among them
+//! max_clients_of_one = 8                # of one user of this machine
+//! feed_bytes = 1048576                  # that may wait for one who watches before they are sent away
 //!
 //! [[admin.operator]]                    # users of this machine, and who they are to the policy; all others are refused
 //! uid = 1000
@@ -155,7 +163,7 @@ use toml::de::DeTable;
 use crate::arrival::{Directory, Listener};
 use crate::audit_proxy::admission;
 use crate::log_store::Sync;
-pub use admin::AdminConfig;
+pub use admin::{AdminConfig, AdminLimits};
 use reader::Reader;
 pub use rules::RuleFiles;
 
@@ -195,6 +203,8 @@ pub struct Config {
     pub client_algorithms: Algorithms,
     /// How many connections there may be.
     pub admission: admission::Limits,
+    /// Questions to approvers that one identity may have open at once.
+    pub open_questions: usize,
     /// What each session may hold.
     pub session_limits: proxy_core::Limits,
     /// How long each step of a session may take.
@@ -377,6 +387,7 @@ fn read<'d>(reader: &mut Reader<'d>, table: &'d DeTable<'d>) -> Option<Config> {
         events_file,
         client_algorithms,
         admission: limits.admission,
+        open_questions: limits.open_questions,
         session_limits: limits.session,
         timeouts: timeouts.session,
         arrival_timeout: timeouts.arrival,

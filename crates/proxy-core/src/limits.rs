@@ -2,6 +2,9 @@
 
 use core::ops::RangeInclusive;
 
+use crate::MAX_WATCHERS;
+use crate::relay::{AGENT_WINDOW_BYTES, TERMINATED_WINDOW_BYTES};
+
 /// While more than this waits to be written to one leg, the other leg is not read, 1 MiB: what a fast link has in flight.
 pub const MAX_BACKLOG_BYTES: usize = 1024 * 1024;
 /// The same for what a leg's own requests made: at so many times the other, that leg itself is not read either.
@@ -67,6 +70,12 @@ pub struct Limits {
     pub agent_bytes: usize,
     /// [`MAX_AGENT_QUESTIONS`].
     pub agent_questions: usize,
+    /// [`TERMINATED_WINDOW_BYTES`].
+    pub inner_window_bytes: usize,
+    /// [`AGENT_WINDOW_BYTES`].
+    pub agent_window_bytes: usize,
+    /// [`MAX_WATCHERS`].
+    pub watchers: usize,
     /// [`MAX_REFUSAL_EVENTS`].
     pub refusal_events: usize,
     /// [`MAX_CHANNEL_EVENTS`].
@@ -75,6 +84,8 @@ pub struct Limits {
     pub auth_attempts: usize,
     /// [`ssh_transport::Limits::max_packets_before_auth`], of either peer: 512.
     pub packets_before_auth: usize,
+    /// [`ssh_transport::Limits::peer_exchanges`], of either peer: 32.
+    pub peer_exchanges: usize,
 }
 
 /// A value that no session can work with.
@@ -106,17 +117,21 @@ impl Default for Limits {
             agents: MAX_AGENTS,
             agent_bytes: MAX_AGENT_BYTES,
             agent_questions: MAX_AGENT_QUESTIONS,
+            inner_window_bytes: TERMINATED_WINDOW_BYTES as usize,
+            agent_window_bytes: AGENT_WINDOW_BYTES as usize,
+            watchers: MAX_WATCHERS,
             refusal_events: MAX_REFUSAL_EVENTS,
             channel_events: MAX_CHANNEL_EVENTS,
             auth_attempts: transport.max_auth_attempts as usize,
             packets_before_auth: transport.max_packets_before_auth as usize,
+            peer_exchanges: transport.peer_exchanges as usize,
         }
     }
 }
 
 impl Limits {
     /// Every setting by its name, with the values that work: for who reads them from a file.
-    pub fn settings(&mut self) -> [(&'static str, &mut usize, RangeInclusive<usize>); 15] {
+    pub fn settings(&mut self) -> [(&'static str, &mut usize, RangeInclusive<usize>); 19] {
         const KIB: usize = 1024;
         [
             // Less than a few packets would make every peer wait for every packet.
@@ -141,6 +156,18 @@ impl Limits {
                 64 * KIB..=64 * KIB * KIB,
             ),
             ("agent_questions", &mut self.agent_questions, 1..=4096),
+            // Two packets as long as most peers send them, so that one can be on its way while the other is consumed.
+            (
+                "inner_window_bytes",
+                &mut self.inner_window_bytes,
+                64 * KIB..=64 * KIB * KIB,
+            ),
+            (
+                "agent_window_bytes",
+                &mut self.agent_window_bytes,
+                4 * KIB..=KIB * KIB,
+            ),
+            ("watchers", &mut self.watchers, 0..=64),
             ("refusal_events", &mut self.refusal_events, 0..=65_536),
             ("channel_events", &mut self.channel_events, 0..=1 << 20),
             // `none` is one.
@@ -151,6 +178,8 @@ impl Limits {
                 &mut self.packets_before_auth,
                 64..=65_536,
             ),
+            // Every peer begins one for each GiB or hour.
+            ("peer_exchanges", &mut self.peer_exchanges, 1..=65_536),
         ]
     }
 
@@ -191,12 +220,23 @@ impl Limits {
         OWN_BACKLOG_FACTOR.saturating_mul(self.backlog_bytes)
     }
 
+    /// The window of each side of a channel that ends here with SSH on it.
+    pub(crate) fn inner_window(&self) -> u32 {
+        u32::try_from(self.inner_window_bytes).unwrap_or(u32::MAX)
+    }
+
+    /// The same with an agent's protocol on it.
+    pub(crate) fn agent_window(&self) -> u32 {
+        u32::try_from(self.agent_window_bytes).unwrap_or(u32::MAX)
+    }
+
     /// What of them each leg's transport keeps.
     pub(crate) fn transport(&self) -> ssh_transport::Limits {
         let number = |value| u32::try_from(value).unwrap_or(u32::MAX);
         ssh_transport::Limits {
             max_auth_attempts: number(self.auth_attempts),
             max_packets_before_auth: number(self.packets_before_auth),
+            peer_exchanges: number(self.peer_exchanges),
         }
     }
 }

@@ -123,8 +123,11 @@ pub enum WatchEnd {
     #[error("the session has not begun yet")]
     NotBegun,
     /// As many watch it as may.
-    #[error("the session has {MAX_WATCHERS} watchers already")]
-    TooMany,
+    #[error("the session has {most} watchers already")]
+    TooMany {
+        /// How many those are.
+        most: usize,
+    },
 }
 
 /// How far a connection is.
@@ -230,7 +233,7 @@ mod tests {
         );
         assert_eq!(plain(&"x".repeat(1000)).len(), MAX_OPERATOR_TEXT_CHARS);
         assert_eq!(
-            WatchEnd::TooMany.to_string(),
+            WatchEnd::TooMany { most: 4 }.to_string(),
             "the session has 4 watchers already"
         );
     }

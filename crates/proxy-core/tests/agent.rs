@@ -17,7 +17,7 @@ use bench::{Bench, Out, is_refusal, records, told};
 use proptest::prelude::*;
 use proxy_core::limits::{MAX_AGENT_BYTES, MAX_AGENTS};
 use proxy_core::relay::AGENT_WINDOW_BYTES;
-use proxy_core::{ChannelEvent, Leg, RelayError};
+use proxy_core::{ChannelEvent, Leg, Limits, RelayError};
 
 const GRANTED: &str = "permit = [\"shell\", \"agent_forwarding\"]";
 const KIND: &str = "auth-agent@openssh.com";
@@ -134,6 +134,24 @@ fn target_says(bench: &mut Bench, bytes: &[u8]) -> Vec<Out> {
 
 fn agent_says(bench: &mut Bench, bytes: &[u8]) -> Vec<Out> {
     bench.ok(Leg::Client, &p::data(AT_TARGET, bytes))
+}
+
+#[test]
+fn both_sides_of_a_connection_to_the_agent_have_the_windows_of_the_setting() {
+    let limits = Limits {
+        agent_window_bytes: 8192,
+        ..Limits::default()
+    };
+    let mut bench = Bench::within(GRANTED, &limits).and_channel();
+    bench.ok(Leg::Client, &ask());
+    bench.ok(Leg::Target, &p::success(0));
+    let out = bench.ok(Leg::Target, &p::open(KIND, AT_TARGET, 2_097_152, b""));
+    let told = p::open(KIND, AT_TARGET, 8192, b"");
+    assert_eq!(out[1..], [Out::Send(Leg::Client, told)]);
+    let sizes = (2_097_152, 32_768);
+    let out = bench.ok(Leg::Client, &p::confirm_sized(AT_TARGET, AT_CLIENT, sizes));
+    let told = p::confirm_sized(AT_TARGET, AT_CLIENT, (8192, 32_768));
+    assert_eq!(out[1..], [Out::Send(Leg::Target, told)]);
 }
 
 #[test]

@@ -299,6 +299,18 @@ fn whoever_watches_to_the_end_gets_the_last_words_and_the_log_says_that_they_did
 }
 
 #[test]
+fn how_many_may_watch_is_a_setting() {
+    let mut setup = Setup::default();
+    setup.limits.watchers = 1;
+    let mut world = with_channel(setup);
+    watch(&mut world, 0);
+    watch(&mut world, 1);
+    let end = seen_by(&world, 1).1.unwrap();
+    assert_eq!(end, WatchEnd::TooMany { most: 1 });
+    assert_eq!(end.to_string(), "the session has 1 watchers already");
+}
+
+#[test]
 fn as_many_watch_as_may_and_each_from_when_they_began() {
     let mut world = with_channel(Setup::default());
     for watcher in 0..=MAX_WATCHERS as u64 {
@@ -313,7 +325,7 @@ fn as_many_watch_as_may_and_each_from_when_they_began() {
     }
     assert_eq!(
         seen_by(&world, MAX_WATCHERS as u64),
-        (Vec::new(), Some(WatchEnd::TooMany))
+        (Vec::new(), Some(WatchEnd::TooMany { most: MAX_WATCHERS }))
     );
     assert_eq!(world.session.overviews(world.now)[0].watchers, MAX_WATCHERS);
     unwatch(&mut world, 0, "enough");

@@ -304,6 +304,32 @@ fn sessions_are_no_deeper_and_no_more_than_the_limits_say() {
 }
 
 #[test]
+fn both_sides_of_a_session_inside_have_the_windows_of_the_setting() {
+    for window in [65_536, 4_194_304] {
+        let mut tree = Tree::with(&policy(JUMPS), |gateway| {
+            gateway.limits.inner_window_bytes = window;
+        });
+        tree.run();
+        tree.jump(0);
+        tree.assert_in(2);
+        tree.open_session(1);
+        let bytes = vec![7; 300_000];
+        tree.send_data(1, Leg::Client, &bytes, 10_000);
+        tree.run();
+        assert!(tree.levels[1].data.target == bytes);
+        for leg in [Leg::Client, Leg::Target] {
+            let left = tree.levels[0].pipe[leg].writable;
+            // What is granted again later is at most 128 KiB, or all of it.
+            assert!(
+                left <= window && left + 131_072 > window,
+                "{left} of {window}"
+            );
+        }
+        tree.finish();
+    }
+}
+
+#[test]
 fn equal_inputs_give_equal_outputs() {
     let play = || {
         let mut tree = Tree::jumped(&policy(JUMPS), 3);

@@ -16,6 +16,7 @@ mod exchange;
 mod input;
 mod outbox;
 mod output;
+mod pace;
 #[cfg(test)]
 mod testing;
 
@@ -38,6 +39,8 @@ use crate::packet::{Opener, Sealer};
 
 pub(crate) use exchange::Transcript;
 pub(crate) use input::Step;
+#[cfg(test)]
+pub(crate) use pace::Pace;
 
 /// Which side this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +100,7 @@ pub(crate) struct Core<E> {
     rekey_wanted: bool,
     rekey_held_back: bool,
     exchanges: u64,
+    pace: pace::Pace,
 
     authenticated: bool,
     packets_before_auth: u32,
@@ -182,6 +186,7 @@ impl<E: From<Common>> Core<E> {
             rekey_wanted: false,
             rekey_held_back: false,
             exchanges: 0,
+            pace: pace::Pace::new(setup.limits.peer_exchanges, now),
             authenticated: false,
             packets_before_auth: 0,
             ext_infos: 0,

@@ -116,6 +116,9 @@ pub enum PeerMisbehaved {
     /// The peer makes this side answer faster than it takes the answers.
     #[error("flood of messages that want an answer")]
     ReplyFlood,
+    /// The peer begins key exchanges faster than it has use for new keys.
+    #[error("too many key exchanges")]
+    TooManyExchanges,
     /// The peer did not finish a key exchange that is long overdue.
     #[error("key exchange overdue")]
     RekeyOverdue,

@@ -82,6 +82,16 @@ pub(crate) const KEPT_OUTPUT_BYTES: usize = 1024 * 1024;
 /// exchange: the sequence number, which is the ChaCha20 nonce, must never come round (2^32).
 pub const MAX_PACKETS_PER_KEY: u64 = 1 << 31;
 
+/// Key exchanges that a peer may begin in a row after its login, [`Limits::peer_exchanges`].
+pub const MAX_PEER_EXCHANGES: u32 = 32;
+
+/// Time after which it may begin one more: over a day, that is less than a minute of a processor.
+pub const PEER_EXCHANGE_EVERY: Duration = Duration::from_secs(1);
+
+/// Payload either way after which it may begin one more, 16 KiB: a peer that wants new keys after every KiB sends as much at a time
+/// when it has much to send, and whoever only wants to keep a processor busy has that much to send for each signature.
+pub const PEER_EXCHANGE_BYTES: u64 = 16 * 1024;
+
 /// Limits that a deployment may want to set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -93,6 +103,11 @@ pub struct Limits {
     ///
     /// 512: a login takes fewer than 50, so that a flood of IGNORE ends early.
     pub max_packets_before_auth: u32,
+    /// Key exchanges that the peer may begin in a row once it has logged in. Further ones become possible one by one, each after
+    /// [`PEER_EXCHANGE_EVERY`] or after [`PEER_EXCHANGE_BYTES`].
+    ///
+    /// [`MAX_PEER_EXCHANGES`], 32: OpenSSH with `RekeyLimit 1K` begins a few while it logs in.
+    pub peer_exchanges: u32,
 }
 
 impl Default for Limits {
@@ -100,6 +115,7 @@ impl Default for Limits {
         Self {
             max_auth_attempts: 20,
             max_packets_before_auth: 512,
+            peer_exchanges: MAX_PEER_EXCHANGES,
         }
     }
 }

@@ -131,7 +131,13 @@ impl Pair {
 
     /// The client is let in.
     fn ready() -> Self {
-        let mut pair = Self::exchanged();
+        Self::new().logged_in()
+    }
+
+    fn logged_in(self) -> Self {
+        let mut pair = self;
+        pair.run().unwrap();
+        assert_eq!(pair.exchanges, 2);
         pair.client
             .authenticate("alice", ClientAuth::None, NOW)
             .unwrap();

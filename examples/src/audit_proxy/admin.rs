@@ -29,6 +29,7 @@ use tokio::time::timeout;
 
 use super::stop::Stopper;
 use crate::approvals::Approvals;
+use crate::config::AdminLimits;
 use crate::config::Who;
 use crate::events::Events;
 use crate::in_force::InForce;
@@ -57,6 +58,8 @@ pub(super) struct Admin {
     /// How long sessions may go on when nobody says; without it, as long as they need.
     pub(super) drain: Option<Duration>,
     pub(super) noise: Noise,
+    /// How many operators there may be, and what may wait for each.
+    pub(super) limits: AdminLimits,
     /// Users of this machine, and who they are.
     pub(super) operators: Vec<(u32, Who)>,
     /// Where sessions may go.
@@ -66,8 +69,9 @@ pub(super) struct Admin {
 impl Admin {
     /// Answers whoever comes for as long as this is waited for, and each to the end. `answering` closes once everybody is answered.
     pub(super) async fn run(self, socket: UnixListener, answering: mpsc::Sender<Infallible>) {
+        let limits = self.limits;
         let admin = Arc::new(self);
-        let places = Arc::new(Places::default());
+        let places = Arc::new(Places::new(limits.clients, limits.clients_of_one));
         loop {
             let stream = match socket.accept().await {
                 Ok((stream, _)) => stream,

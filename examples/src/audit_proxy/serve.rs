@@ -19,6 +19,7 @@ use super::admission::{Admission, Farewells, Full, Place};
 use super::keeper::Keeper;
 use super::known::Known;
 use super::stop::Stopper;
+use crate::approvals::Approvals;
 use crate::arrival::{self, Arrival, Listener, Refused};
 use crate::config::{AdminConfig, Config, RuleFiles, Who};
 use crate::driver::{self, Deps};
@@ -131,7 +132,7 @@ impl Server {
                 events: Arc::new(events),
                 logs: Arc::new(logs),
                 live: Arc::new(Live::default()),
-                approvals: Arc::default(),
+                approvals: Arc::new(Approvals::new(config.open_questions)),
             },
             known,
             identities: config.identities,
@@ -278,6 +279,7 @@ impl Shared {
             stopper,
             drain: Some(drain).filter(|drain| !drain.is_zero()),
             noise: Noise::default(),
+            limits: config.limits,
             operators: operators
                 .filter_map(|(uid, position)| Some((uid, who(position)?)))
                 .collect(),

@@ -7,6 +7,7 @@ use super::keys::resolve;
 use super::listeners::position;
 use super::parts::writable_folder;
 use super::reader::{Reader, Table, quoted};
+use crate::live::MAX_FEED_BYTES;
 
 /// The longest path of the socket, in bytes: what `sun_path` holds on Linux with the zero byte at its end, and before it a dot, the number
 /// of a process, a dot and a digit, which are added while the proxy drains.
@@ -22,8 +23,31 @@ pub struct AdminConfig {
     pub socket: PathBuf,
     /// The permissions of the socket.
     pub mode: u32,
+    /// How many operators there may be, and what may wait for each.
+    pub limits: AdminLimits,
     /// Users of this machine by their number, and the positions of the identities that they are.
     pub operators: Vec<(u32, usize)>,
+}
+
+/// How many operators there may be, and what may wait for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AdminLimits {
+    /// Operators at once, those who watch among them; more are turned away. 32: with what may wait for each, 32 MiB for all.
+    pub clients: usize,
+    /// Of those, connections of one user: one who has many windows open leaves room for the others. 8.
+    pub clients_of_one: usize,
+    /// What may wait for one who watches, in bytes; who has more waiting is sent away. [`MAX_FEED_BYTES`].
+    pub feed_bytes: usize,
+}
+
+impl Default for AdminLimits {
+    fn default() -> Self {
+        Self {
+            clients: 32,
+            clients_of_one: 8,
+            feed_bytes: MAX_FEED_BYTES,
+        }
+    }
 }
 
 /// `[admin]`
@@ -32,7 +56,30 @@ pub(super) fn admin<'d>(
     document: &Table<'d>,
     identities: &[KnownIdentity],
 ) -> Option<AdminConfig> {
-    let table = reader.table(document, "admin", &["socket", "mode", "operator"])?;
+    let known = [
+        "socket",
+        "mode",
+        "operator",
+        "max_clients",
+        "max_clients_of_one",
+        "feed_bytes",
+    ];
+    let table = reader.table(document, "admin", &known)?;
+    let mut limits = AdminLimits::default();
+    for (name, value, bounds) in [
+        ("max_clients", &mut limits.clients, 1..1025),
+        ("max_clients_of_one", &mut limits.clients_of_one, 1..1025),
+        // Less than a few packets would send away everybody.
+        (
+            "feed_bytes",
+            &mut limits.feed_bytes,
+            64 << 10..(64 << 20) + 1,
+        ),
+    ] {
+        if let Some(number) = reader.number(&table, name, bounds) {
+            *value = usize::try_from(number).unwrap_or(usize::MAX);
+        }
+    }
     let socket = socket(reader, &table);
     let mode = match table.field("mode") {
         Some(field) => {
@@ -67,6 +114,7 @@ pub(super) fn admin<'d>(
     Some(AdminConfig {
         socket: socket?,
         mode,
+        limits,
         operators,
     })
 }

@@ -3,6 +3,7 @@
 use proxy_core::Limits as SessionLimits;
 
 use super::reader::{Reader, Table};
+use crate::approvals::MAX_QUESTIONS;
 use crate::audit_proxy::admission::{Limits, Rule};
 
 /// The most of anything that is counted here.
@@ -12,6 +13,8 @@ const MOST: u64 = 1_000_000;
 pub(super) struct AllLimits {
     pub(super) admission: Limits,
     pub(super) session: SessionLimits,
+    /// Questions to approvers that one identity may have open.
+    pub(super) open_questions: usize,
 }
 
 /// `[limits]` and the tables in it.
@@ -19,6 +22,7 @@ pub(super) fn limits<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> AllLi
     let mut limits = AllLimits {
         admission: Limits::default(),
         session: SessionLimits::default(),
+        open_questions: MAX_QUESTIONS,
     };
     let known = [
         "max_connections",
@@ -65,8 +69,11 @@ pub(super) fn limits<'d>(reader: &mut Reader<'d>, document: &Table<'d>) -> AllLi
             &mut admission.ipv6_prefix,
         );
     }
-    if let Some(identity) = reader.table(&table, "identity", &["connections", "per_minute"]) {
+    let known = ["connections", "per_minute", "open_questions"];
+    if let Some(identity) = reader.table(&table, "identity", &known) {
         rule(reader, &identity, &mut admission.identity);
+        let open_questions = &mut limits.open_questions;
+        count(reader, &identity, "open_questions", open_questions);
     }
     session(reader, &table, &mut limits.session);
     limits

@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 use super::Failure;
 use super::audit::{Log, Recorded};
 use super::sshd::Sshd;
+use crate::approvals::MAX_QUESTIONS;
 use crate::arrival::{Directory, Listener, ListenerKind};
 use crate::audit_proxy::admission;
 use crate::audit_proxy::serve::Server;
@@ -142,6 +143,7 @@ impl Scene {
             events_file: Some(events_file),
             client_algorithms: ssh_transport::Algorithms::default(),
             admission: admission::Limits::default(),
+            open_questions: MAX_QUESTIONS,
             session_limits: proxy_core::Limits::default(),
             timeouts: proxy_core::Timeouts::default(),
             arrival_timeout: Duration::from_secs(10),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use proxy_core::{Seen, WatchId};
 use tokio::sync::mpsc;
 
-/// What may wait for one watcher, in bytes: some seconds of what a terminal shows, and a bound on what a watcher who does not read
+/// What may wait for one watcher where nothing else is said, in bytes: some seconds of what a terminal shows, and a bound on what a watcher who does not read
 /// costs. One who has more waiting is sent away.
 pub const MAX_FEED_BYTES: usize = 1024 * 1024;
 
@@ -19,6 +19,7 @@ pub struct Feed {
     watch: WatchId,
     to: mpsc::UnboundedSender<Shown>,
     queued_bytes: Arc<AtomicUsize>,
+    most_bytes: usize,
 }
 
 /// The watcher's end of the queue.
@@ -48,14 +49,15 @@ pub enum Unfed {
     Left,
 }
 
-/// A queue for one watching.
-pub fn feed(watch: WatchId) -> (Feed, View) {
+/// A queue for one watching, and for so many bytes.
+pub fn feed(watch: WatchId, most_bytes: usize) -> (Feed, View) {
     let (to, from) = mpsc::unbounded_channel();
     let queued_bytes = Arc::new(AtomicUsize::new(0));
     let feed = Feed {
         watch,
         to,
         queued_bytes: Arc::clone(&queued_bytes),
+        most_bytes,
     };
     (feed, View { from, queued_bytes })
 }
@@ -81,7 +83,7 @@ impl Feed {
             .queued_bytes
             .load(Ordering::Relaxed)
             .saturating_add(cost)
-            > MAX_FEED_BYTES
+            > self.most_bytes
         {
             self.end("you did not keep up with the session; watch again");
             return Err(Unfed::Lagged);
@@ -119,7 +121,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_taken_makes_room_and_who_takes_nothing_is_sent_away_with_a_word() {
-        let (feed, mut view) = feed(WatchId(1));
+        let (feed, mut view) = feed(WatchId(1), MAX_FEED_BYTES);
         for _ in 0..1000 {
             feed.push(1, output(30_000)).unwrap();
             assert_eq!(view.next().await, Some(Shown::Seen(1, output(30_000))));
@@ -140,11 +142,11 @@ mod tests {
 
     #[tokio::test]
     async fn pieces_without_bytes_take_room_too_and_who_left_is_noticed() {
-        let (feed, view) = feed(WatchId(1));
+        let (feed, view) = feed(WatchId(1), MAX_FEED_BYTES);
         let pushed = (0..MAX_FEED_BYTES).take_while(|_| feed.push(1, Seen::Closed).is_ok());
         assert_eq!(pushed.count(), MAX_FEED_BYTES / PIECE_BYTES);
         drop(view);
-        let (feed, view) = super::feed(WatchId(2));
+        let (feed, view) = super::feed(WatchId(2), 1000);
         drop(view);
         assert_eq!(feed.push(1, output(1)), Err(Unfed::Left));
     }

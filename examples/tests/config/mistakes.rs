@@ -237,6 +237,29 @@ fn every_mistake_is_told_with_its_line_and_a_remedy() {
         ),
         (
             "[[target]]",
+            "[limits.identity]\nopen_questions = 0\n[[target]]",
+            &["limits.identity.open_questions: not a number in range"],
+        ),
+        (
+            "[[target]]",
+            "[limits.session]\ninner_window_bytes = 1000\nwatchers = 65\npeer_exchanges = 0\n[[target]]",
+            &[
+                "limits.session.inner_window_bytes: not a number in range",
+                "limits.session.watchers: not a number in range",
+                "limits.session.peer_exchanges: not a number in range",
+            ],
+        ),
+        (
+            "[[target]]",
+            "[admin]\nsocket = \"a.sock\"\nmax_clients = 0\nfeed_bytes = 1000\n[[target]]",
+            &[
+                "admin.max_clients: not a number in range",
+                "admin.feed_bytes: not a number in range",
+                "from 65536 to 67108864",
+            ],
+        ),
+        (
+            "[[target]]",
             "[limits.source]\nipv4_prefix = 33\n[[target]]",
             &["limits.source.ipv4_prefix: not a number in range"],
         ),

@@ -60,7 +60,7 @@ fn settings_replace_the_defaults() {
     let Some(folder) = Folder::new() else { return };
     let text = GOOD.replace(
         "[[target]]",
-        "[events]\nfile = \"events.jsonl\"\n[limits]\nmax_connections = 2\nmax_unauthenticated = 3\n[limits.source]\nconnections = 4\nunauthenticated = 5\nper_minute = 6\nipv4_prefix = 24\nipv6_prefix = 48\n[limits.identity]\nconnections = 7\nper_minute = 8\n[limits.session]\nbacklog_bytes = 65536\nchannels = 9\n[timeouts]\nlog = \"5s\"\narrival = \"1s\"\nlogin_grace = \"2m\"\nconnect = \"3s\"\ntarget_login = \"4s\"\nfarewell = \"500ms\"\nshutdown = \"1h\"\n[[target]]",
+        "[events]\nfile = \"events.jsonl\"\n[limits]\nmax_connections = 2\nmax_unauthenticated = 3\n[limits.source]\nconnections = 4\nunauthenticated = 5\nper_minute = 6\nipv4_prefix = 24\nipv6_prefix = 48\n[limits.identity]\nconnections = 7\nper_minute = 8\nopen_questions = 9\n[limits.session]\nbacklog_bytes = 65536\nchannels = 9\n[timeouts]\nlog = \"5s\"\narrival = \"1s\"\nlogin_grace = \"2m\"\nconnect = \"3s\"\ntarget_login = \"4s\"\nfarewell = \"500ms\"\nshutdown = \"1h\"\n[[target]]",
     );
     let text = text.replace(
         "[[target]]",
@@ -92,6 +92,7 @@ fn settings_replace_the_defaults() {
         ..proxy_core::Limits::default()
     };
     assert_eq!(config.session_limits, limits);
+    assert_eq!(config.open_questions, 9);
     assert_eq!(config.timeouts.log, Duration::from_secs(5));
     assert_eq!(config.client_algorithms, Algorithms::compatible());
     assert_eq!(config.targets[0].algorithms, Algorithms::legacy());

@@ -88,7 +88,7 @@ impl Agent {
         let said = (Leg::Target, window, max_packet);
         Self {
             dialogue: Dialogue::new(limits.agent_questions),
-            windows: Terminated::of_own(AGENT_WINDOW_BYTES, said),
+            windows: Terminated::of_own(limits.agent_window(), said),
             waiting_for: PerLeg::default(),
             unreturned_from: PerLeg::default(),
             end_is_due: PerLeg::default(),

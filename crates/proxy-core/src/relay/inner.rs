@@ -22,11 +22,11 @@ use super::data::{record_end, tell_close};
 use super::describe::unread;
 use super::forward::SSH;
 use super::refusal::refuse;
-use super::terminated::{MIN_PACKET_BYTES, TERMINATED_WINDOW_BYTES, Terminated};
+use super::terminated::{MIN_PACKET_BYTES, Terminated};
 use super::wire::forward::{Connection, DIRECT_TCP};
 use super::wire::{self, own};
 use super::{Outlet, Relay};
-use crate::{Leg, PerLeg};
+use crate::{Leg, Limits, PerLeg};
 
 /// Who makes sessions of the SSH connections inside this one, and keeps them. Channels are named by their numbers in the log.
 pub trait InnerSessions {
@@ -126,7 +126,7 @@ impl Inside {
         (from, kind): (Leg, &str),
         connection: &Connection<'_>,
         constraints: &Constraints,
-        (window, max_packet): (u32, u32),
+        ((window, max_packet), limits): ((u32, u32), &Limits),
         sessions: Option<&mut dyn InnerSessions>,
     ) -> Option<Self> {
         let port = u16::try_from(connection.port).ok()?;
@@ -142,13 +142,13 @@ impl Inside {
                 passed: PerLeg::default(),
             }
         };
+        let said = (from, window, max_packet);
+        let most = limits.inner_window();
         let windows = match state {
-            State::Session { .. } => {
-                Terminated::of_own(TERMINATED_WINDOW_BYTES, (from, window, max_packet))
-            }
+            State::Session { .. } => Terminated::of_own(most, said),
             // It passes as it is: no session could be on it.
             State::Unknown { .. } if max_packet < MIN_PACKET_BYTES => return None,
-            State::Unknown { .. } => Terminated::opened(from, window, max_packet),
+            State::Unknown { .. } => Terminated::opened(most, said),
         };
         Some(Self {
             windows,

@@ -102,8 +102,14 @@ impl Relay {
         let sessions = out.inner_sessions();
         let has_sessions = sessions.is_some();
         let constraints = &self.constraints;
-        let inside = Inside::of((from, kind), connection, constraints, windows, sessions)
-            .filter(|it| it.is_session() || has_sessions);
+        let inside = Inside::of(
+            (from, kind),
+            connection,
+            constraints,
+            (windows, &self.limits),
+            sessions,
+        )
+        .filter(|it| it.is_session() || has_sessions);
         let is_session = inside.as_ref().is_some_and(Inside::is_session);
         let session = is_session.then(|| ask_for_session(number, connection, windows.1, out));
         if let Some(Err(no_session)) = session {

@@ -17,8 +17,8 @@ use super::RelayError;
 use super::wire::own;
 use crate::{Leg, PerLeg};
 
-/// What each side of a channel that ends here may send before it was consumed, 2 MiB: OpenSSH's own window, which so passes
-/// unchanged. Over a round trip of 100 ms it carries 20 MB/s.
+/// What each side of a channel that ends here may send before it was consumed, 2 MiB ([`Limits::inner_window_bytes`](crate::Limits)): OpenSSH's own window,
+/// which so passes unchanged. Over a round trip of 100 ms it carries 20 MB/s.
 pub const TERMINATED_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 
 /// What was consumed is granted again in pieces of this many bytes, 128 KiB: four of OpenSSH's packets. Seldom enough to cost nothing, and
@@ -37,8 +37,10 @@ const MAX_DATA_BYTES: u32 = 32 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Terminated {
     sides: PerLeg<Side>,
-    /// What each side is granted, where that does not follow what the other takes.
-    own: Option<u32>,
+    /// What each side is granted at most.
+    most: u32,
+    /// Whether it is that much, whatever the other takes.
+    is_own: bool,
 }
 
 /// One leg's peer at its end of the channel.
@@ -55,17 +57,22 @@ struct Side {
 }
 
 impl Terminated {
-    /// Of a channel that `opener` asks for, saying how much it takes. It may not end here.
-    pub(crate) fn opened(opener: Leg, window: u32, max_packet: u32) -> Self {
-        let mut windows = Self::default();
+    /// Of a channel that `opener` asks for, saying how much it takes. It may not end here, and if it does, each side is granted
+    /// `most` bytes.
+    pub(crate) fn opened(most: u32, (opener, window, max_packet): (Leg, u32, u32)) -> Self {
+        let mut windows = Self {
+            most,
+            ..Self::default()
+        };
         windows.says(opener, window, max_packet);
         windows
     }
 
-    /// The same for one that ends here, whose sides are granted so many bytes each.
-    pub(crate) fn of_own(bytes: u32, (opener, window, max_packet): (Leg, u32, u32)) -> Self {
+    /// The same for one that ends here for certain.
+    pub(crate) fn of_own(most: u32, (opener, window, max_packet): (Leg, u32, u32)) -> Self {
         let mut windows = Self {
-            own: Some(bytes),
+            most,
+            is_own: true,
             ..Self::default()
         };
         windows.says(opener, window, max_packet);
@@ -85,18 +92,20 @@ impl Terminated {
 
     /// The window that the peer of `to` is told of when the channel opens.
     pub(crate) fn window_for(&self, to: Leg) -> u32 {
-        let followed = self.sides[to.other()].writable.min(TERMINATED_WINDOW_BYTES);
-        self.own.unwrap_or(followed)
+        if self.is_own {
+            return self.most;
+        }
+        self.sides[to.other()].writable.min(self.most)
     }
 
     /// The channel ends here from now on, where `in_hand` bytes of a side are not consumed yet: the packets that grant each side
-    /// [`TERMINATED_WINDOW_BYTES`].
+    /// the most it may have.
     pub(crate) fn end_here(
         &mut self,
         in_hand: PerLeg<usize>,
         ids: PerLeg<Option<u32>>,
     ) -> PerLeg<Option<Vec<u8>>> {
-        self.own = Some(TERMINATED_WINDOW_BYTES);
+        self.is_own = true;
         PerLeg {
             client: self.raise(Leg::Client, in_hand.client, ids.client),
             target: self.raise(Leg::Target, in_hand.target, ids.target),
@@ -153,10 +162,10 @@ impl Terminated {
     pub(crate) fn adjusted(&mut self, by: Leg, len: u32, id: Option<u32>) -> Option<Vec<u8>> {
         let side = &mut self.sides[by];
         side.writable = side.writable.saturating_add(len);
-        match self.own {
-            Some(_) => None,
-            None => self.raise(by.other(), 0, id),
+        if self.is_own {
+            return None;
         }
+        self.raise(by.other(), 0, id)
     }
 
     /// How much data one packet to the peer of `to` may have now: none where that must be too little.
@@ -198,7 +207,10 @@ mod tests {
     const MIB: usize = 1024 * 1024;
 
     fn open(window_of_client: u32, window_of_target: u32) -> Terminated {
-        let mut windows = Terminated::opened(Leg::Client, window_of_client, 32_768);
+        let mut windows = Terminated::opened(
+            TERMINATED_WINDOW_BYTES,
+            (Leg::Client, window_of_client, 32_768),
+        );
         windows.confirmed(Leg::Target, window_of_target, 32_768);
         windows
     }
@@ -260,7 +272,7 @@ mod tests {
 
     #[test]
     fn packets_keep_to_the_window_and_to_the_size_that_the_peer_takes() {
-        let mut windows = Terminated::opened(Leg::Client, 2500, 1024);
+        let mut windows = Terminated::opened(TERMINATED_WINDOW_BYTES, (Leg::Client, 2500, 1024));
         let bytes = [b'x'; 10_000];
         let sizes: Vec<usize> = core::iter::from_fn(|| windows.packet(Leg::Client, 3, &bytes))
             .map(|(packet, len)| {
@@ -275,10 +287,12 @@ mod tests {
         assert_eq!(windows.writable(Leg::Client), 1024);
         // Who takes too little at a time gets nothing.
         for max_packet in [0, 1, MIN_PACKET_BYTES - 1] {
-            let mut windows = Terminated::opened(Leg::Client, 100_000, max_packet);
+            let mut windows =
+                Terminated::opened(TERMINATED_WINDOW_BYTES, (Leg::Client, 100_000, max_packet));
             assert!(windows.packet(Leg::Client, 3, &bytes).is_none());
         }
-        let windows = Terminated::opened(Leg::Client, u32::MAX, u32::MAX);
+        let windows =
+            Terminated::opened(TERMINATED_WINDOW_BYTES, (Leg::Client, u32::MAX, u32::MAX));
         assert_eq!(windows.writable(Leg::Client), 32_768);
     }
 

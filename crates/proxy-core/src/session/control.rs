@@ -20,8 +20,8 @@ use super::stage::{Denied, Stage};
 use crate::operator::plain;
 use crate::relay::Relay;
 use crate::{
-    EndReason, Input, MAX_WATCHERS, Now, Operation, Output, Overview, PerLeg, Progress, Refusal,
-    Seen, SessionId, WatchEnd, WatchId,
+    EndReason, Input, Now, Operation, Output, Overview, PerLeg, Progress, Refusal, Seen, SessionId,
+    WatchEnd, WatchId,
 };
 
 /// The longest piece that a watcher is given, 32 KiB: what OpenSSH puts into one packet. Shorter ones of one stream are put together.
@@ -209,8 +209,9 @@ impl Session {
             });
         };
         let recorder = self.recorder.as_mut().ok_or(WatchEnd::Over)?;
-        if self.watching.watchers.len() >= MAX_WATCHERS {
-            return Err(WatchEnd::TooMany);
+        let most = self.limits.watchers;
+        if self.watching.watchers.len() >= most {
+            return Err(WatchEnd::TooMany { most });
         }
         let record = Record::Operator {
             who: &who,

@@ -319,13 +319,31 @@ fn pings_without_end_are_answered_as_long_as_somebody_reads() {
 fn a_storm_of_key_exchanges_is_one_exchange_at_a_time() {
     let mut arena = Arena::granting("");
     for leg in [Leg::Client, Leg::Target] {
-        arena.flood_with(leg, MIB / 2, |arena| {
+        arena.flood_with(leg, 4 * MIB, |arena| {
             arena.rekeys(leg);
-            arena.says(leg, &p::data(channel_of(leg), &[7; 100]));
+            arena.says(leg, &p::data(channel_of(leg), &[7; 20_000]));
         });
     }
     expect_alive(&mut arena);
     expect_stated("key exchanges without end", &arena.settle());
+}
+
+#[test]
+fn key_exchanges_back_to_back_end_the_session_of_who_begins_them() {
+    for (leg, end) in [
+        (Leg::Client, EndReason::ClientMisbehaved),
+        (Leg::Target, EndReason::TargetMisbehaved),
+    ] {
+        let mut arena = Arena::granting("");
+        let exchanges = (0..100).take_while(|_| {
+            arena.rekeys(leg);
+            arena.run();
+            !arena.is_over()
+        });
+        let exchanges = exchanges.count();
+        assert!((32..50).contains(&exchanges), "{exchanges}");
+        assert_eq!(arena.settle().end, Some(end));
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use policy::{Decision, Device, Grant, Identity, Network, PolicySet, Request, Target, decide};
 use proxy_core::relay::{Outlet, Relay};
-use proxy_core::{ChannelEvent, Leg, RelayError};
+use proxy_core::{ChannelEvent, Leg, Limits, RelayError};
 use session_log::Record;
 
 use crate::p;
@@ -79,7 +79,11 @@ pub fn grant(body: &str) -> Grant {
 
 impl Bench {
     pub fn new(policy_body: &str) -> Self {
-        let relay = Relay::new(&grant(policy_body));
+        Self::within(policy_body, &Limits::default())
+    }
+
+    pub fn within(policy_body: &str, limits: &Limits) -> Self {
+        let relay = Relay::with_limits(&grant(policy_body), limits);
         Self {
             relay,
             out: Vec::new(),
@@ -90,10 +94,13 @@ impl Bench {
 
     /// With session channel 0 of the client, number 7 at the target, open.
     pub fn with_channel(policy_body: &str) -> Self {
-        let mut bench = Self::new(policy_body);
-        bench.ok(Leg::Client, &p::open("session", 0, 100_000, &[]));
-        bench.ok(Leg::Target, &p::confirm(0, 7));
-        bench
+        Self::new(policy_body).and_channel()
+    }
+
+    pub fn and_channel(mut self) -> Self {
+        self.ok(Leg::Client, &p::open("session", 0, 100_000, &[]));
+        self.ok(Leg::Target, &p::confirm(0, 7));
+        self
     }
 
     pub fn hand(&mut self, from: Leg, packet: &[u8]) -> (Result<(), RelayError>, Vec<Out>) {

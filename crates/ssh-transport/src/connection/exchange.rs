@@ -115,6 +115,7 @@ impl<E: From<Common>> Core<E> {
         if !self.authenticated && self.exchanges >= MAX_EXCHANGES_BEFORE_AUTH {
             return Err(PeerMisbehaved::TooManyPacketsBeforeAuth.into());
         }
+        self.keep_pace(now)?;
         let agreed = self.offer.agree(self.role, &theirs)?;
         if matches!(self.phase, Phase::Settled) {
             self.send_kexinit()?;
@@ -138,6 +139,17 @@ impl<E: From<Common>> Core<E> {
             agreed,
             drop_guess: agreed.drop_guess,
         };
+        Ok(())
+    }
+
+    /// Ends the connection of a peer that begins exchanges too fast. Those that this side began are its own affair.
+    fn keep_pace(&mut self, now: Duration) -> Result<(), Error> {
+        let bytes = self.sealer.volume().bytes + self.opener.volume().bytes;
+        self.pace.passed(bytes, now);
+        let is_theirs = self.authenticated && matches!(self.phase, Phase::Settled);
+        if is_theirs && !self.pace.begin() {
+            return Err(PeerMisbehaved::TooManyExchanges.into());
+        }
         Ok(())
     }
 

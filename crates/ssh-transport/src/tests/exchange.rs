@@ -428,3 +428,64 @@ fn by_default_nothing_weak_is_offered_and_finite_fields_only_by_the_seeded_provi
     assert!(everything.contains("diffie-hellman-group14-sha256"));
     assert!(!without.contains("diffie-hellman") && without.contains("nistp521"));
 }
+
+/// How many exchanges in a row `begin` gets to begin, with so many bytes of payload before each.
+fn exchanges_in_a_row(pair: &mut Pair, begin: fn(&mut Pair), bytes: usize) -> usize {
+    for count in 0..200 {
+        let mut payload = Vec::from([97]);
+        payload.resize(bytes.max(1), 0);
+        pair.client.send_packet(&payload, NOW).unwrap();
+        begin(pair);
+        if let Err(error) = pair.run() {
+            let expected = Error::PeerMisbehaved(PeerMisbehaved::TooManyExchanges);
+            assert_eq!(error, expected);
+            return count;
+        }
+    }
+    200
+}
+
+#[test]
+fn a_peer_that_begins_exchanges_back_to_back_is_told_so_and_left() {
+    type Begin = fn(&mut Pair);
+    let client: Begin = |pair| pair.client.start_rekey(NOW);
+    let server: Begin = |pair| pair.server.start_rekey(NOW);
+    for begin in [client, server] {
+        let mut pair = Pair::ready();
+        let count = exchanges_in_a_row(&mut pair, begin, 1);
+        // What the exchanges themselves say counts as well, and comes to a few more.
+        let at_most = MAX_PEER_EXCHANGES as usize;
+        assert!((at_most..at_most + at_most / 2).contains(&count), "{count}");
+        let (mut to_client, mut to_server) = (pair.client.poll_output(), pair.server.poll_output());
+        pair.to_server.extend(to_client.take().unwrap_or_default());
+        pair.to_client.extend(to_server.take().unwrap_or_default());
+        let _ = (pair.run_client(), pair.run_server());
+        let words = "the peer broke the protocol: too many key exchanges";
+        assert_eq!(pair.goodbyes, [(2, words.to_string())]);
+    }
+}
+
+#[test]
+fn exchanges_that_much_was_sent_between_may_go_on_for_ever() {
+    let mut pair = Pair::ready();
+    let bytes = usize::try_from(PEER_EXCHANGE_BYTES).unwrap();
+    let count = exchanges_in_a_row(&mut pair, |pair| pair.client.start_rekey(NOW), bytes);
+    assert_eq!(count, 200);
+}
+
+#[test]
+fn a_peer_that_waits_may_begin_as_many_exchanges_again() {
+    let mut pace = crate::connection::Pace::new(4, NOW);
+    let mut begun = |now| {
+        pace.passed(0, now);
+        core::iter::from_fn(|| pace.begin().then_some(())).count()
+    };
+    assert_eq!(begun(NOW), 4);
+    assert_eq!(begun(NOW), 0);
+    assert_eq!(begun(NOW + PEER_EXCHANGE_EVERY / 2), 0);
+    assert_eq!(begun(NOW + PEER_EXCHANGE_EVERY), 1);
+    assert_eq!(begun(NOW + 3 * PEER_EXCHANGE_EVERY), 2);
+    assert_eq!(begun(NOW + 100 * PEER_EXCHANGE_EVERY), 4);
+    // A clock that goes back gives nothing.
+    assert_eq!(begun(NOW), 0);
+}

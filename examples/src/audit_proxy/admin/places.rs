@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Operators at once, those who watch among them; more are turned away. Each may have a piece of a session waiting for them:
-/// `MAX_FEED_BYTES`, 32 MiB for all.
-pub(super) const MAX_CLIENTS: usize = 32;
-
-/// Of those, connections of one user: one who has many windows open leaves room for the others.
-pub(super) const MAX_CLIENTS_OF_ONE: usize = 8;
-
 /// Who is there.
-#[derive(Debug, Default)]
-pub(super) struct Places(Mutex<BTreeMap<u32, usize>>);
+#[derive(Debug)]
+pub(super) struct Places {
+    /// How many may be there at once; more are turned away.
+    most: usize,
+    /// How many of those may be of one user.
+    most_of_one: usize,
+    taken: Mutex<BTreeMap<u32, usize>>,
+}
 
 /// A place, which is free again when this is dropped.
 #[derive(Debug)]
@@ -22,12 +21,20 @@ pub(super) struct Place {
 }
 
 impl Places {
+    pub(super) fn new(most: usize, most_of_one: usize) -> Self {
+        Self {
+            most,
+            most_of_one,
+            taken: Mutex::default(),
+        }
+    }
+
     /// A place for this user, if there is one.
     pub(super) fn enter(self: &Arc<Self>, uid: u32) -> Option<Place> {
         let mut taken = self.taken();
         let all: usize = taken.values().sum();
         let own = taken.get(&uid).copied().unwrap_or_default();
-        if all >= MAX_CLIENTS || own >= MAX_CLIENTS_OF_ONE {
+        if all >= self.most || own >= self.most_of_one {
             return None;
         }
         taken.insert(uid, own + 1);
@@ -38,7 +45,7 @@ impl Places {
     }
 
     fn taken(&self) -> MutexGuard<'_, BTreeMap<u32, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -59,13 +66,11 @@ mod tests {
 
     #[test]
     fn nobody_takes_all_places_and_a_place_that_is_left_is_free() {
-        let places = Arc::new(Places::default());
-        let mut own: Vec<_> = (0..MAX_CLIENTS_OF_ONE)
-            .map(|_| places.enter(1).unwrap())
-            .collect();
+        let places = Arc::new(Places::new(32, 8));
+        let mut own: Vec<_> = (0..8).map(|_| places.enter(1).unwrap()).collect();
         assert!(places.enter(1).is_none());
         let others: Vec<_> = (2..100).filter_map(|uid| places.enter(uid)).collect();
-        assert_eq!(own.len() + others.len(), MAX_CLIENTS);
+        assert_eq!(own.len() + others.len(), 32);
         own.pop();
         assert!(places.enter(1).is_some());
         drop((own, others));

@@ -30,7 +30,7 @@ impl Admin {
         };
         let session = overview.session();
         let watch = self.live.next_watch();
-        let (feed, view) = feed(watch);
+        let (feed, view) = feed(watch, self.limits.feed_bytes);
         if !way.watch(session, operator.name().to_owned(), feed) {
             let why = "the session is over, or does not answer".to_owned();
             return client.say(&Reply::Failed { why }).await;

@@ -332,7 +332,9 @@ fn answers_to_prompts_are_kept_within_their_bound_or_not_at_all() {
 
 #[test]
 fn key_exchanges_after_the_login_leave_nothing_behind() {
-    let mut pair = Pair::ready();
+    let mut config = ServerConfig::default();
+    config.limits.peer_exchanges = 100;
+    let mut pair = Pair::with(ClientConfig::default(), config).logged_in();
     let mut exchange = || {
         pair.client.start_rekey(NOW);
         pair.run().unwrap();
