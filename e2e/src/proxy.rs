@@ -224,6 +224,21 @@ impl Proxy {
         found.unwrap_or_else(|| panic!("no event: {what}\nevents: {:#?}", self.events()))
     }
 
+    /// Waits until there are so many events of a name, or more, and gives them.
+    ///
+    /// # Panics
+    ///
+    /// When they do not come.
+    #[track_caller]
+    pub fn wait_for_all(&self, name: &str, count: usize) -> Vec<Event> {
+        let mut found = Vec::new();
+        wait_until(&format!("{count} times {name}"), LATEST, || {
+            found = self.events_named(name);
+            found.len() >= count
+        });
+        found
+    }
+
     /// Waits for the first event of a name.
     ///
     /// # Panics

@@ -108,7 +108,7 @@ fn who_comes_too_fast_reads_so_in_ssh_and_plink_and_the_operator_is_told() {
             assert!(refused.err().contains(words), "{}", refused.err());
             assert_eq!(refused.out(), "");
         }
-        let told = house.proxy().events_named("connection.refused");
+        let told = house.proxy().wait_for_all("connection.refused", 1);
         assert!(told.iter().all(|it| it.text("reason") == "source_rate"));
         // The second may still be untold.
         let refused: u64 = told.iter().map(|it| it.number("refused")).sum();
@@ -382,7 +382,7 @@ fn a_flood_of_connections_costs_no_memory_and_no_session() {
             eprintln!("{FLOOD} refused connections: {growth} bytes");
             assert!(growth < 4 << 20, "grew by {growth} bytes");
             // The disk is not filled either.
-            let told = house.proxy().events_named("connection.refused").len();
+            let told = house.proxy().wait_for_all("connection.refused", 1).len();
             assert!((1..60).contains(&told), "{told} events");
             assert!(house.proxy().said().len() < 64 << 10);
             inside.end_input();
@@ -461,7 +461,7 @@ fn who_says_a_byte_at_a_time_is_let_go_at_every_stage_before_the_login() {
             }
         });
         assert_eq!(house.ssh().run("echo in").expect_code(0).out(), "in\n");
-        let denied = house.proxy().events_named("access.denied");
+        let denied = house.proxy().wait_for_all("access.denied", SLOW.len());
         assert_eq!(denied.len(), SLOW.len());
         for event in denied {
             assert_eq!(event.json()["reason"], "login_timeout");

@@ -188,22 +188,25 @@ fn an_identity_a_device_and_a_session_are_revoked_one_by_one_and_a_target_for_al
     need!("ssh", "sshd");
     through_the_proxy_with(two_people, |house| {
         let mut mallory = session_of(house, 1);
-        let started = |house: &House| {
-            let starts = house.proxy().events_named("session.start");
-            let last = starts.last().expect("a session");
-            last.session().to_owned()
-        };
+        let count = |name| house.proxy().events_named(name).len();
         for kind in ["identity", "device", "session"] {
             replace(house, "revocations.toml", "");
             hang_up(house);
             wait_until("a way in", PATIENCE, || {
                 house.ssh().run("echo in").out() == "in\n"
             });
+            wait_until("nobody but one person", PATIENCE, || {
+                count("session.start") == count("session.end") + 1
+            });
+            let before = count("session.start");
             let mut ada = session_of(house, 0);
             let whose = match kind {
                 "identity" => "ada@example.com".to_owned(),
                 "device" => "laptop-1".to_owned(),
-                _ => started(house),
+                _ => {
+                    let starts = house.proxy().wait_for_all("session.start", before + 1);
+                    starts[before].session().to_owned()
+                }
             };
             replace(
                 house,

@@ -71,7 +71,7 @@ fn a_security_key_that_is_enrolled_lets_in_and_stands_in_the_log() {
             );
             assert_eq!(agent.signatures(), count);
         }
-        let proven = house.proxy().events_named("step_up.security_key");
+        let proven = house.proxy().wait_for_all("step_up.security_key", 2);
         let counters: Vec<u64> = proven.iter().map(|event| event.number("counter")).collect();
         assert_eq!(counters, [1, 2]);
         let session = proven[1].session();

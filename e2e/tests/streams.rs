@@ -150,7 +150,7 @@ fn many_connections_at_once_are_each_their_own_session() {
         });
         if let Some(proxy) = &house.proxy {
             let mut sessions: Vec<_> = proxy
-                .events_named("session.start")
+                .wait_for_all("session.start", 13)
                 .iter()
                 .map(|event| event.session().to_owned())
                 .collect();
