@@ -166,11 +166,25 @@ impl Proxy {
     ///
     /// When it does not run.
     pub fn resident_bytes(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most memory that it has held at any moment since it started, in bytes.
+    ///
+    /// # Panics
+    ///
+    /// When it does not run.
+    pub fn most_resident_bytes(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    /// A size in its status, in bytes (`proc_pid_status(5)`).
+    fn memory(&self, name: &str) -> u64 {
         let status =
             fs::read_to_string(format!("/proc/{}/status", self.id())).expect("a running proxy");
         let line = status
             .lines()
-            .find(|line| line.starts_with("VmRSS:"))
+            .find(|line| line.starts_with(name))
             .expect("a resident size");
         let kib: u64 = line
             .split_whitespace()
