@@ -189,7 +189,9 @@ mod tests {
     use super::super::noise::Noise;
     use super::super::protocol::Request;
     use super::*;
+    use crate::approvals::Approvals;
     use crate::audit_proxy::stop::Stopper;
+    use crate::config::AdminLimits;
     use crate::config::Who;
     use crate::events::Events;
     use crate::in_force::InForce;
@@ -214,7 +216,8 @@ mod tests {
             let events = folder.path().join("events.jsonl");
             let admin = Admin {
                 live: Arc::new(Live::default()),
-                approvals: Arc::default(),
+                approvals: Arc::new(Approvals::new(1)),
+                limits: AdminLimits::default(),
                 in_force: Arc::new(InForce::new(Arc::new(rules))),
                 events: Arc::new(Events::to_file(&events).unwrap()),
                 stopper: Stopper::default(),
