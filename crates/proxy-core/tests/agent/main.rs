@@ -6,12 +6,14 @@
     reason = "tests"
 )]
 
-#[path = "sim/bench.rs"]
+#[path = "../sim/bench.rs"]
 #[allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 mod bench;
-#[path = "sim/packets.rs"]
+#[path = "../sim/packets.rs"]
 #[allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 mod p;
+
+mod lending;
 
 use bench::{Bench, Out, is_refusal, records, told};
 use proptest::prelude::*;
@@ -136,6 +138,11 @@ fn agent_says(bench: &mut Bench, bytes: &[u8]) -> Vec<Out> {
     bench.ok(Leg::Client, &p::data(AT_TARGET, bytes))
 }
 
+fn ends_it(out: &[Out]) -> bool {
+    out.contains(&Out::Send(Leg::Client, p::eof(AT_CLIENT)))
+        && out.contains(&Out::Send(Leg::Target, p::eof(AT_TARGET)))
+}
+
 #[test]
 fn both_sides_of_a_connection_to_the_agent_have_the_windows_of_the_setting() {
     let limits = Limits {
@@ -152,40 +159,6 @@ fn both_sides_of_a_connection_to_the_agent_have_the_windows_of_the_setting() {
     let out = bench.ok(Leg::Client, &p::confirm_sized(AT_TARGET, AT_CLIENT, sizes));
     let told = p::confirm_sized(AT_TARGET, AT_CLIENT, (8192, 32_768));
     assert_eq!(out[1..], [Out::Send(Leg::Target, told)]);
-}
-
-#[test]
-fn an_agent_is_lent_only_where_granted_and_asked_for() {
-    for (body, asks, passes) in [
-        ("", true, false),
-        (GRANTED, false, false),
-        (GRANTED, true, true),
-        ("permit = [\"shell\", \"x11_forwarding\"]", true, false),
-    ] {
-        for kind in [KIND, "agent-connect"] {
-            let mut bench = Bench::with_channel(body);
-            if asks {
-                let out = bench.ok(Leg::Client, &ask());
-                assert_eq!(!is_refusal(&out), passes, "{body}");
-                let said = "this policy does not allow agent forwarding";
-                assert_eq!(told(&out).contains(said), !passes);
-                if passes {
-                    bench.ok(Leg::Target, &p::success(0));
-                }
-            }
-            let open = |sender, data| p::open(kind, sender, AGENT_WINDOW_BYTES, data);
-            let out = bench.ok(Leg::Target, &open(3, b""));
-            assert_eq!(!is_refusal(&out), passes, "{body}");
-            if passes {
-                assert_eq!(out[1..], [Out::Send(Leg::Client, open(3, b""))]);
-            } else {
-                assert!(matches!(&out[1], Out::Send(Leg::Target, no) if no[0] == 92));
-            }
-            for (from, packet) in [(Leg::Client, open(4, b"")), (Leg::Target, open(6, b"x"))] {
-                assert!(is_refusal(&bench.ok(from, &packet)), "{from:?}");
-            }
-        }
-    }
 }
 
 #[test]
@@ -259,67 +232,6 @@ fn whatever_else_a_target_asks_fails_and_no_agent_hears_of_it() {
 }
 
 /// Whether both sides see the end of the one connection.
-fn ends_it(out: &[Out]) -> bool {
-    out.contains(&Out::Send(Leg::Client, p::eof(AT_CLIENT)))
-        && out.contains(&Out::Send(Leg::Target, p::eof(AT_TARGET)))
-}
-
-#[test]
-fn an_agent_is_taken_back_when_the_channel_that_lent_it_is_closed_by_either_side() {
-    for (closes, id) in [(Leg::Client, 7), (Leg::Target, 0)] {
-        let mut bench = lent();
-        let out = bench.ok(closes, &p::close(id));
-        assert!(out.contains(&Out::Pass(closes.other(), p::close(id))));
-        assert!(records(&out).contains("the channel is closed on which the agent was lent"));
-        assert!(ends_it(&out), "{out:?}");
-        // The other side may keep its own close for ever.
-        assert_eq!(target_says(&mut bench, &sign(b"key")), []);
-        let out = bench.ok(Leg::Target, &p::open(KIND, 9, AGENT_WINDOW_BYTES, b""));
-        assert!(is_refusal(&out), "{out:?}");
-        assert!(matches!(&out[1], Out::Send(Leg::Target, no) if no[0] == 92));
-    }
-}
-
-#[test]
-fn an_agent_lent_on_two_channels_is_taken_back_with_the_second() {
-    let mut bench = lent();
-    bench.ok(Leg::Client, &p::open("session", 1, 100_000, &[]));
-    bench.ok(Leg::Target, &p::confirm(1, 8));
-    let without_reply = p::request(8, "auth-agent-req@openssh.com", false, b"");
-    bench.ok(Leg::Client, &without_reply);
-    bench.ok(Leg::Client, &p::close(7));
-    assert_eq!(
-        data_to(Leg::Client, &target_says(&mut bench, &list())),
-        list()
-    );
-    let out = bench.ok(Leg::Client, &p::close(8));
-    assert!(ends_it(&out), "{out:?}");
-}
-
-#[test]
-fn a_connection_that_the_client_opens_after_it_took_the_agent_back_is_cut_at_once() {
-    let mut bench = lending(GRANTED);
-    bench.ok(
-        Leg::Target,
-        &p::open(KIND, AT_TARGET, AGENT_WINDOW_BYTES, b""),
-    );
-    bench.ok(Leg::Client, &p::close(7));
-    let confirmed = p::confirm_sized(AT_TARGET, AT_CLIENT, (2_097_152, 32_768));
-    let out = bench.ok(Leg::Client, &confirmed);
-    assert!(ends_it(&out), "{out:?}");
-    assert_eq!(target_says(&mut bench, &sign(b"key")), []);
-}
-
-#[test]
-fn an_end_that_waits_behind_a_question_is_told_when_the_agent_is_taken_back() {
-    let mut bench = lent_with(0, 32_768);
-    target_says(&mut bench, &list());
-    let out = bench.ok(Leg::Target, &p::eof(AT_CLIENT));
-    assert!(!out.iter().any(|it| matches!(it, Out::Send(..))), "{out:?}");
-    let out = bench.ok(Leg::Client, &p::close(7));
-    assert!(ends_it(&out), "{out:?}");
-}
-
 #[test]
 fn who_does_not_talk_as_agents_do_is_cut_off_and_the_session_goes_on() {
     for (from, said) in [
@@ -358,33 +270,6 @@ fn it_is_no_session() {
     ] {
         assert!(is_refusal(&bench.ok(from, &packet)), "{packet:?}");
     }
-}
-
-#[test]
-fn the_agent_is_lent_no_longer_than_to_the_program_that_has_it() {
-    let is_lent = |bench: &mut Bench| {
-        let out = bench.ok(Leg::Target, &p::open(KIND, 3, 1000, b""));
-        let is_lent = !is_refusal(&out);
-        if is_lent {
-            bench.ok(Leg::Client, &p::open_failure(3, 2, "no"));
-        }
-        is_lent
-    };
-    let mut bench = Bench::with_channel(GRANTED);
-    bench.ok(Leg::Client, &ask());
-    assert!(!is_lent(&mut bench), "the target has not agreed");
-    bench.ok(Leg::Target, &p::failure(0));
-    assert!(!is_lent(&mut bench), "the target has refused");
-    let quiet = p::request(7, "auth-agent-req@openssh.com", false, b"");
-    bench.ok(Leg::Client, &quiet);
-    assert!(is_lent(&mut bench), "it will say nothing");
-    bench.ok(Leg::Client, &ask());
-    bench.ok(Leg::Target, &p::failure(0));
-    assert!(is_lent(&mut bench), "it has it already");
-    bench.ok(Leg::Target, &p::close(0));
-    assert!(!is_lent(&mut bench), "the program is gone");
-    bench.ok(Leg::Client, &p::close(7));
-    assert!(!is_lent(&mut bench), "and the channel");
 }
 
 #[test]
