@@ -62,6 +62,7 @@
 //! agent_bytes = 524288                  # held for all of them before one is read on at a time
 //! agent_questions = 64
 //! inner_sessions = 8                    # sessions inside it, as those of `ssh -J`, at once and at all depths
+//! inner_per_minute = 300                # of those that begin, one after the other
 //! inner_depth = 8                       # how deep inside each other
 //! refusal_events = 64
 //! channel_events = 4096                 # about channels, but for refusals

@@ -26,6 +26,9 @@ pub const MAX_PROOF_REQUESTS: usize = 4;
 /// Sessions inside others that one connection may have at a time, at all depths: a few jumps, or a few connections behind one jump. Each
 /// may hold 8 MiB, so with these one connection may hold 72 MiB where it would hold 8.
 pub const MAX_INNER_SESSIONS: usize = 8;
+/// Sessions inside others that may begin over one connection in a minute, at all depths: one after the other, each costs what a connection
+/// costs. A program that goes from machine to machine through one connection begins fewer.
+pub const MAX_INNER_PER_MINUTE: usize = 300;
 /// How many sessions a session may be inside of. Each one seals all bytes once more.
 pub const MAX_INNER_DEPTH: usize = 8;
 /// Connections to the client's agent that programs of the target may have at a time: as many as run `ssh` from there at once.
@@ -62,6 +65,8 @@ pub struct Limits {
     pub proof_requests: usize,
     /// [`MAX_INNER_SESSIONS`].
     pub inner_sessions: usize,
+    /// [`MAX_INNER_PER_MINUTE`].
+    pub inner_per_minute: usize,
     /// [`MAX_INNER_DEPTH`].
     pub inner_depth: usize,
     /// [`MAX_AGENTS`].
@@ -113,6 +118,7 @@ impl Default for Limits {
             unheard: MAX_UNHEARD,
             proof_requests: MAX_PROOF_REQUESTS,
             inner_sessions: MAX_INNER_SESSIONS,
+            inner_per_minute: MAX_INNER_PER_MINUTE,
             inner_depth: MAX_INNER_DEPTH,
             agents: MAX_AGENTS,
             agent_bytes: MAX_AGENT_BYTES,
@@ -131,7 +137,7 @@ impl Default for Limits {
 
 impl Limits {
     /// Every setting by its name, with the values that work: for who reads them from a file.
-    pub fn settings(&mut self) -> [(&'static str, &mut usize, RangeInclusive<usize>); 19] {
+    pub fn settings(&mut self) -> [(&'static str, &mut usize, RangeInclusive<usize>); 20] {
         const KIB: usize = 1024;
         [
             // Less than a few packets would make every peer wait for every packet.
@@ -147,6 +153,7 @@ impl Limits {
             ("unheard", &mut self.unheard, 0..=1024),
             ("proof_requests", &mut self.proof_requests, 0..=64),
             ("inner_sessions", &mut self.inner_sessions, 0..=1024),
+            ("inner_per_minute", &mut self.inner_per_minute, 1..=65_536),
             // Sessions are moved on one from within another.
             ("inner_depth", &mut self.inner_depth, 0..=16),
             ("agents", &mut self.agents, 0..=1024),

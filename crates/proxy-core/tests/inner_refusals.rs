@@ -67,7 +67,9 @@ fn forget_channel(tree: &mut Tree) {
 
 #[test]
 fn whoever_asks_without_end_for_what_is_denied_makes_a_few_events_and_no_session_for_each() {
-    let mut tree = Tree::new(&without_the_first(JUMPS));
+    let mut tree = Tree::with(&without_the_first(JUMPS), |gateway| {
+        gateway.limits.inner_per_minute = 1000;
+    });
     tree.run();
     for _ in 0..500 {
         tree.open(0, "inner-1", 22);
@@ -85,6 +87,28 @@ fn whoever_asks_without_end_for_what_is_denied_makes_a_few_events_and_no_session
     tree.open(0, "inner-2", 22);
     tree.assert_in(2);
     assert_eq!(end_of(&tree.kinds(0)), None);
+    tree.finish();
+}
+
+#[test]
+fn sessions_begin_one_after_the_other_no_faster_than_they_may() {
+    let why = "too many sessions were begun inside this connection in a minute";
+    let mut tree = Tree::with(&without_the_first(JUMPS), |gateway| {
+        gateway.limits.inner_per_minute = 4;
+    });
+    tree.run();
+    for _ in 0..4 {
+        tree.open(0, "inner-1", 22);
+        assert!(open_failure(&tree, 0).starts_with("access denied: "));
+    }
+    for _ in 0..2 {
+        tree.open(0, "inner-2", 22);
+        assert_eq!(open_failure(&tree, 0), why);
+        assert_eq!(last_refusal(&tree).2, why);
+    }
+    tree.pass(Duration::from_secs(15));
+    tree.open(0, "inner-2", 22);
+    tree.assert_in(2);
     tree.finish();
 }
 

@@ -14,19 +14,19 @@
 
 mod births;
 mod closing;
+mod places;
 mod waiting;
 
 pub(super) use self::births::Nursery;
 use self::closing::Closing;
+use self::places::{Place, Places};
 use self::waiting::Waiting;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Bound;
-use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 
 use bytes::{Buf as _, Bytes};
@@ -61,30 +61,6 @@ impl Lineage {
             depth: 0,
             places: Places::default(),
         }
-    }
-}
-
-/// How many sessions there are inside others, in one tree.
-#[derive(Clone, Default)]
-struct Places(Arc<AtomicUsize>);
-
-/// One of them; it is free again when this is dropped.
-struct Place(Places);
-
-impl Places {
-    fn take(&self, limit: usize) -> Option<Place> {
-        // A tree is worked on by one thread at a time.
-        let taken = self.0.load(Ordering::Relaxed);
-        (taken < limit).then(|| {
-            self.0.store(taken.saturating_add(1), Ordering::Relaxed);
-            Place(self.clone())
-        })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

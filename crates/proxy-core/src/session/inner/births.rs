@@ -36,8 +36,8 @@ impl Nursery<'_> {
         if lineage.depth >= self.limits.inner_depth {
             return Err("too many sessions are around this one");
         }
-        let place = lineage.places.take(self.limits.inner_sessions);
-        place.ok_or("too many sessions are open inside this connection")
+        let (most, per_minute) = (self.limits.inner_sessions, self.limits.inner_per_minute);
+        lineage.places.take(most, per_minute, self.now.mono)
     }
 
     fn find(&self, host: &str, port: u16) -> Result<Target, Denied> {
