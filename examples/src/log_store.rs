@@ -3,7 +3,6 @@
 mod inline;
 mod logs;
 mod pages;
-mod settled;
 
 pub use logs::Logs;
 pub use pages::Pages;
@@ -12,12 +11,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::inline::Inline;
-use self::settled::Settled;
-
 /// The ending of log files.
 pub const EXTENSION: &str = "sslg";
 
@@ -77,9 +73,7 @@ impl LogStore {
             File::open(&self.directory)?.sync_all()?;
         }
         Ok(LogFile {
-            file: Some(Arc::new(file)),
-            written_bytes: 0,
-            settled_bytes: 0,
+            file: Some(file),
             sync: self.sync,
             disk: match self.sync {
                 Sync::Write => Disk::Quick,
@@ -121,10 +115,7 @@ fn new_file(path: &Path) -> io::Result<File> {
 #[derive(Debug)]
 pub struct LogFile {
     /// None after a failure: what follows a gap would be of no use to a reader.
-    file: Option<Arc<File>>,
-    written_bytes: u64,
-    /// How much of it was [settled](Self::settled).
-    settled_bytes: u64,
+    file: Option<File>,
     sync: Sync,
     disk: Disk,
 }
@@ -146,10 +137,9 @@ impl LogFile {
     /// When they could not be written in whole, and at every later call. Part of them may stand in the
     /// file, which a reader of the format tells as truncated.
     pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Some(file) = self.file.as_deref() else {
+        let Some(file) = &mut self.file else {
             return Err(io::Error::other("an earlier write to this log failed"));
         };
-        let mut file = file;
         let started = Instant::now();
         let written = file.write_all(bytes).and_then(|()| match self.sync {
             Sync::Write => Ok(()),
@@ -159,19 +149,10 @@ impl LogFile {
             (Sync::Write, true) => Disk::Quick,
             _ => Disk::Slow,
         };
-        self.written_bytes += bytes.len() as u64;
         if written.is_err() {
             self.file = None;
         }
         written
-    }
-
-    /// What need not stay in memory any more, now and then.
-    fn settled(&mut self) -> Option<Settled> {
-        let file = self.file.as_ref()?;
-        let settled = Settled::between(file, self.settled_bytes, self.written_bytes)?;
-        self.settled_bytes = settled.end();
-        Some(settled)
     }
 
     /// Whether the next write is likely to be a mere copy into the page cache.
@@ -229,9 +210,7 @@ mod tests {
             return crate::skipped("there is no /dev/full");
         };
         let mut log = LogFile {
-            file: Some(Arc::new(file)),
-            written_bytes: 0,
-            settled_bytes: 0,
+            file: Some(file),
             sync: Sync::Write,
             disk: Disk::Quick,
         };

@@ -54,18 +54,7 @@ impl Pages {
             }
             _ => None,
         };
-        if written.is_some() {
-            self.let_go();
-            return written;
-        }
-        self.write_aside(page)
-    }
-
-    /// Gives up memory that the log need not take any more. Nobody waits for it.
-    fn let_go(&mut self) {
-        if let Some(settled) = self.file.as_mut().and_then(LogFile::settled) {
-            tokio::task::spawn_blocking(|| settled.let_go());
-        }
+        written.map_or_else(|| self.write_aside(page), Some)
     }
 
     /// Has a thread write a page, and make the file for the first; [`written`](Self::written) tells what became of it.
@@ -96,7 +85,6 @@ impl Pages {
         self.aside = None;
         let (file, written) = done.unwrap_or_else(|error| (None, Err(io::Error::other(error))));
         self.file = file;
-        self.let_go();
         written
     }
 }
@@ -119,11 +107,7 @@ mod tests {
         let reader = options.read(true).write(true).open(&pipe).unwrap();
         let mut pages = Pages::new(store, name.to_owned());
         pages.file = Some(LogFile {
-            file: Some(Arc::new(
-                OpenOptions::new().append(true).open(&pipe).unwrap(),
-            )),
-            written_bytes: 0,
-            settled_bytes: 0,
+            file: Some(OpenOptions::new().append(true).open(&pipe).unwrap()),
             sync: Sync::Write,
             disk,
         });
@@ -223,23 +207,5 @@ mod tests {
         assert!(again.write(Bytes::from_static(b"three")).is_none());
         let error = again.written().await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
-    }
-
-    #[tokio::test]
-    async fn a_log_of_many_chunks_holds_every_page_in_order() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = LogStore::open(folder.path().to_owned(), Sync::Write).unwrap();
-        let mut pages = Pages::new(&Arc::new(store), "0123".to_owned());
-        let page = |number: u8| vec![number; 1_000_003];
-        for number in 0..40 {
-            let written = match pages.write(page(number).into()) {
-                Some(written) => written,
-                None => pages.written().await,
-            };
-            written.unwrap();
-        }
-        assert!(pages.file.as_ref().unwrap().settled_bytes > 0);
-        let kept = std::fs::read(folder.path().join("0123.sslg")).unwrap();
-        assert!(kept == (0..40).flat_map(page).collect::<Vec<_>>());
     }
 }
