@@ -86,6 +86,17 @@ fn expect_echo(
     );
 }
 
+/// The port that the target chose for `ssh -R 0:127.0.0.1:HERE`.
+fn chosen_port(ssh: &Live, here: u16) -> u16 {
+    ssh.hear(&format!("for remote forward to 127.0.0.1:{here}"));
+    let said = ssh.heard();
+    let chosen = said
+        .split("Allocated port ")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next());
+    chosen.expect("a port").parse().expect("a number")
+}
+
 fn expect_tcp_echo(port: u16) {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the forwarded port");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
@@ -199,14 +210,7 @@ fn a_remote_forwarding_gets_the_port_that_the_target_chose() {
     by_both_ways_with(granting(lines), |house| {
         let forward = format!("0:127.0.0.1:{here}");
         let ssh = house.ssh().args(&["-N", "-R", &forward]).live("");
-        ssh.hear(&format!("for remote forward to 127.0.0.1:{here}"));
-        let said = ssh.heard();
-        let chosen = said
-            .split("Allocated port ")
-            .nth(1)
-            .and_then(|rest| rest.split(' ').next());
-        let chosen: u16 = chosen.expect("a port").parse().expect("a number");
-        expect_tcp_echo(chosen);
+        expect_tcp_echo(chosen_port(&ssh, here));
         expect_carried(house, ssh, "forwarded-tcpip");
         if let Some(proxy) = &house.proxy {
             proxy.wait_for("forward.listen");
@@ -224,13 +228,7 @@ fn connections_come_back_from_whatever_address_a_remote_forwarding_names() {
         for address in ["localhost", "127.0.0.1", "0.0.0.0", "*", ""] {
             let forward = format!("{address}:0:127.0.0.1:{here}");
             let ssh = house.ssh().args(&["-N", "-R", &forward]).live("");
-            ssh.hear(&format!("for remote forward to 127.0.0.1:{here}"));
-            let said = ssh.heard();
-            let chosen = said
-                .split("Allocated port ")
-                .nth(1)
-                .and_then(|rest| rest.split(' ').next());
-            expect_tcp_echo(chosen.expect("a port").parse().expect("a number"));
+            expect_tcp_echo(chosen_port(&ssh, here));
         }
     });
 }

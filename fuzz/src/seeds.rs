@@ -279,46 +279,21 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         &[&[1, 8, 2, 0, 0, 0, 11][..], b"SSH-2.0-y\r\n"].concat(),
     ];
     let jump: Vec<u8> = jump.iter().flat_map(|packet| operation(packet)).collect();
-    add(
-        "session",
-        "found-out",
-        &[&[0, 4, 5][..], &jump, &steps].concat(),
-    );
-    add(
-        "session",
-        "jump",
-        &[&[0, 12, 5][..], &jump, &steps].concat(),
-    );
-    let approved = [14, 0, 7, 2, 5];
-    add(
-        "session",
-        "approved",
-        &[&[0, 8, 5][..], &approved, &steps].concat(),
-    );
-    let refused = [14, 0, 7, 0x80 + 2, 5];
-    add(
-        "session",
-        "not-approved",
-        &[&[0, 8, 5][..], &refused, &steps].concat(),
-    );
-    let watched = [14, 0, 5, 0, 5];
-    add(
-        "session",
-        "watched",
-        &[&[0, 0, 5][..], &watched, &steps].concat(),
-    );
-    let ends = [14, 0, 4, 5];
-    add(
-        "session",
-        "dismissed",
-        &[&[0, 0, 5][..], &jump, &ends].concat(),
-    );
-    let revoked = [14, 0, 6, 5];
-    add(
-        "session",
-        "revoked",
-        &[&[0, 12, 5][..], &jump, &revoked].concat(),
-    );
+    for (name, head, operations) in [
+        ("found-out", [0, 4], [&jump[..], &steps].concat()),
+        ("jump", [0, 12], [&jump[..], &steps].concat()),
+        ("approved", [0, 8], [&[14, 0, 7, 2, 5][..], &steps].concat()),
+        (
+            "not-approved",
+            [0, 8],
+            [&[14, 0, 7, 0x80 + 2, 5][..], &steps].concat(),
+        ),
+        ("watched", [0, 0], [&[14, 0, 5, 0, 5][..], &steps].concat()),
+        ("dismissed", [0, 0], [&jump[..], &[14, 0, 4, 5]].concat()),
+        ("revoked", [0, 12], [&jump[..], &[14, 0, 6, 5]].concat()),
+    ] {
+        add("session", name, &[&head, &[5][..], &operations].concat());
+    }
     seeds
 }
 

@@ -6,7 +6,7 @@ use core::fmt;
 use core::time::Duration;
 
 use bytes::Bytes;
-use ssh_transport::is_harmless;
+use ssh_transport::is_printable;
 
 use crate::{PerLeg, SessionId, Subject};
 
@@ -210,7 +210,7 @@ impl fmt::Debug for LastCommand {
 #[must_use]
 pub fn plain(text: &str) -> String {
     text.chars()
-        .filter(|c| is_harmless(*c) && !c.is_control())
+        .filter(|c| is_printable(*c))
         .take(MAX_OPERATOR_TEXT_CHARS)
         .collect()
 }

@@ -37,10 +37,10 @@ fn every_limit_and_time_has_one_row_with_its_default() {
     let counts = limits
         .settings()
         // A count, or as many bytes.
-        .map(|(name, value, _)| (name, [value.to_string(), written(*value)]));
+        .map(|(name, value, _)| (name, vec![value.to_string(), written(*value)]));
     let times = timeouts
         .settings()
-        .map(|(name, value)| (name, [*value; 2].map(written_time)));
+        .map(|(name, value)| (name, vec![written_time(*value)]));
     for (name, default) in counts.into_iter().chain(times) {
         let [row] = rows(name)[..] else {
             panic!("{name}: {:?}", rows(name));

@@ -90,6 +90,14 @@ fn assert_kept_out(world: &mut World, refusal: Refusal, words: &str) {
     assert!(world.session.is_over());
 }
 
+/// The question ended so, and an answer that comes later changes nothing.
+fn expect_refused(world: &mut World, why: ApprovalRefusal, by: Option<&str>) {
+    let by = by.map(Into::into);
+    let refused = EventKind::ApprovalRefused { why, by };
+    position(world, |kind| *kind == refused);
+    world.answer("ann@example.com", Verdict::Approve, "");
+}
+
 fn position(world: &World, is: impl Fn(&EventKind) -> bool) -> usize {
     world
         .steps
@@ -307,12 +315,11 @@ fn an_approval_by_somebody_who_was_asked_lets_in_and_is_recorded() {
 fn a_refusal_reaches_the_person_with_its_note() {
     let mut world = waiting();
     world.answer("ann@example.com", Verdict::Refuse, "not today");
-    let refused = EventKind::ApprovalRefused {
-        why: ApprovalRefusal::ByPerson,
-        by: Some("ann@example.com".into()),
-    };
-    position(&world, |kind| *kind == refused);
-    world.answer("ann@example.com", Verdict::Approve, "");
+    expect_refused(
+        &mut world,
+        ApprovalRefusal::ByPerson,
+        Some("ann@example.com"),
+    );
     assert_kept_out(
         &mut world,
         Refusal::NotApproved,
@@ -327,12 +334,7 @@ fn a_question_that_is_put_to_nobody_refuses_at_once() {
     let input = proxy_core::Input::ApprovalNotAsked(session);
     world.session.handle(input, world.now);
     world.run();
-    let refused = EventKind::ApprovalRefused {
-        why: ApprovalRefusal::NotAsked,
-        by: None,
-    };
-    position(&world, |kind| *kind == refused);
-    world.answer("ann@example.com", Verdict::Approve, "");
+    expect_refused(&mut world, ApprovalRefusal::NotAsked, None);
     assert_kept_out(
         &mut world,
         Refusal::NotApproved,
@@ -458,12 +460,7 @@ fn rules_that_change_while_somebody_waits_count() {
         world.run();
         world.change_rules("next", policy, revocations);
         world.run();
-        let withdrawn = EventKind::ApprovalRefused {
-            why: ApprovalRefusal::Withdrawn,
-            by: None,
-        };
-        position(&world, |kind| *kind == withdrawn);
-        world.answer("ann@example.com", Verdict::Approve, "");
+        expect_refused(&mut world, ApprovalRefusal::Withdrawn, None);
         assert_kept_out(&mut world, refusal, words);
     }
     // The same rules under another name are no change.

@@ -49,4 +49,4 @@ pub use limits::{
 pub use message::DisconnectReason;
 pub use server::Server;
 pub use signing::Ed25519Key;
-pub use text::{clean as clean_text, is_harmless};
+pub use text::{clean as clean_text, is_harmless, is_printable};

@@ -24,7 +24,13 @@ pub fn clean(bytes: &[u8], max_bytes: usize) -> String {
 
 /// Whether [`clean`] would leave all of a name, which is one line, as it is.
 pub(crate) fn is_clean_name(name: &str) -> bool {
-    name.chars().all(|c| is_harmless(c) && !c.is_control())
+    name.chars().all(is_printable)
+}
+
+/// Whether a character may stand in a line that is shown: [harmless](is_harmless), and no line break or tab.
+#[must_use]
+pub fn is_printable(c: char) -> bool {
+    is_harmless(c) && !c.is_control()
 }
 
 /// Whether a character may be shown: letters, line breaks and tabs. Escape sequences, and characters that reorder what is read, are how

@@ -1,12 +1,7 @@
 //! Texts from elsewhere, made fit for a terminal.
 
 use ssh_transport::is_harmless;
-
-/// Whether a character may stand in a line that is shown: no control, and none that turns the text around it about.
-#[must_use]
-pub fn is_printable(c: char) -> bool {
-    is_harmless(c) && !c.is_control()
-}
+pub use ssh_transport::is_printable;
 
 /// A text as one line that a terminal only shows: a replacement character stands for each that it would act on.
 #[must_use]

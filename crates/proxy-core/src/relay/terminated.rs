@@ -59,20 +59,19 @@ struct Side {
 impl Terminated {
     /// Of a channel that `opener` asks for, saying how much it takes. It may not end here, and if it does, each side is granted
     /// `most` bytes.
-    pub(crate) fn opened(most: u32, (opener, window, max_packet): (Leg, u32, u32)) -> Self {
-        let mut windows = Self {
-            most,
-            ..Self::default()
-        };
-        windows.says(opener, window, max_packet);
-        windows
+    pub(crate) fn opened(most: u32, opener: (Leg, u32, u32)) -> Self {
+        Self::new(most, false, opener)
     }
 
     /// The same for one that ends here for certain.
-    pub(crate) fn of_own(most: u32, (opener, window, max_packet): (Leg, u32, u32)) -> Self {
+    pub(crate) fn of_own(most: u32, opener: (Leg, u32, u32)) -> Self {
+        Self::new(most, true, opener)
+    }
+
+    fn new(most: u32, is_own: bool, (opener, window, max_packet): (Leg, u32, u32)) -> Self {
         let mut windows = Self {
             most,
-            is_own: true,
+            is_own,
             ..Self::default()
         };
         windows.says(opener, window, max_packet);

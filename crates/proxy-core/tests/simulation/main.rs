@@ -75,6 +75,23 @@ fn play_all<Config: Debug, Op: Debug + Clone, Seen>(
     steps(of_all) < of_all / SEEDS.len()
 }
 
+/// Plays so many runs from a seed, each of which does the same twice more.
+fn play_again<Config: Debug, Op: Debug, Seen: PartialEq>(
+    (seed, runs): (u64, usize),
+    choose: impl Fn(&mut Choices<'_>) -> Config,
+    mut explore: impl FnMut(&Config, &mut Choices<'_>, &mut Vec<Op>),
+    replay: impl Fn(&Config, &[Op]) -> Seen,
+) {
+    let mut choices = Choices::Seed(seed);
+    for _ in 0..runs {
+        let config = choose(&mut choices);
+        let mut ops = Vec::new();
+        explore(&config, &mut choices, &mut ops);
+        let again = [(); 2].map(|()| replay(&config, &ops));
+        assert!(again[0] == again[1], "{config:?} {ops:?}");
+    }
+}
+
 /// Says what failed, in as few operations as it takes.
 fn report<Config: Debug, Op: Debug + Clone>(
     seed: u64,
@@ -111,22 +128,13 @@ fn nothing_passes_between_two_hostile_peers_but_what_rfc_4254_and_the_grant_let_
 
 #[test]
 fn the_relay_does_the_same_once_more() {
-    let mut choices = Choices::Seed(5);
-    for _ in 0..200 {
-        let config = relay::Config::choose(&mut choices);
-        let mut ops = Vec::new();
-        relay::explore(
-            &config,
-            &mut choices,
-            &mut ops,
-            &mut relay::Tally::default(),
-        );
-        assert_eq!(
-            relay::replay(&config, &ops),
-            relay::replay(&config, &ops),
-            "{config:?} {ops:?}"
-        );
-    }
+    let mut tally = relay::Tally::default();
+    play_again(
+        (5, 200),
+        relay::Config::choose,
+        |config, choices, ops| relay::explore(config, choices, ops, &mut tally),
+        relay::replay,
+    );
 }
 
 /// What a relay of 64 channels may hold: 256 requests of each direction of each channel at 2 bytes, and 256 global ones of each leg at
@@ -213,19 +221,13 @@ const ENDS: [&str; 11] = [
 
 #[test]
 fn a_session_does_the_same_once_more() {
-    let mut choices = Choices::Seed(7);
-    for _ in 0..40 {
-        let config = session::Config::choose(&mut choices);
-        let mut ops = Vec::new();
-        session::explore(
-            &config,
-            &mut choices,
-            &mut ops,
-            &mut session::Tally::default(),
-        );
-        let digests = [(); 2].map(|()| session::replay(&config, &ops));
-        assert_eq!(digests[0], digests[1], "{config:?} {ops:?}");
-    }
+    let mut tally = session::Tally::default();
+    play_again(
+        (7, 40),
+        session::Config::choose,
+        |config, choices, ops| session::explore(config, choices, ops, &mut tally),
+        session::replay,
+    );
 }
 
 #[test]
@@ -261,12 +263,11 @@ const NESTED_ENDS: [&str; 14] = [
 
 #[test]
 fn sessions_inside_sessions_do_the_same_once_more() {
-    let mut choices = Choices::Seed(8);
-    for _ in 0..10 {
-        let config = nested::Config::choose(&mut choices);
-        let mut ops = Vec::new();
-        nested::explore(&config, &mut choices, &mut ops, &mut nested::Tally::new());
-        let again = [(); 2].map(|()| nested::replay(&config, &ops));
-        assert!(again[0] == again[1], "{config:?} {ops:?}");
-    }
+    let mut tally = nested::Tally::new();
+    play_again(
+        (8, 10),
+        nested::Config::choose,
+        |config, choices, ops| nested::explore(config, choices, ops, &mut tally),
+        nested::replay,
+    );
 }
